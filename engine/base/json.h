@@ -1,0 +1,24 @@
+// JSON from untrusted bytes: nlohmann's library behind a Result, with limits on size and depth.
+#pragma once
+
+#include <cstddef>
+#include <string_view>
+
+#include <nlohmann/json.hpp>
+
+#include "engine/base/result.h"
+
+namespace colonnade {
+
+using Json = nlohmann::json;
+/// Keeps the order of keys as written.
+using OrderedJson = nlohmann::ordered_json;
+
+/// Parses one JSON value. `what` names the source in the message ("config.json", "request body"). kInvalidArgument
+/// with the byte position for malformed text, or for nesting deeper than `max_depth`. Never throws.
+Result<Json> parse_json(std::string_view text, std::string_view what, int max_depth = 64);
+
+/// Text of a value; invalid UTF-8 in strings is replaced instead of thrown.
+std::string dump_json(const Json& value, int indent = -1);
+
+}  // namespace colonnade

@@ -1,0 +1,82 @@
+// Packed weight formats: how the rows of a matrix lie in bytes. One object per format with its name, the
+// activations it multiplies with, and encode/decode of a strip; the registry lists them all. How fast each
+// multiplies is in engine/kernels, one function per format and instruction set.
+//
+// A matrix is stored as strips of 16 rows (lane = row), each strip one forward-only run of bytes, 64-byte aligned.
+// Rows are padded to 16 and columns to the format's granule with zeros. Where each strip begins is in the offset
+// table at the start of the path's blob (shard/paths.h), so formats of varying size need nothing special.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <string_view>
+#include <vector>
+
+namespace colonnade::engine {
+
+inline constexpr int kStripRows = 16;
+inline constexpr std::size_t kStripAlignment = 64;
+
+/// Stored in manifests: a value never changes its meaning.
+enum class FormatId : std::uint32_t { kF32 = 1, kBf16 = 2, kInt8 = 3 };
+inline constexpr int kFormatSlots = 16;  // table size; ids stay below
+
+/// What a format's multiplication reads.
+enum class ActivationKind {
+  kF32,   // the values themselves
+  kInt8,  // int8 with one fp32 scale per kActivationGroup columns
+};
+
+/// Columns that share one activation scale. A group never crosses the start of a matrix's input, so groups depend
+/// on the model only. 64 keeps outliers local and costs 2 instructions in 16 + 2 in the VNNI loop.
+inline constexpr int kActivationGroup = 64;
+
+/// A packed matrix in memory. Does not own anything; valid as long as the blob that it points into.
+struct MatrixView {
+  FormatId format = FormatId::kF32;
+  std::uint32_t rows = 0;
+  std::uint32_t cols = 0;
+  const std::byte* base = nullptr;                // strip s begins at base + strip_offsets[s]
+  const std::uint64_t* strip_offsets = nullptr;   // ceil(rows / 16) + 1 entries
+
+  std::uint32_t n_strips() const { return (rows + kStripRows - 1) / kStripRows; }
+  const std::byte* strip(std::uint32_t s) const { return base + strip_offsets[s]; }
+};
+
+/// Thread-safe: formats have no state.
+class Format {
+ public:
+  virtual ~Format() = default;
+  virtual FormatId id() const = 0;
+  virtual const char* name() const = 0;  // "int8": for flags and people
+  virtual ActivationKind activations() const = 0;
+
+  /// Bytes of a strip before its weights are known: exact for dense formats, an estimate for sparse ones at
+  /// `density` (0 … 1). For plans and announcements.
+  virtual double expected_strip_bytes(std::size_t cols, double density) const = 0;
+
+  /// Appends one strip to `out`: `weights` is (n_rows, cols) row-major with row stride `stride`, n_rows <= 16. The
+  /// appended length is a multiple of 64.
+  virtual void encode_strip(const float* weights, std::size_t stride, int n_rows, std::size_t cols,
+                            std::vector<std::byte>& out) const = 0;
+
+  /// The values that the strip stands for: out is (n_rows, cols) with row stride `stride`.
+  virtual void decode_strip(const std::byte* strip, int n_rows, std::size_t cols, float* out,
+                            std::size_t stride) const = 0;
+
+  /// One row of a strip (embedding look-up): out has cols floats.
+  virtual void decode_row(const std::byte* strip, int row, std::size_t cols, float* out) const = 0;
+
+  /// True when a strip of `bytes` bytes can hold `cols` columns: checked once per strip on loading, so that kernels
+  /// never read past the end of a corrupt blob.
+  virtual bool strip_is_valid(const std::byte* strip, std::size_t bytes, int n_rows, std::size_t cols) const = 0;
+};
+
+/// All formats, in the order in which --help lists them.
+std::span<const Format* const> all_formats();
+/// nullptr when there is none.
+const Format* find_format(FormatId id);
+const Format* find_format(std::string_view name);
+
+}  // namespace colonnade::engine

@@ -1,0 +1,108 @@
+// The inner loops: one table of functions per instruction set. The scalar table is the specification; every other
+// table gives the same bits, because all are written over one 16-lane vector type with explicit fma and a fixed
+// order of additions. Functions take raw pointers, check nothing, allocate nothing and are thread-safe.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <string_view>
+
+#include "engine/base/result.h"
+#include "engine/formats/format.h"
+
+namespace colonnade::engine {
+
+/// The input of a multiplication: n_tokens rows. Formats of ActivationKind::kF32 read `values`, those of kInt8 read
+/// q8, scales and sums. Rows start 64-byte aligned and are zero-padded to a multiple of 64 columns.
+struct Activations {
+  const float* values = nullptr;        // (n_tokens, stride)
+  std::size_t stride = 0;
+  const std::int8_t* q8 = nullptr;      // (n_tokens, q8_stride)
+  std::size_t q8_stride = 0;
+  const float* scales = nullptr;        // (n_tokens, group_stride): value = q8 * scale
+  const std::int32_t* sums = nullptr;   // (n_tokens, group_stride): sum of q8 over the group
+  std::size_t group_stride = 0;
+  const std::int32_t* rows = nullptr;   // token t reads row rows[t]; nullptr: row t
+};
+
+/// Multiplies strips [first, last) of a matrix with n_tokens rows of activations:
+/// out[t * out_stride + 16 * s + lane] = dot(matrix row 16 s + lane, activations of token t). Writes whole strips:
+/// rows past the end of the matrix get 0. The result for a token does not depend on the other tokens, nor on how
+/// strips are shared out.
+using StripsFunction = void (*)(const MatrixView& matrix, std::uint32_t first, std::uint32_t last,
+                                const Activations& activations, int n_tokens, float* out, std::size_t out_stride);
+
+enum class KvType : std::uint8_t { kF32, kBf16 };
+
+/// Positions of one KV page. A page of one layer and KV head is one block: keys as (page/16, head_dim, 16), i.e.
+/// lane = position, then values as (page, head_dim padded to 16).
+inline constexpr int kPageTokens = 32;
+
+/// Elements of one block (one layer, one KV head, one page), keys and values.
+constexpr std::size_t kv_block_elements(int head_dim) {
+  const auto dim = static_cast<std::size_t>(head_dim);
+  return kPageTokens * dim + kPageTokens * ((dim + 15) / 16 * 16);
+}
+
+/// Writes one position's key and value (head_dim floats each) into its block at `slot` = position % kPageTokens.
+using StoreKvFunction = void (*)(const float* key, const float* value, int head_dim, int slot, std::byte* block);
+
+/// Attention of n_queries query heads of one token over one KV head, positions first … last inclusive, softmax by
+/// page in ascending order. queries is (n_queries, query_stride), already rotated and not yet scaled; out is
+/// (n_queries, out_stride); the value part is zero-padded to 16.
+struct AttendArgs {
+  const float* queries;
+  std::size_t query_stride;
+  int n_queries;
+  int head_dim;
+  float scale;                  // usually 1 / sqrt(head_dim)
+  int first_position;
+  int last_position;
+  const std::int32_t* pages;    // page table of the sequence: page of position p is pages[p / kPageTokens]
+  const std::byte* blocks;      // block of page g is blocks + g * page_stride_bytes
+  std::size_t page_stride_bytes;
+  float* out;
+  std::size_t out_stride;
+};
+using AttendFunction = void (*)(const AttendArgs& args);
+
+struct KernelTable {
+  const char* name;                       // "scalar", "avx2", "avx512"
+  StripsFunction strips[kFormatSlots];    // by FormatId; nullptr where there is no such format
+  StoreKvFunction store_kv[2];            // by KvType
+  AttendFunction attend[2];               // by KvType
+
+  /// Quantises one row: per group of kActivationGroup columns scale = max|x| / 127 (0 for an all-zero group),
+  /// q = round-to-even(x / scale). Pads q with zeros to a multiple of 64.
+  void (*quantize)(const float* x, std::size_t count, std::int8_t* q8, float* scales, std::int32_t* sums);
+
+  /// out = x / sqrt(mean(x²) + eps) * weight. Lane sums are added in a fixed tree. out may be x.
+  void (*rms_norm)(const float* x, const float* weight, float eps, std::size_t count, float* out);
+
+  /// x += y
+  void (*add)(float* x, const float* y, std::size_t count);
+  /// x = fma(factor, y, x)
+  void (*add_scaled)(float* x, const float* y, float factor, std::size_t count);
+  /// gate = silu(gate) * up
+  void (*silu_gate)(float* gate, const float* up, std::size_t count);
+  /// Rotates one head in place, half-split pairs (i, i + n_pairs), by cos/sin of n_pairs entries.
+  void (*rope)(float* head, const float* cosine, const float* sine, int n_pairs);
+  float (*max_value)(const float* x, std::size_t count);
+  /// Sum of exp((x - offset) * factor); accumulated in 16 lanes, then a fixed tree.
+  float (*sum_exp)(const float* x, float offset, float factor, std::size_t count);
+  /// Dot product of two fp32 rows (router scores); 16 lanes, fixed tree.
+  float (*dot)(const float* x, const float* y, std::size_t count);
+};
+
+/// The tables that this build has, best first.
+std::span<const KernelTable* const> all_kernels();
+
+/// True when this processor and operating system can run the table.
+bool kernels_supported(const KernelTable& table);
+
+/// "auto" or "" gives the best that is supported; a name gives that one. kInvalidArgument for an unknown name
+/// (lists the names), kUnsupported when this machine lacks it.
+Result<const KernelTable*> choose_kernels(std::string_view name);
+
+}  // namespace colonnade::engine

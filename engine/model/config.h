@@ -1,0 +1,54 @@
+// What a model is, in the words that all families share. A family (shard/family*) maps its own names and defaults
+// to this; nothing later asks which family it was.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+namespace colonnade::engine {
+
+enum class RopeScaling : std::uint32_t { kNone = 0, kLinear = 1, kLlama3 = 2 };
+
+struct RopeConfig {
+  float theta = 10000.0f;
+  int rotary_dim = 0;  // of head_dim; half-split pairs
+  RopeScaling scaling = RopeScaling::kNone;
+  float factor = 1.0f;
+  float low_freq_factor = 1.0f;     // llama3
+  float high_freq_factor = 4.0f;    // llama3
+  int original_context_tokens = 0;  // llama3
+};
+
+/// One layer. A dense feed-forward is a mixture with one expert.
+struct LayerConfig {
+  int hidden_dim = 0;     // neurons of one expert
+  int n_experts = 1;
+  int n_active = 1;
+  int window_tokens = 0;  // sliding window: key j is visible to i iff i - j < window; 0: all
+
+  bool has_router() const { return n_experts > 1; }
+};
+
+struct ModelConfig {
+  std::string family;  // "qwen3_moe": for people
+  int dim = 0;
+  int n_layers = 0;
+  int n_heads = 0;
+  int n_kv_heads = 0;
+  int head_dim = 0;
+  int vocab_size = 0;
+  int max_context_tokens = 0;
+  float norm_eps = 1e-5f;
+  RopeConfig rope;
+  bool qkv_bias = false;
+  bool output_bias = false;          // on the attention output
+  bool qk_norm = false;              // RMS norm of each query and key head before rope
+  bool tied_embeddings = false;
+  bool normalize_expert_weights = true;  // softmax over all experts, then divide the chosen ones by their sum
+  std::vector<LayerConfig> layers;   // n_layers
+
+  int query_heads_per_kv() const { return n_heads / n_kv_heads; }
+};
+
+}  // namespace colonnade::engine

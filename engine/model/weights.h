@@ -1,0 +1,61 @@
+// The weights of one rank as the forward pass sees them: views into blobs that somebody else owns and keeps alive.
+// Built by shard/slice.h from a manifest and a plan. Read-only, so thread-safe.
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+#include "engine/formats/format.h"
+
+namespace colonnade::engine {
+
+/// One KV-head group, or some of its query heads. Contributes sum over its heads of o[h] * attention(q[h], k, v).
+struct AttentionPath {
+  int kv_head = 0;                   // in the model
+  int kv_slot = 0;                   // which of the rank's KV heads of this layer caches its keys and values
+  MatrixView key;                    // (head_dim, dim)
+  MatrixView value;                  // (head_dim, dim)
+  std::vector<MatrixView> query;     // per query head: (head_dim, dim)
+  std::vector<MatrixView> output;    // per query head: (dim, head_dim)
+  std::vector<const float*> query_bias;  // per query head: head_dim, or empty
+  const float* key_bias = nullptr;   // head_dim, or nullptr
+  const float* value_bias = nullptr;
+};
+
+/// A group of neurons of one expert (expert 0 of a dense layer).
+struct FeedForwardPath {
+  int expert = 0;
+  MatrixView gate;  // (n_neurons, dim)
+  MatrixView up;    // (n_neurons, dim)
+  MatrixView down;  // (dim, n_neurons)
+};
+
+struct LayerWeights {
+  const float* attention_norm = nullptr;     // dim
+  const float* feed_forward_norm = nullptr;  // dim
+  const float* query_norm = nullptr;         // head_dim, or nullptr
+  const float* key_norm = nullptr;           // head_dim, or nullptr
+  const float* output_bias = nullptr;        // dim, or nullptr; added once, where the residual is
+  const float* router = nullptr;             // (n_experts, dim), or nullptr
+  std::vector<AttentionPath> attention;
+  std::vector<FeedForwardPath> feed_forward; // in plan order: (neuron group, expert)
+  int n_kv_slots = 0;
+};
+
+/// Rows [first_token, first_token + rows.rows) of the embedding or of the output head.
+struct VocabularyPath {
+  int first_token = 0;
+  MatrixView rows;  // (n_tokens, dim)
+};
+
+struct RankWeights {
+  int first_layer = 0;                     // of the model; layers.size() layers from here
+  std::vector<LayerWeights> layers;
+  bool first_stage = false;                // this stage embeds
+  bool last_stage = false;                 // this stage has the head
+  std::vector<VocabularyPath> embedding;   // this rank's part, first stage only
+  std::vector<VocabularyPath> head;        // this rank's part, last stage only; ascending tokens, contiguous
+  const float* final_norm = nullptr;       // dim, last stage only
+};
+
+}  // namespace colonnade::engine

@@ -1,0 +1,62 @@
+// Text to tokens and back, from a model's own tokenizer file. Immutable after loading, so thread-safe.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "engine/base/result.h"
+
+namespace colonnade::engine {
+
+enum class SpecialTokens {
+  kPlain,      // "<s>" in the text is four ordinary characters
+  kRecognise,  // added tokens inside the text become their ids
+};
+
+class Tokenizer {
+ public:
+  virtual ~Tokenizer() = default;
+
+  /// Token ids of `text` (any bytes: invalid UTF-8 goes through byte fallback). add_special applies the file's
+  /// post-processor (e.g. puts <s> in front).
+  virtual std::vector<std::int32_t> encode(std::string_view text, SpecialTokens special, bool add_special) const = 0;
+
+  /// Text of the ids as bytes; special tokens are left out when skip_special. Unknown ids give nothing.
+  virtual std::string decode(std::span<const std::int32_t> tokens, bool skip_special) const = 0;
+
+  virtual int vocab_size() const = 0;
+  /// The id of a token's content as in the vocabulary, or -1.
+  virtual std::int32_t token_id(std::string_view content) const = 0;
+  /// The vocabulary's own spelling of a token ("▁the", "<0x0A>"), "" when out of range.
+  virtual std::string token_text(std::int32_t token) const = 0;
+  virtual bool is_special(std::int32_t token) const = 0;
+};
+
+/// From the bytes of a tokenizer.json. kUnsupported names the first part that is not implemented; kCorrupt names
+/// the field. Handles untrusted files: bounded memory and time.
+Result<std::unique_ptr<Tokenizer>> load_tokenizer_json(std::string_view json);
+
+/// Turns a growing sequence of tokens into text piece by piece: never emits half a UTF-8 character, never takes
+/// anything back; the pieces concatenated equal decode() of all tokens. One per stream; not thread-safe.
+class StreamDecoder {
+ public:
+  /// `prompt` gives the context (e.g. whether the first new word keeps its leading space); it is not emitted.
+  StreamDecoder(const Tokenizer& tokenizer, std::span<const std::int32_t> prompt, bool skip_special);
+  ~StreamDecoder();
+  StreamDecoder(StreamDecoder&&) noexcept;
+
+  /// Text that became certain with this token; may be empty.
+  std::string push(std::int32_t token);
+  /// What is left at the end: incomplete characters become U+FFFD.
+  std::string finish();
+
+ private:
+  struct State;
+  std::unique_ptr<State> state_;
+};
+
+}  // namespace colonnade::engine

@@ -1,0 +1,92 @@
+// The paths of a model: which pieces it is cut into, from its configuration alone. pack writes them, plan hands
+// them out, the loader reads them; all three go by this list, so they cannot disagree.
+//
+// Blob of a path (DESIGN §5), one contiguous run, 4 KiB aligned in its file:
+//   u64 strip_offsets[]   for every matrix in the order of PathSpec::matrices: n_strips + 1 offsets from the blob's start
+//   vectors               f32, each 64-byte aligned, in the order of PathSpec::vectors
+//   strips                64-byte aligned, in execution order:
+//     attention           k strips, v strips, then per query head its q strips and o strips
+//     feed-forward        gate strip 0, up strip 0, gate strip 1, up strip 1, …, then the down strips
+//     vocabulary          row strips
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "engine/formats/format.h"
+#include "engine/model/config.h"
+
+namespace colonnade::shard {
+
+enum class PathKind : std::uint32_t {
+  kReplicated = 1,   // norms, router, biases: small, held by every rank of the stage
+  kEmbedding = 2,    // rows of the embedding (also of the head when they are tied)
+  kAttention = 3,    // one KV-head group
+  kFeedForward = 4,  // one neuron group of one expert
+  kHead = 5,         // rows of the output head, when not tied
+};
+
+enum class MatrixRole : std::uint32_t { kKey = 1, kValue, kQuery, kOutput, kGate, kUp, kDown, kVocabulary };
+enum class VectorRole : std::uint32_t {
+  kAttentionNorm = 1, kFeedForwardNorm, kQueryNorm, kKeyNorm, kOutputBias, kRouter, kFinalNorm,
+  kQueryBias, kKeyBias, kValueBias,
+};
+
+struct MatrixSpec {
+  MatrixRole role;
+  int part = 0;              // query head within its KV group, for kQuery and kOutput
+  std::uint32_t rows = 0;
+  std::uint32_t cols = 0;
+  engine::FormatId format = engine::FormatId::kF32;
+  double density = 1.0;      // measured by pack; 1 before
+  std::uint64_t bytes = 0;   // of its strips; expected before pack, exact after
+};
+
+struct VectorSpec {
+  VectorRole role;
+  int part = 0;              // query head within its KV group, for kQueryBias
+  std::uint32_t count = 0;   // floats
+};
+
+struct PathSpec {
+  PathKind kind;
+  int layer = 0;             // kReplicated with layer == n_layers holds the final norm
+  int index = 0;             // KV head, neuron group or vocabulary group
+  int expert = 0;
+  int first = 0;             // first neuron or first token
+  int count = 0;             // neurons, tokens or query heads
+  std::vector<MatrixSpec> matrices;
+  std::vector<VectorSpec> vectors;
+  std::uint64_t bytes = 0;   // of the blob without padding to 4 KiB; expected before pack, exact after
+
+  // Where pack put it.
+  std::uint32_t file = 0;    // index into the manifest's files
+  std::uint64_t offset = 0;
+  std::uint64_t checksum = 0;  // XXH3-64 of the blob
+};
+
+/// Formats to store a model in, before any measurement.
+struct FormatChoice {
+  engine::FormatId projections = engine::FormatId::kBf16;  // attention and feed-forward
+  engine::FormatId embedding = engine::FormatId::kBf16;    // when not tied
+  engine::FormatId head = engine::FormatId::kBf16;         // also the embedding when tied
+};
+/// "f32", "bf16", "int8": projections and head in that format; an untied embedding in f32 or bf16.
+FormatChoice format_choice(engine::FormatId values);
+
+/// Neurons of one feed-forward path: groups of at least 256 (or all of a smaller expert), whole strips, as equal as
+/// possible. Tokens of a vocabulary path likewise.
+inline constexpr int kGroupRows = 256;
+struct Group { int first; int count; };
+std::vector<Group> split_groups(int total);
+
+/// All paths in plan order: embedding groups; per layer the replicated path, attention by KV head, feed-forward by
+/// (neuron group, expert); the final replicated path; head groups when not tied. With expected bytes for `formats`.
+std::vector<PathSpec> enumerate_paths(const engine::ModelConfig& config, const FormatChoice& formats);
+
+/// Bytes of the blob's offset table plus vectors: where the strips begin.
+std::uint64_t blob_header_bytes(const PathSpec& path);
+
+}  // namespace colonnade::shard
