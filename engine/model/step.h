@@ -41,7 +41,7 @@ struct StepRow {
   std::int32_t n_edits = 0;
   std::int32_t reserved = 0;
 };
-static_assert(sizeof(StepRow) == 64);
+static_assert(sizeof(StepRow) == 56);
 
 /// Changes one logit before a token is chosen: repetition (l > 0 ? l / r : l * r), then l + add.
 struct LogitEdit {
