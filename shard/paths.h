@@ -2,7 +2,8 @@
 // them out, the loader reads them; all three go by this list, so they cannot disagree.
 //
 // Blob of a path (DESIGN §5), one contiguous run, 4 KiB aligned in its file:
-//   u64 strip_offsets[]   for every matrix in the order of PathSpec::matrices: n_strips + 1 offsets from the blob's start
+//   u64 strip_offsets[]   for every matrix in the order of PathSpec::matrices: where each of its n_strips strips begins,
+//                         then where its last one ends; from the blob's start
 //   vectors               f32, each 64-byte aligned, in the order of PathSpec::vectors
 //   strips                64-byte aligned, in execution order:
 //     attention           k strips, v strips, then per query head its q strips and o strips
@@ -30,35 +31,37 @@ enum class PathKind : std::uint32_t {
 
 enum class MatrixRole : std::uint32_t { kKey = 1, kValue, kQuery, kOutput, kGate, kUp, kDown, kVocabulary };
 enum class VectorRole : std::uint32_t {
-  kAttentionNorm = 1, kFeedForwardNorm, kQueryNorm, kKeyNorm, kOutputBias, kRouter, kFinalNorm,
-  kQueryBias, kKeyBias, kValueBias,
+  kAttentionNorm = 1, kFeedForwardNorm, kQueryNorm, kKeyNorm, kOutputBias, kRouter, kFinalNorm,  // kReplicated
+  kQueryBias, kKeyBias, kValueBias,  // kAttention
 };
 
 struct MatrixSpec {
-  MatrixRole role;
+  MatrixRole role = MatrixRole::kKey;
   int part = 0;              // query head within its KV group, for kQuery and kOutput
   std::uint32_t rows = 0;
   std::uint32_t cols = 0;
   engine::FormatId format = engine::FormatId::kF32;
   double density = 1.0;      // measured by pack; 1 before
   std::uint64_t bytes = 0;   // of its strips; expected before pack, exact after
+
+  std::uint32_t n_strips() const { return (rows + engine::kStripRows - 1) / engine::kStripRows; }
 };
 
 struct VectorSpec {
-  VectorRole role;
+  VectorRole role = VectorRole::kAttentionNorm;
   int part = 0;              // query head within its KV group, for kQueryBias
   std::uint32_t count = 0;   // floats
 };
 
 struct PathSpec {
-  PathKind kind;
+  PathKind kind = PathKind::kReplicated;
   int layer = 0;             // kReplicated with layer == n_layers holds the final norm
   int index = 0;             // KV head, neuron group or vocabulary group
   int expert = 0;
   int first = 0;             // first neuron or first token
   int count = 0;             // neurons, tokens or query heads
-  std::vector<MatrixSpec> matrices;
-  std::vector<VectorSpec> vectors;
+  std::vector<MatrixSpec> matrices = {};
+  std::vector<VectorSpec> vectors = {};
   std::uint64_t bytes = 0;   // of the blob without padding to 4 KiB; expected before pack, exact after
 
   // Where pack put it.
@@ -79,7 +82,10 @@ FormatChoice format_choice(engine::FormatId values);
 /// Neurons of one feed-forward path: groups of at least 256 (or all of a smaller expert), whole strips, as equal as
 /// possible. Tokens of a vocabulary path likewise.
 inline constexpr int kGroupRows = 256;
-struct Group { int first; int count; };
+struct Group {
+  int first;
+  int count;
+};
 std::vector<Group> split_groups(int total);
 
 /// All paths in plan order: embedding groups; per layer the replicated path, attention by KV head, feed-forward by
@@ -88,5 +94,23 @@ std::vector<PathSpec> enumerate_paths(const engine::ModelConfig& config, const F
 
 /// Bytes of the blob's offset table plus vectors: where the strips begin.
 std::uint64_t blob_header_bytes(const PathSpec& path);
+
+/// Where the offset table of matrix `matrix` begins in the blob, in bytes: n_strips + 1 entries.
+std::uint64_t table_offset(const PathSpec& path, std::size_t matrix);
+
+/// Where vector `vector` begins in the blob, in bytes.
+std::uint64_t vector_offset(const PathSpec& path, std::size_t vector);
+
+/// Strip `strip` of PathSpec::matrices[matrix].
+struct StripRef {
+  std::uint32_t matrix;
+  std::uint32_t strip;
+};
+/// All strips of a path in the order in which they lie in its blob, without gaps, from blob_header_bytes() to the
+/// blob's end. The one statement of that order: whoever writes, reads or cuts blobs goes by it (shard/blob.h).
+std::vector<StripRef> execution_order(const PathSpec& path);
+
+/// "layer 3, neurons 256-511 of expert 7": for messages.
+std::string path_title(const PathSpec& path);
 
 }  // namespace colonnade::shard

@@ -1,0 +1,97 @@
+#include "shard/blob.h"
+
+#include <cstring>
+
+#include <xxhash.h>
+
+#include "engine/base/check.h"
+#include "engine/base/format_text.h"
+
+namespace colonnade::shard {
+namespace {
+
+Error corrupt(const PathSpec& path, const std::string& what) {
+  return {ErrorCode::kCorrupt, text("blob of ", path_title(path), ": ", what)};
+}
+
+std::uint64_t nonzeros(std::span<const float> values) {
+  std::uint64_t count = 0;
+  for (const float v : values) count += v != 0.0f ? 1 : 0;
+  return count;
+}
+
+}  // namespace
+
+std::uint64_t blob_checksum(std::span<const std::byte> blob) { return XXH3_64bits(blob.data(), blob.size()); }
+
+Status encode_path_blob(PathSpec& path, const PathWeights& weights, std::vector<std::byte>& out) {
+  out.assign(blob_header_bytes(path), std::byte{0});
+  std::vector<float> values;
+  for (std::size_t v = 0; v < path.vectors.size(); ++v) {
+    values.resize(path.vectors[v].count);
+    COLONNADE_TRY(weights.vector(path.vectors[v], values.data()));
+    std::memcpy(out.data() + vector_offset(path, v), values.data(), values.size() * sizeof(float));
+  }
+
+  std::vector<std::uint64_t> table(table_offset(path, path.matrices.size()) / sizeof(std::uint64_t));
+  std::vector<std::uint64_t> kept(path.matrices.size());
+  for (MatrixSpec& m : path.matrices) m.bytes = 0;
+  for (const StripRef& strip : execution_order(path)) {
+    MatrixSpec& m = path.matrices[strip.matrix];
+    const engine::Format* format = engine::find_format(m.format);
+    COLONNADE_CHECK(format != nullptr, "a path is to be encoded in a format that is not registered");
+    const std::uint32_t first_row = strip.strip * engine::kStripRows;
+    const std::uint32_t n_rows = std::min<std::uint32_t>(engine::kStripRows, m.rows - first_row);
+    values.resize(std::size_t{n_rows} * m.cols);
+    COLONNADE_TRY(weights.rows(m, first_row, n_rows, values.data()));
+    kept[strip.matrix] += nonzeros(values);
+
+    std::uint64_t* entry = &table[table_offset(path, strip.matrix) / sizeof(std::uint64_t) + strip.strip];
+    entry[0] = out.size();
+    format->encode_strip(values.data(), m.cols, static_cast<int>(n_rows), m.cols, out);
+    COLONNADE_CHECK(out.size() % engine::kStripAlignment == 0, text(format->name(), " strip is not a multiple of 64 bytes"));
+    m.bytes += out.size() - entry[0];
+    // Stands until the next strip of this matrix overwrites it: the last one's end remains.
+    entry[1] = out.size();
+  }
+  if (!table.empty()) std::memcpy(out.data(), table.data(), table.size() * sizeof(std::uint64_t));
+  for (std::size_t m = 0; m < path.matrices.size(); ++m) {
+    const MatrixSpec& spec = path.matrices[m];
+    path.matrices[m].density = static_cast<double>(kept[m]) / (static_cast<double>(spec.rows) * spec.cols);
+  }
+  path.bytes = out.size();
+  path.checksum = blob_checksum(out);
+  return {};
+}
+
+Status check_strip_offsets(const PathSpec& path, std::span<const std::byte> header) {
+  COLONNADE_CHECK(header.size() >= blob_header_bytes(path), "the header of a blob is incomplete");
+  const auto* table = reinterpret_cast<const std::uint64_t*>(header.data());
+  std::vector<std::size_t> first(path.matrices.size());
+  for (std::size_t m = 0; m < first.size(); ++m) first[m] = table_offset(path, m) / sizeof(std::uint64_t);
+
+  const auto order = execution_order(path);
+  std::vector<std::uint64_t> bytes(path.matrices.size());
+  std::uint64_t expected = blob_header_bytes(path);
+  for (std::size_t i = 0; i < order.size(); ++i) {
+    const auto [m, s] = order[i];
+    const std::uint64_t begin = table[first[m] + s];
+    const bool last = i + 1 == order.size();
+    const std::uint64_t end = last ? path.bytes : table[first[order[i + 1].matrix] + order[i + 1].strip];
+    if (i == 0 && begin != expected)
+      return corrupt(path, text("its first strip begins at byte ", begin, " instead of ", expected));
+    if (end <= begin || end > path.bytes || end % engine::kStripAlignment != 0)
+      return corrupt(path, text("strip ", s, " of matrix ", m, " goes from byte ", begin, " to ", end, " of ",
+                                path.bytes));
+    bytes[m] += end - begin;
+    if (s + 1 == path.matrices[m].n_strips() && table[first[m] + s + 1] != end)
+      return corrupt(path, text("matrix ", m, " ends at byte ", table[first[m] + s + 1], " instead of ", end));
+  }
+  for (std::size_t m = 0; m < bytes.size(); ++m) {
+    if (bytes[m] != path.matrices[m].bytes)
+      return corrupt(path, text("strips of matrix ", m, " have ", bytes[m], " bytes instead of ", path.matrices[m].bytes));
+  }
+  return {};
+}
+
+}  // namespace colonnade::shard

@@ -1,0 +1,186 @@
+#include "shard/paths.h"
+
+#include <algorithm>
+#include <cmath>
+
+#include "engine/base/check.h"
+#include "engine/base/format_text.h"
+#include "engine/base/units.h"
+
+namespace colonnade::shard {
+namespace {
+
+using engine::FormatId;
+
+MatrixSpec matrix(MatrixRole role, int part, int rows, int cols, FormatId format) {
+  const engine::Format* f = engine::find_format(format);
+  COLONNADE_CHECK(f != nullptr, "enumerate_paths was asked for a format that is not registered");
+  MatrixSpec spec{.role = role,
+                  .part = part,
+                  .rows = static_cast<std::uint32_t>(rows),
+                  .cols = static_cast<std::uint32_t>(cols),
+                  .format = format};
+  const double strip_bytes = f->expected_strip_bytes(spec.cols, spec.density);
+  spec.bytes = static_cast<std::uint64_t>(std::llround(strip_bytes * spec.n_strips()));
+  return spec;
+}
+
+VectorSpec vector(VectorRole role, int count, int part = 0) {
+  return {.role = role, .part = part, .count = static_cast<std::uint32_t>(count)};
+}
+
+void add(std::vector<PathSpec>& paths, PathSpec path) {
+  path.bytes = blob_header_bytes(path);
+  for (const MatrixSpec& m : path.matrices) path.bytes += m.bytes;
+  paths.push_back(std::move(path));
+}
+
+void add_vocabulary(std::vector<PathSpec>& paths, PathKind kind, int layer, const engine::ModelConfig& config,
+                    FormatId format) {
+  int index = 0;
+  for (const Group& group : split_groups(config.vocab_size)) {
+    PathSpec path{.kind = kind, .layer = layer, .index = index++, .first = group.first, .count = group.count};
+    path.matrices = {matrix(MatrixRole::kVocabulary, 0, group.count, config.dim, format)};
+    add(paths, std::move(path));
+  }
+}
+
+PathSpec replicated(const engine::ModelConfig& config, int layer) {
+  const engine::LayerConfig& l = config.layers[static_cast<std::size_t>(layer)];
+  PathSpec path{.kind = PathKind::kReplicated, .layer = layer};
+  path.vectors = {vector(VectorRole::kAttentionNorm, config.dim), vector(VectorRole::kFeedForwardNorm, config.dim)};
+  if (config.qk_norm) {
+    path.vectors.push_back(vector(VectorRole::kQueryNorm, config.head_dim));
+    path.vectors.push_back(vector(VectorRole::kKeyNorm, config.head_dim));
+  }
+  if (config.output_bias) path.vectors.push_back(vector(VectorRole::kOutputBias, config.dim));
+  if (l.has_router()) path.vectors.push_back(vector(VectorRole::kRouter, l.n_experts * config.dim));
+  return path;
+}
+
+PathSpec attention(const engine::ModelConfig& config, int layer, int kv_head, FormatId format) {
+  const int n_heads = config.query_heads_per_kv();
+  PathSpec path{.kind = PathKind::kAttention, .layer = layer, .index = kv_head, .first = kv_head * n_heads,
+                .count = n_heads};
+  path.matrices = {matrix(MatrixRole::kKey, 0, config.head_dim, config.dim, format),
+                   matrix(MatrixRole::kValue, 0, config.head_dim, config.dim, format)};
+  for (int h = 0; h < n_heads; ++h) {
+    path.matrices.push_back(matrix(MatrixRole::kQuery, h, config.head_dim, config.dim, format));
+    path.matrices.push_back(matrix(MatrixRole::kOutput, h, config.dim, config.head_dim, format));
+  }
+  if (config.qkv_bias) {
+    path.vectors = {vector(VectorRole::kKeyBias, config.head_dim), vector(VectorRole::kValueBias, config.head_dim)};
+    for (int h = 0; h < n_heads; ++h) path.vectors.push_back(vector(VectorRole::kQueryBias, config.head_dim, h));
+  }
+  return path;
+}
+
+PathSpec feed_forward(const engine::ModelConfig& config, int layer, int index, Group neurons, int expert,
+                      FormatId format) {
+  PathSpec path{.kind = PathKind::kFeedForward, .layer = layer, .index = index, .expert = expert,
+                .first = neurons.first, .count = neurons.count};
+  path.matrices = {matrix(MatrixRole::kGate, 0, neurons.count, config.dim, format),
+                   matrix(MatrixRole::kUp, 0, neurons.count, config.dim, format),
+                   matrix(MatrixRole::kDown, 0, config.dim, neurons.count, format)};
+  return path;
+}
+
+void append_strips(std::vector<StripRef>& order, const PathSpec& path, std::size_t m) {
+  for (std::uint32_t s = 0; s < path.matrices[m].n_strips(); ++s) order.push_back({static_cast<std::uint32_t>(m), s});
+}
+
+}  // namespace
+
+FormatChoice format_choice(FormatId values) {
+  // A row of the embedding is looked up, not multiplied: it gains no speed from fewer bits.
+  const FormatId embedding = values == FormatId::kF32 ? FormatId::kF32 : FormatId::kBf16;
+  return {.projections = values, .embedding = embedding, .head = values};
+}
+
+std::vector<Group> split_groups(int total) {
+  const int n_groups = std::max(1, total / kGroupRows);
+  const int n_strips = (total + engine::kStripRows - 1) / engine::kStripRows;
+  std::vector<Group> groups;
+  groups.reserve(static_cast<std::size_t>(n_groups));
+  for (int g = 0; g < n_groups; ++g) {
+    // Rounding down leaves the larger groups, so also the one with an incomplete strip, at the end: none falls below
+    // kGroupRows.
+    const auto boundary = [&](int i) {
+      const auto strips = static_cast<std::int64_t>(n_strips) * i / n_groups;
+      return std::min(total, static_cast<int>(strips) * engine::kStripRows);
+    };
+    groups.push_back({boundary(g), boundary(g + 1) - boundary(g)});
+  }
+  return groups;
+}
+
+std::vector<PathSpec> enumerate_paths(const engine::ModelConfig& config, const FormatChoice& formats) {
+  std::vector<PathSpec> paths;
+  add_vocabulary(paths, PathKind::kEmbedding, 0, config, config.tied_embeddings ? formats.head : formats.embedding);
+  for (int layer = 0; layer < config.n_layers; ++layer) {
+    const engine::LayerConfig& l = config.layers[static_cast<std::size_t>(layer)];
+    add(paths, replicated(config, layer));
+    for (int kv_head = 0; kv_head < config.n_kv_heads; ++kv_head)
+      add(paths, attention(config, layer, kv_head, formats.projections));
+    int index = 0;
+    for (const Group& neurons : split_groups(l.hidden_dim)) {
+      for (int expert = 0; expert < l.n_experts; ++expert)
+        add(paths, feed_forward(config, layer, index, neurons, expert, formats.projections));
+      ++index;
+    }
+  }
+  PathSpec last{.kind = PathKind::kReplicated, .layer = config.n_layers};
+  last.vectors = {vector(VectorRole::kFinalNorm, config.dim)};
+  add(paths, std::move(last));
+  if (!config.tied_embeddings)
+    add_vocabulary(paths, PathKind::kHead, config.n_layers, config, formats.head);
+  return paths;
+}
+
+std::uint64_t table_offset(const PathSpec& path, std::size_t matrix) {
+  std::uint64_t entries = 0;
+  for (std::size_t m = 0; m < matrix; ++m) entries += path.matrices[m].n_strips() + 1;
+  return entries * sizeof(std::uint64_t);
+}
+
+std::uint64_t vector_offset(const PathSpec& path, std::size_t vector) {
+  std::uint64_t offset = round_up(table_offset(path, path.matrices.size()), engine::kStripAlignment);
+  for (std::size_t v = 0; v < vector; ++v)
+    offset += round_up(path.vectors[v].count * sizeof(float), engine::kStripAlignment);
+  return offset;
+}
+
+std::uint64_t blob_header_bytes(const PathSpec& path) { return vector_offset(path, path.vectors.size()); }
+
+std::vector<StripRef> execution_order(const PathSpec& path) {
+  std::vector<StripRef> order;
+  std::size_t n_strips = 0;
+  for (const MatrixSpec& m : path.matrices) n_strips += m.n_strips();
+  order.reserve(n_strips);
+  std::size_t next = 0;
+  if (path.kind == PathKind::kFeedForward) {
+    // Gate and up of the same neurons together, so that their product is formed while both are in registers.
+    for (std::uint32_t s = 0; s < path.matrices[0].n_strips(); ++s) {
+      order.push_back({0, s});
+      order.push_back({1, s});
+    }
+    next = 2;
+  }
+  for (; next < path.matrices.size(); ++next) append_strips(order, path, next);
+  return order;
+}
+
+std::string path_title(const PathSpec& path) {
+  const int last = path.first + path.count - 1;
+  switch (path.kind) {
+    case PathKind::kReplicated: return text("layer ", path.layer, ", norms and router");
+    case PathKind::kEmbedding: return text("embedding of tokens ", path.first, "-", last);
+    case PathKind::kAttention: return text("layer ", path.layer, ", KV head ", path.index);
+    case PathKind::kFeedForward:
+      return text("layer ", path.layer, ", neurons ", path.first, "-", last, " of expert ", path.expert);
+    case PathKind::kHead: return text("head rows of tokens ", path.first, "-", last);
+  }
+  return text("path of unknown kind ", static_cast<std::uint32_t>(path.kind));
+}
+
+}  // namespace colonnade::shard
