@@ -1,0 +1,26 @@
+#include <array>
+
+#include "engine/formats/builtin_formats.h"
+
+namespace colonnade::engine {
+
+std::span<const Format* const> all_formats() {
+  static const std::array<const Format*, 3> formats = {&f32_format(), &bf16_format(), &int8_format()};
+  return formats;
+}
+
+const Format* find_format(FormatId id) {
+  for (const Format* format : all_formats()) {
+    if (format->id() == id) return format;
+  }
+  return nullptr;
+}
+
+const Format* find_format(std::string_view name) {
+  for (const Format* format : all_formats()) {
+    if (format->name() == name) return format;
+  }
+  return nullptr;
+}
+
+}  // namespace colonnade::engine
