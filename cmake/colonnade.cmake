@@ -6,6 +6,7 @@ endif()
 
 add_library(colonnade_flags INTERFACE)
 target_include_directories(colonnade_flags INTERFACE ${CMAKE_SOURCE_DIR})
+target_compile_definitions(colonnade_flags INTERFACE COLONNADE_VERSION="${PROJECT_VERSION}")
 # -ffp-contract=off: a fused multiply-add happens where the code says fma and nowhere else, so that every
 # instruction set and compiler gives the same bits.
 target_compile_options(colonnade_flags INTERFACE

@@ -25,16 +25,17 @@ enum class OptionKind {
 };
 
 struct Option {
-  std::string name;           // "top-k": flag --top-k, environment COLONNADE_TOP_K, file "top-k"
+  std::string name = {};      // "top-k": flag --top-k, environment COLONNADE_TOP_K, file "top-k"
   OptionKind kind = OptionKind::kText;
-  std::string default_value;  // as text; "" means unset
-  std::string value_name;     // shown in --help: "N", "FILE", "HOST:PORT"
-  std::string help;           // one sentence
+  std::string default_value = {};  // as text; "" means unset
+  std::string value_name = {};  // shown in --help: "N", "FILE", "HOST:PORT"
+  std::string help = {};      // one sentence
   std::vector<std::string> choices = {};
   double min = -1e300;        // for kInt, kNumber
   double max = 1e300;
   bool repeatable = false;    // values joined by '\n'
   bool hidden = false;        // not in --help: for processes that start one another
+  char short_name = 0;        // 'o' for -o, where people expect one
 };
 
 /// Where a value came from: for "what was chosen and why".
@@ -42,7 +43,7 @@ enum class OptionSource { kDefault, kFile, kEnvironment, kFlag };
 
 struct Positional {
   std::string name;  // "MODEL"
-  std::string help;
+  std::string help = {};
   bool required = true;
   bool rest = false;  // takes all remaining arguments, joined by '\n'
 };
@@ -50,9 +51,9 @@ struct Positional {
 struct CommandSpec {
   std::string name;     // "serve"
   std::string summary;  // one line for the list of commands
-  std::string details;  // paragraphs and examples for --help
-  std::vector<Positional> positionals;
-  std::vector<Option> options;
+  std::string details = {};  // paragraphs and examples for --help
+  std::vector<Positional> positionals = {};
+  std::vector<Option> options = {};
 };
 
 /// The values of one invocation. Getters abort on a name or kind that the spec lacks (a bug of ours); every value
@@ -67,7 +68,7 @@ class Options {
   double number(std::string_view name) const;
   std::uint64_t bytes(std::string_view name) const;
   std::vector<std::string> list(std::string_view name) const;  // repeatable options and rest positionals
-  std::string positional(std::string_view name) const;         // "" when absent
+  std::string positional(std::string_view name) const;         // "" when absent; numbers that are unset are 0
 
  private:
   friend class OptionParser;
@@ -77,8 +78,15 @@ class Options {
     OptionSource source;
     bool set;
   };
+  const Value& get(std::string_view name) const;
+  const std::string& get(std::string_view name, OptionKind kind) const;
+
   std::map<std::string, Value, std::less<>> values_;
 };
+
+/// What every command takes besides its own options: --help, --config, --log-level. Listed by help and completion,
+/// accepted by parse_options; acting on --help (before parsing) and on log-level is up to main.
+std::span<const Option> standard_options();
 
 /// Parses `arguments` (without program and command name). Unknown or malformed options are kInvalidArgument and
 /// name the nearest valid one. `environment` maps a variable's name to its value or nullptr (std::getenv in
@@ -86,7 +94,7 @@ class Options {
 Result<Options> parse_options(const CommandSpec& spec, std::span<const std::string> arguments,
                               const std::function<const char*(const char*)>& environment);
 
-/// The --help text of a command.
+/// The --help text of a command, 100 columns wide.
 std::string help_text(const CommandSpec& spec, std::string_view program);
 
 /// A bash completion script for all commands.

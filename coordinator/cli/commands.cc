@@ -1,0 +1,13 @@
+// The list of commands, in the order of --help.
+#include "coordinator/cli/command.h"
+
+namespace colonnade::cli {
+
+std::span<const Command* const> all_commands() {
+  static const Command* const kCommands[] = {
+      &completion_command(),
+  };
+  return kCommands;
+}
+
+}  // namespace colonnade::cli
