@@ -13,8 +13,17 @@
 namespace colonnade::engine {
 
 enum class SpecialTokens {
-  kPlain,      // "<s>" in the text is four ordinary characters
-  kRecognise,  // added tokens inside the text become their ids
+  kPlain,      // "<s>" in the text is ordinary characters; only added tokens that are not special are recognised
+  kRecognise,  // all added tokens inside the text become their ids
+};
+
+/// The bytes of a growing list of tokens, one token at a time: what decode() gives for the whole list. Not
+/// thread-safe; must not outlive its tokenizer.
+class TokenBytes {
+ public:
+  virtual ~TokenBytes() = default;
+  /// The bytes that this token adds. They may end within a character, which the next tokens complete.
+  virtual std::string push(std::int32_t token) = 0;
 };
 
 class Tokenizer {
@@ -25,8 +34,10 @@ class Tokenizer {
   /// post-processor (e.g. puts <s> in front).
   virtual std::vector<std::int32_t> encode(std::string_view text, SpecialTokens special, bool add_special) const = 0;
 
-  /// Text of the ids as bytes; special tokens are left out when skip_special. Unknown ids give nothing.
-  virtual std::string decode(std::span<const std::int32_t> tokens, bool skip_special) const = 0;
+  /// Text of the ids as bytes (not valid UTF-8 where the ids spell none: utf8.h repairs it); special tokens are left
+  /// out when skip_special. Unknown ids give nothing.
+  std::string decode(std::span<const std::int32_t> tokens, bool skip_special) const;
+  virtual std::unique_ptr<TokenBytes> decode_stream(bool skip_special) const = 0;
 
   virtual int vocab_size() const = 0;
   /// The id of a token's content as in the vocabulary, or -1.
@@ -40,11 +51,13 @@ class Tokenizer {
 /// the field. Handles untrusted files: bounded memory and time.
 Result<std::unique_ptr<Tokenizer>> load_tokenizer_json(std::string_view json);
 
-/// Turns a growing sequence of tokens into text piece by piece: never emits half a UTF-8 character, never takes
-/// anything back; the pieces concatenated equal decode() of all tokens. One per stream; not thread-safe.
+/// Turns a growing sequence of tokens into text piece by piece: always valid UTF-8, never half a character, nothing
+/// is ever taken back; prompt and pieces concatenated equal decode() of all tokens with invalid bytes replaced by
+/// U+FFFD. One per stream; not thread-safe.
 class StreamDecoder {
  public:
-  /// `prompt` gives the context (e.g. whether the first new word keeps its leading space); it is not emitted.
+  /// `prompt` gives the context (e.g. whether the first new word keeps its leading space); it is not emitted, except
+  /// for a character that begins in it and that later tokens complete.
   StreamDecoder(const Tokenizer& tokenizer, std::span<const std::int32_t> prompt, bool skip_special);
   ~StreamDecoder();
   StreamDecoder(StreamDecoder&&) noexcept;

@@ -1,0 +1,49 @@
+// Added tokens: strings such as "<s>" that become one id wherever they stand in the text, before the model sees it.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "engine/base/json.h"
+#include "engine/base/result.h"
+
+namespace colonnade::engine {
+
+struct AddedToken {
+  std::int32_t id = 0;
+  std::string content;
+  bool special = false;      // left out of decoded text on request; not recognised in plain text
+  bool normalized = false;   // searched for in the normalised text instead of the raw one
+  bool single_word = false;  // only where no letter, digit or '_' touches it
+  bool lstrip = false;       // takes the white space before it
+  bool rstrip = false;       // … and after it
+};
+
+Result<std::vector<AddedToken>> read_added_tokens(const Json& list);
+
+/// A piece of text, or one added token.
+struct TextPart {
+  std::string_view text;
+  const AddedToken* token = nullptr;
+};
+
+/// Finds a set of added tokens in text. Immutable, thread-safe.
+class AddedTokenFinder {
+ public:
+  /// The tokens are copied.
+  explicit AddedTokenFinder(std::vector<AddedToken> tokens);
+
+  /// Splits `text` at the leftmost, then longest, occurrences. With `recognise_special` false, special tokens stay
+  /// text. Pieces of text are never empty.
+  std::vector<TextPart> split(std::string_view text, bool recognise_special) const;
+
+ private:
+  const AddedToken* at(std::string_view text, std::size_t position, bool recognise_special) const;
+
+  std::vector<AddedToken> tokens_;                    // longest content first
+  std::vector<const AddedToken*> by_first_byte_[256];  // the same order
+};
+
+}  // namespace colonnade::engine
