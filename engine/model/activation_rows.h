@@ -1,0 +1,64 @@
+// Rows of activations as matrices read them: fp32 values, and beside them the int8 form with group scales.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+#include "engine/base/aligned_buffer.h"
+#include "engine/base/units.h"
+#include "engine/kernels/kernels.h"
+
+namespace colonnade::engine {
+
+/// Owns the memory for up to max_rows rows of up to max_width columns, zero beyond what is written. Different rows
+/// may be written by different threads.
+class ActivationRows {
+ public:
+  ActivationRows() = default;
+  ActivationRows(std::size_t max_rows, std::size_t max_width)
+      : stride_(round_up(max_width, kActivationGroup)),
+        groups_(stride_ / kActivationGroup),
+        values_(max_rows * stride_),
+        q8_(max_rows * stride_),
+        scales_(max_rows * groups_),
+        sums_(max_rows * groups_) {}
+
+  static std::size_t bytes_per_row(std::size_t max_width) {
+    const std::size_t stride = round_up(max_width, kActivationGroup);
+    return stride * (sizeof(float) + 1) + stride / kActivationGroup * (sizeof(float) + sizeof(std::int32_t));
+  }
+
+  std::size_t stride() const { return stride_; }
+  float* row(std::size_t index) { return values_.data() + index * stride_; }
+
+  /// Makes the int8 form of columns [first, first + count) of a row; `first` is a multiple of kActivationGroup.
+  void quantize(const KernelTable& kernels, std::size_t index, std::size_t first, std::size_t count) {
+    const std::size_t group = first / kActivationGroup;
+    kernels.quantize(row(index) + first, count, q8_.data() + index * stride_ + first,
+                     scales_.data() + index * groups_ + group, sums_.data() + index * groups_ + group);
+  }
+
+  /// The rows from first_row on; token t reads row first_row + rows[t] (t when `rows` is null).
+  Activations view(std::size_t first_row, const std::int32_t* rows = nullptr) const {
+    Activations view;
+    view.values = values_.data() + first_row * stride_;
+    view.stride = stride_;
+    view.q8 = q8_.data() + first_row * stride_;
+    view.q8_stride = stride_;
+    view.scales = scales_.data() + first_row * groups_;
+    view.sums = sums_.data() + first_row * groups_;
+    view.group_stride = groups_;
+    view.rows = rows;
+    return view;
+  }
+
+ private:
+  std::size_t stride_ = 0;
+  std::size_t groups_ = 0;
+  AlignedBuffer<float> values_;
+  AlignedBuffer<std::int8_t> q8_;
+  AlignedBuffer<float> scales_;
+  AlignedBuffer<std::int32_t> sums_;
+};
+
+}  // namespace colonnade::engine

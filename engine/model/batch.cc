@@ -1,0 +1,72 @@
+#include "engine/model/batch.h"
+
+#include "engine/base/format_text.h"
+#include "engine/kernels/kernels.h"
+
+namespace colonnade::engine {
+namespace {
+
+Error invalid(std::string message) { return Error{ErrorCode::kInvalidArgument, "step: " + std::move(message)}; }
+
+}  // namespace
+
+Status check_step(const Step& step, const StepLimits& limits) {
+  const auto n_tokens = static_cast<std::int32_t>(step.tokens.size());
+  if (n_tokens == 0 || n_tokens > limits.max_step_tokens)
+    return invalid(text("expected 1 to ", limits.max_step_tokens, " tokens, found ", n_tokens));
+  for (const std::int32_t token : step.tokens)
+    if (token < 0 || token >= limits.vocab_size)
+      return invalid(text("token ", token, " is outside of the vocabulary of ", limits.vocab_size));
+  std::int32_t next = 0;
+  for (const StepSequence& sequence : step.sequences) {
+    if (sequence.first_token != next || sequence.n_tokens <= 0)
+      return invalid(text("sequences must cover the tokens in order; expected one from token ", next, ", found ",
+                          sequence.first_token, " + ", sequence.n_tokens));
+    next += sequence.n_tokens;
+    const int end = sequence.first_position + sequence.n_tokens;
+    if (sequence.first_position < 0 || end > limits.max_context_tokens)
+      return invalid(text("positions ", sequence.first_position, " to ", end - 1, " are outside of the context of ",
+                          limits.max_context_tokens));
+    if (static_cast<std::int64_t>(sequence.n_pages) * kPageTokens < end)
+      return invalid(text("position ", end - 1, " needs ", (end + kPageTokens - 1) / kPageTokens, " pages, found ",
+                          sequence.n_pages));
+    for (std::int32_t p = 0; p < sequence.n_pages; ++p) {
+      const std::int32_t page = step.pages[static_cast<std::size_t>(sequence.first_page + p)];
+      if (page < 0 || page >= limits.n_pages)
+        return invalid(text("page ", page, " is outside of the pool of ", limits.n_pages));
+    }
+  }
+  if (next != n_tokens) return invalid(text("sequences cover ", next, " of ", n_tokens, " tokens"));
+  for (const StepRow& row : step.rows) {
+    if (row.n_top < 0 || row.n_top > kMaxTop)
+      return invalid(text("expected at most ", kMaxTop, " most likely tokens, found ", row.n_top));
+    if (row.target >= limits.vocab_size)
+      return invalid(text("target token ", row.target, " is outside of the vocabulary of ", limits.vocab_size));
+  }
+  for (const LogitEdit& edit : step.edits)
+    if (edit.token < 0 || edit.token >= limits.vocab_size)
+      return invalid(text("edited token ", edit.token, " is outside of the vocabulary of ", limits.vocab_size));
+  return {};
+}
+
+Batch::Batch(const RopeConfig& rope, int max_tokens)
+    : rope_(rope),
+      positions_(static_cast<std::size_t>(max_tokens)),
+      pages_(static_cast<std::size_t>(max_tokens)),
+      cosine_(static_cast<std::size_t>(max_tokens * rope_.n_pairs())),
+      sine_(static_cast<std::size_t>(max_tokens * rope_.n_pairs())) {}
+
+void Batch::set(const Step& step) {
+  n_tokens_ = static_cast<int>(step.tokens.size());
+  for (const StepSequence& sequence : step.sequences) {
+    const std::int32_t* const pages = step.pages.data() + sequence.first_page;
+    for (std::int32_t i = 0; i < sequence.n_tokens; ++i) {
+      const int token = sequence.first_token + i;
+      positions_[static_cast<std::size_t>(token)] = sequence.first_position + i;
+      pages_[static_cast<std::size_t>(token)] = pages;
+      rope_.fill(sequence.first_position + i, cosine_.data() + angle_offset(token), sine_.data() + angle_offset(token));
+    }
+  }
+}
+
+}  // namespace colonnade::engine

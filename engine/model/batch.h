@@ -1,0 +1,54 @@
+// A step as the blocks see it: for each token its position, its sequence's page table and its rope angles.
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+#include "engine/base/aligned_buffer.h"
+#include "engine/base/result.h"
+#include "engine/model/config.h"
+#include "engine/model/rope.h"
+#include "engine/model/step.h"
+
+namespace colonnade::engine {
+
+/// What a step may contain; checked before anything is computed.
+struct StepLimits {
+  int vocab_size = 0;
+  int max_context_tokens = 0;
+  int n_pages = 0;
+  int max_step_tokens = 0;
+};
+
+/// kInvalidArgument names the first thing that does not fit. Cheap: a pass over the step.
+Status check_step(const Step& step, const StepLimits& limits);
+
+/// Filled once per step; allocates only on construction.
+class Batch {
+ public:
+  Batch(const RopeConfig& rope, int max_tokens);
+
+  /// `step` has passed check_step and must outlive the use of the batch.
+  void set(const Step& step);
+
+  int n_tokens() const { return n_tokens_; }
+  int position(int token) const { return positions_[static_cast<std::size_t>(token)]; }
+  const std::int32_t* pages(int token) const { return pages_[static_cast<std::size_t>(token)]; }
+  int n_pairs() const { return rope_.n_pairs(); }
+  const float* cosine(int token) const { return cosine_.data() + angle_offset(token); }
+  const float* sine(int token) const { return sine_.data() + angle_offset(token); }
+
+ private:
+  std::size_t angle_offset(int token) const {
+    return static_cast<std::size_t>(token) * static_cast<std::size_t>(rope_.n_pairs());
+  }
+
+  RopeTable rope_;
+  int n_tokens_ = 0;
+  std::vector<std::int32_t> positions_;
+  std::vector<const std::int32_t*> pages_;
+  AlignedBuffer<float> cosine_;  // (max_tokens, n_pairs)
+  AlignedBuffer<float> sine_;
+};
+
+}  // namespace colonnade::engine

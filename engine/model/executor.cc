@@ -1,0 +1,204 @@
+#include "engine/model/executor.h"
+
+#include <algorithm>
+#include <cstring>
+#include <span>
+#include <utility>
+
+#include "engine/base/format_text.h"
+#include "engine/model/attention.h"
+#include "engine/model/batch.h"
+#include "engine/model/embedding.h"
+#include "engine/model/feed_forward.h"
+#include "engine/model/head.h"
+#include "engine/model/rank_context.h"
+#include "engine/model/router.h"
+
+namespace colonnade::engine {
+namespace {
+
+std::size_t layer_kv_slots(const RankWeights& weights) {
+  std::size_t slots = 0;
+  for (const LayerWeights& layer : weights.layers) slots += static_cast<std::size_t>(layer.n_kv_slots);
+  return slots;
+}
+
+std::size_t kv_block_bytes(const ModelConfig& config, KvType type) {
+  return kv_block_elements(config.head_dim) * (type == KvType::kF32 ? 4 : 2);
+}
+
+std::vector<LayerCache> layer_caches(const ModelConfig& config, const RankWeights& weights, std::byte* pool,
+                                     const ExecutorOptions& options) {
+  std::vector<LayerCache> caches;
+  const std::size_t block = kv_block_bytes(config, options.kv_type);
+  const std::size_t slot = block * static_cast<std::size_t>(options.n_pages);
+  for (const LayerWeights& layer : weights.layers) {
+    caches.push_back({pool, block, slot});
+    pool += static_cast<std::size_t>(layer.n_kv_slots) * slot;
+  }
+  return caches;
+}
+
+/// Where this rank stands among the stages.
+struct StagePlace {
+  std::size_t stage = 0;
+  std::size_t index = 0;   // within the stage
+  int source = -1;         // rank of the previous stage that sends to this one
+  std::vector<int> targets;  // ranks of the next stage that this one sends to
+};
+
+StagePlace find_place(const std::vector<std::vector<int>>& stage_ranks, int rank) {
+  StagePlace place;
+  for (std::size_t s = 0; s < stage_ranks.size(); ++s) {
+    const auto found = std::find(stage_ranks[s].begin(), stage_ranks[s].end(), rank);
+    if (found == stage_ranks[s].end()) continue;
+    place.stage = s;
+    place.index = static_cast<std::size_t>(found - stage_ranks[s].begin());
+    if (s > 0) place.source = stage_ranks[s - 1][place.index % stage_ranks[s - 1].size()];
+    if (s + 1 < stage_ranks.size())
+      for (std::size_t i = 0; i < stage_ranks[s + 1].size(); ++i)
+        if (i % stage_ranks[s].size() == place.index) place.targets.push_back(stage_ranks[s + 1][i]);
+    return place;
+  }
+  COLONNADE_CHECK(false, "the rank is in no stage");
+  return place;
+}
+
+/// What a rank writes down between steps: the forward pass is run().
+class Executor final : public RankExecutor {
+ public:
+  Executor(const ModelConfig& config, RankWeights weights, const KernelTable& kernels, Parallel& team,
+           Communicator& comm, StagePlace place, std::unique_ptr<Join> join, std::byte* kv_pool,
+           const ExecutorOptions& options)
+      : context_{config, kernels, team, options.kv_type, options.n_pages, options.max_step_tokens},
+        weights_(std::move(weights)),
+        comm_(comm),
+        place_(std::move(place)),
+        join_(std::move(join)),
+        schedule_(options.schedule),
+        caches_(layer_caches(config, weights_, kv_pool, options)),
+        batch_(config.rope, options.max_step_tokens),
+        residual_(static_cast<std::size_t>(options.max_step_tokens) * context_.dim()),
+        normed_(static_cast<std::size_t>(options.max_step_tokens), context_.dim()),
+        router_(context_),
+        attention_(context_, weights_.layers),
+        feed_forward_(context_, weights_.layers) {}
+
+  /// Collective over the last stage.
+  Status add_head() {
+    if (!weights_.last_stage) return {};
+    COLONNADE_ASSIGN(head_, OutputHead::make(context_, weights_, *join_));
+    return {};
+  }
+
+  Result<bool> run(const Step& step, StepResult& result) override {
+    const ModelConfig& config = context_.config;
+    COLONNADE_TRY(check_step(step, {config.vocab_size, config.max_context_tokens, context_.n_pages, context_.max_tokens}));
+    batch_.set(step);
+    const int n_tokens = batch_.n_tokens();
+    const std::size_t count = static_cast<std::size_t>(n_tokens) * context_.dim();
+    float* const x = residual_.data();  // (n_tokens, dim): the residual stream, the same on every rank of the stage
+
+    if (weights_.first_stage) {
+      embed(context_, weights_.embedding, step.tokens, join_->contribution());
+      std::memset(x, 0, count * sizeof(float));
+      COLONNADE_TRY(join_->reduce(x, count, context_.team));
+    } else {
+      COLONNADE_TRY(receive_residual(count));
+    }
+
+    for (std::size_t l = 0; l < weights_.layers.size(); ++l) {
+      const LayerWeights& layer = weights_.layers[l];
+      const LayerConfig& shape = config.layers[static_cast<std::size_t>(weights_.first_layer) + l];
+
+      normalize(layer.attention_norm, n_tokens);
+      attention_.run(shape, layer, caches_[l], batch_, normed_, by_columns(layer.attention.size(), n_tokens),
+                     join_->contribution());
+      COLONNADE_TRY(join_->reduce(x, count, context_.team));
+      if (layer.output_bias != nullptr)
+        for (int t = 0; t < n_tokens; ++t)
+          context_.kernels.add(x + static_cast<std::size_t>(t) * context_.dim(), layer.output_bias, context_.dim());
+
+      normalize(layer.feed_forward_norm, n_tokens);
+      router_.route(shape, layer, normed_, n_tokens);
+      feed_forward_.run(layer, router_, normed_, n_tokens, by_columns(layer.feed_forward.size(), n_tokens),
+                        join_->contribution());
+      COLONNADE_TRY(join_->reduce(x, count, context_.team));
+    }
+
+    for (const int target : place_.targets)
+      COLONNADE_TRY(comm_.send(target, Channel::kActivations, std::as_bytes(std::span(x, count))));
+    if (!weights_.last_stage) return false;
+    COLONNADE_TRY(head_->run(step, x, result));
+    return place_.index == 0;
+  }
+
+ private:
+  /// Few tokens and enough paths to keep every core busy: each core runs whole paths.
+  bool by_columns(std::size_t n_paths, int n_tokens) const {
+    if (n_tokens > kMaxColumnTokens || schedule_ == Schedule::kRows) return false;
+    if (schedule_ == Schedule::kColumns) return true;
+    // With fewer than four paths a core, one path more or less on a core costs more than the barriers do.
+    return context_.team.size() == 1 || n_paths >= 4 * static_cast<std::size_t>(context_.team.size());
+  }
+
+  void normalize(const float* norm, int n_tokens) {
+    const auto rows = [&](int thread, int threads) {
+      const Range share = part_of(static_cast<std::size_t>(n_tokens), thread, threads);
+      for (std::size_t t = share.begin; t < share.end; ++t) {
+        context_.kernels.rms_norm(residual_.data() + t * context_.dim(), norm, context_.config.norm_eps,
+                                  context_.dim(), normed_.row(t));
+        normed_.quantize(context_.kernels, t, 0, context_.dim());
+      }
+    };
+    // Waking the team costs more than one row.
+    if (n_tokens == 1) return rows(0, 1);
+    context_.team.run([&](int thread) { rows(thread, context_.team.size()); });
+  }
+
+  Status receive_residual(std::size_t count) {
+    COLONNADE_TRY(comm_.receive(place_.source, Channel::kActivations, received_));
+    if (received_.size() != count * sizeof(float))
+      return Error{ErrorCode::kCorrupt, text("activations from rank ", place_.source, ": expected ",
+                                             count * sizeof(float), " bytes, found ", received_.size())};
+    std::memcpy(residual_.data(), received_.data(), received_.size());
+    return {};
+  }
+
+  RankContext context_;
+  RankWeights weights_;
+  Communicator& comm_;
+  StagePlace place_;
+  std::unique_ptr<Join> join_;
+  Schedule schedule_;
+  std::vector<LayerCache> caches_;
+  Batch batch_;
+  AlignedBuffer<float> residual_;  // (max_tokens, dim)
+  ActivationRows normed_;          // (max_tokens, dim)
+  Router router_;
+  AttentionBlock attention_;
+  FeedForwardBlock feed_forward_;
+  std::unique_ptr<OutputHead> head_;
+  std::vector<std::byte> received_;
+};
+
+}  // namespace
+
+std::size_t kv_pool_bytes(const ModelConfig& config, const RankWeights& weights, KvType type, int n_pages) {
+  return layer_kv_slots(weights) * kv_block_bytes(config, type) * static_cast<std::size_t>(n_pages);
+}
+
+Result<std::unique_ptr<RankExecutor>> make_executor(const ModelConfig& config, RankWeights weights,
+                                                    const KernelTable& kernels, Parallel& team, Communicator& comm,
+                                                    const std::vector<std::vector<int>>& stage_ranks,
+                                                    std::byte* kv_pool, const ExecutorOptions& options) {
+  StagePlace place = find_place(stage_ranks, comm.rank());
+  const std::size_t floats = static_cast<std::size_t>(options.max_step_tokens) * static_cast<std::size_t>(config.dim);
+  COLONNADE_ASSIGN(auto join, comm.make_join(stage_ranks[place.stage], floats));
+  auto executor = std::make_unique<Executor>(config, std::move(weights), kernels, team, comm, std::move(place),
+                                             std::move(join), kv_pool, options);
+  COLONNADE_TRY(executor->add_head());
+  return std::unique_ptr<RankExecutor>(std::move(executor));
+}
+
+}  // namespace colonnade::engine

@@ -1,0 +1,196 @@
+#include "engine/model/feed_forward.h"
+
+#include <algorithm>
+#include <cstring>
+
+#include "engine/base/units.h"
+
+namespace colonnade::engine {
+namespace {
+
+/// The most paths that one token can touch in any layer: those of its n_active experts with the most paths here.
+std::size_t most_paths_of_a_token(const ModelConfig& config, std::span<const LayerWeights> layers) {
+  std::size_t most = 0;
+  for (const LayerWeights& layer : layers) {
+    std::vector<std::size_t> paths_by_expert;
+    for (const FeedForwardPath& path : layer.feed_forward) {
+      const auto expert = static_cast<std::size_t>(path.expert);
+      if (expert >= paths_by_expert.size()) paths_by_expert.resize(expert + 1);
+      ++paths_by_expert[expert];
+    }
+    std::sort(paths_by_expert.begin(), paths_by_expert.end(), std::greater<>());
+    int n_active = 1;
+    for (const LayerConfig& shape : config.layers) n_active = std::max(n_active, shape.n_active);
+    std::size_t paths = 0;
+    for (std::size_t i = 0; i < paths_by_expert.size() && i < static_cast<std::size_t>(n_active); ++i)
+      paths += paths_by_expert[i];
+    most = std::max(most, paths);
+  }
+  return most;
+}
+
+std::size_t most_neurons_of_a_path(std::span<const LayerWeights> layers) {
+  std::size_t most = 0;
+  for (const LayerWeights& layer : layers)
+    for (const FeedForwardPath& path : layer.feed_forward) most = std::max<std::size_t>(most, path.gate.rows);
+  return most;
+}
+
+std::size_t most_paths_of_a_layer(std::span<const LayerWeights> layers) {
+  std::size_t most = 0;
+  for (const LayerWeights& layer : layers) most = std::max(most, layer.feed_forward.size());
+  return most;
+}
+
+std::vector<AlignedBuffer<float>> tiles(const RankContext& context) {
+  std::vector<AlignedBuffer<float>> result;
+  for (int i = 0; i < context.team.size(); ++i)
+    result.emplace_back(static_cast<std::size_t>(context.max_tokens) * kTileColumns);
+  return result;
+}
+
+}  // namespace
+
+FeedForwardBlock::FeedForwardBlock(const RankContext& context, std::span<const LayerWeights> layers)
+    : context_(context),
+      padded_dim_(round_up(context.dim(), kStripRows)),
+      max_neurons_(most_neurons_of_a_path(layers)),
+      hidden_(static_cast<std::size_t>(context.max_tokens) * most_paths_of_a_token(context.config, layers),
+              max_neurons_),
+      slots_(static_cast<std::size_t>(kMaxColumnTokens) * most_paths_of_a_token(context.config, layers) * padded_dim_),
+      up_(tiles(context)),
+      part_(tiles(context)),
+      sum_(tiles(context)) {
+  units_.reserve(most_paths_of_a_layer(layers));
+  cost_.reserve(most_paths_of_a_layer(layers) + 1);
+}
+
+void FeedForwardBlock::run(const LayerWeights& layer, const Router& router, const ActivationRows& input, int n_tokens,
+                           bool columns, float* contribution) {
+  list_units(layer, router);
+  if (columns) {
+    run_columns(input, n_tokens, contribution);
+  } else {
+    run_rows(input, n_tokens, contribution);
+  }
+}
+
+void FeedForwardBlock::list_units(const LayerWeights& layer, const Router& router) {
+  units_.clear();
+  std::size_t row = 0;
+  for (const FeedForwardPath& path : layer.feed_forward) {
+    const ExpertTokens experts = router.expert(path.expert);
+    if (experts.tokens.empty()) continue;
+    units_.push_back({&path, experts, row});
+    row += experts.tokens.size();
+  }
+}
+
+void FeedForwardBlock::gate_up(const Unit& unit, std::uint32_t first, std::uint32_t last, const ActivationRows& input,
+                               int thread) {
+  const FeedForwardPath& path = *unit.path;
+  const auto n_tokens = static_cast<int>(unit.experts.tokens.size());
+  const Activations rows = input.view(0, unit.experts.tokens.data());
+  float* const up = up_[static_cast<std::size_t>(thread)].data();
+  // With few tokens the strips are read in the order in which they lie (gate, up, gate, …): one forward stream.
+  const std::uint32_t step = n_tokens <= kMaxColumnTokens ? 1 : kTileStrips;
+  for (std::uint32_t s = first; s < last; s += step) {
+    const std::uint32_t end = std::min(s + step, last);
+    multiply(context_.kernels, path.gate, s, end, rows, n_tokens, hidden_.row(unit.first_row), hidden_.stride());
+    multiply_tile(context_.kernels, path.up, s, end, rows, n_tokens, up, kTileColumns);
+    for (std::size_t i = 0; i < unit.experts.tokens.size(); ++i)
+      context_.kernels.silu_gate(hidden_.row(unit.first_row + i) + s * kStripRows, up + i * kTileColumns,
+                                 (end - s) * kStripRows);
+  }
+  if (activation_kind(path.down.format) != ActivationKind::kInt8) return;
+  const std::size_t begin = first * kStripRows;
+  const std::size_t end = std::min<std::size_t>(last * kStripRows, path.gate.rows);
+  for (std::size_t i = 0; i < unit.experts.tokens.size(); ++i)
+    hidden_.quantize(context_.kernels, unit.first_row + i, begin, end - begin);
+}
+
+void FeedForwardBlock::run_columns(const ActivationRows& input, int n_tokens, float* contribution) {
+  cost_.assign(1, 0);
+  for (const Unit& unit : units_) cost_.push_back(cost_.back() + unit.path->gate.n_strips());
+  context_.team.run([&](int thread) {
+    const Range share = part_of(cost_.back(), thread, context_.team.size());
+    for (std::size_t u = 0; u < units_.size(); ++u) {
+      // A path belongs to the core in whose share its middle falls.
+      const std::size_t middle = (cost_[u] + cost_[u + 1]) / 2;
+      if (middle < share.begin || middle >= share.end) continue;
+      const Unit& unit = units_[u];
+      gate_up(unit, 0, unit.path->gate.n_strips(), input, thread);
+      multiply(context_.kernels, unit.path->down, 0, unit.path->down.n_strips(), hidden_.view(unit.first_row),
+               static_cast<int>(unit.experts.tokens.size()), slots_.data() + unit.first_row * padded_dim_,
+               padded_dim_);
+    }
+  });
+  const auto sum_slots = [&](int thread, int n_threads) {
+    const Range range = part_of(context_.dim(), thread, n_threads, kStripRows);
+    const std::size_t count = range.end - range.begin;
+    if (count == 0) return;
+    for (int t = 0; t < n_tokens; ++t)
+      std::memset(contribution + static_cast<std::size_t>(t) * context_.dim() + range.begin, 0, count * sizeof(float));
+    for (const Unit& unit : units_) {
+      for (std::size_t i = 0; i < unit.experts.tokens.size(); ++i) {
+        float* const sum =
+            contribution + static_cast<std::size_t>(unit.experts.tokens[i]) * context_.dim() + range.begin;
+        context_.kernels.add_scaled(sum, slots_.data() + (unit.first_row + i) * padded_dim_ + range.begin,
+                                    unit.experts.weights[i], count);
+      }
+    }
+  };
+  context_.team.run([&](int thread) { sum_slots(thread, context_.team.size()); });
+}
+
+void FeedForwardBlock::run_rows(const ActivationRows& input, int n_tokens, float* contribution) {
+  cost_.assign(1, 0);
+  for (const Unit& unit : units_) {
+    const auto granules = static_cast<std::uint32_t>(div_up(unit.path->gate.n_strips(), kTileStrips));
+    cost_.push_back(cost_.back() + granules * static_cast<std::uint32_t>(unit.experts.tokens.size()));
+  }
+  context_.team.run([&](int thread) {
+    const Range share = part_of(cost_.back(), thread, context_.team.size());
+    for (std::size_t u = 0; u < units_.size(); ++u) {
+      const Unit& unit = units_[u];
+      // A granule belongs to the core in whose share its first cost falls.
+      const std::size_t each = unit.experts.tokens.size();
+      const auto granule_at = [&](std::size_t cost) {
+        if (cost <= cost_[u]) return std::size_t{0};
+        return static_cast<std::size_t>(div_up(std::min<std::size_t>(cost, cost_[u + 1]) - cost_[u], each));
+      };
+      const auto first = static_cast<std::uint32_t>(granule_at(share.begin) * kTileStrips);
+      const auto last = std::min(static_cast<std::uint32_t>(granule_at(share.end) * kTileStrips),
+                                 unit.path->gate.n_strips());
+      if (first < last) gate_up(unit, first, last, input, thread);
+    }
+  });
+  context_.team.run([&](int thread) {
+    const Range strips = part_of(padded_dim_ / kStripRows, thread, context_.team.size());
+    for (std::size_t s = strips.begin; s < strips.end; s += kTileStrips)
+      down_tile(static_cast<std::uint32_t>(s), static_cast<std::uint32_t>(std::min<std::size_t>(s + kTileStrips, strips.end)),
+                n_tokens, thread, contribution);
+  });
+}
+
+void FeedForwardBlock::down_tile(std::uint32_t first, std::uint32_t last, int n_tokens, int thread,
+                                 float* contribution) {
+  float* const sum = sum_[static_cast<std::size_t>(thread)].data();
+  float* const part = part_[static_cast<std::size_t>(thread)].data();
+  std::memset(sum, 0, static_cast<std::size_t>(n_tokens) * kTileColumns * sizeof(float));
+  const std::size_t width = (last - first) * kStripRows;
+  for (const Unit& unit : units_) {
+    multiply_tile(context_.kernels, unit.path->down, first, last, hidden_.view(unit.first_row),
+                  static_cast<int>(unit.experts.tokens.size()), part, kTileColumns);
+    for (std::size_t i = 0; i < unit.experts.tokens.size(); ++i)
+      context_.kernels.add_scaled(sum + static_cast<std::size_t>(unit.experts.tokens[i]) * kTileColumns,
+                                  part + i * kTileColumns, unit.experts.weights[i], width);
+  }
+  const std::size_t begin = first * kStripRows;
+  const std::size_t count = std::min<std::size_t>(width, context_.dim() - begin);
+  for (int t = 0; t < n_tokens; ++t)
+    std::memcpy(contribution + static_cast<std::size_t>(t) * context_.dim() + begin,
+                sum + static_cast<std::size_t>(t) * kTileColumns, count * sizeof(float));
+}
+
+}  // namespace colonnade::engine

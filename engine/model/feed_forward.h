@@ -1,0 +1,54 @@
+// The feed-forward half of a layer on one rank: for every neuron group, gate and up, silu, down; weighted by expert
+// and summed over the rank's paths in plan order. Both schedules give the same bits.
+#pragma once
+
+#include <cstddef>
+#include <span>
+#include <vector>
+
+#include "engine/model/activation_rows.h"
+#include "engine/model/rank_context.h"
+#include "engine/model/router.h"
+#include "engine/model/weights.h"
+
+namespace colonnade::engine {
+
+/// Allocates only on construction. Driven by the step thread.
+class FeedForwardBlock {
+ public:
+  FeedForwardBlock(const RankContext& context, std::span<const LayerWeights> layers);
+
+  /// contribution (n_tokens, dim) = sum over the layer's paths of weight * down(silu(gate(x)) * up(x)), for the
+  /// tokens that `router` gave to the path's expert. `input` is the normalised block input, quantised where a matrix
+  /// needs it.
+  void run(const LayerWeights& layer, const Router& router, const ActivationRows& input, int n_tokens, bool columns,
+           float* contribution);
+
+ private:
+  /// A path with at least one token in this step. Its tokens' rows start at first_row of hidden_ and slots_.
+  struct Unit {
+    const FeedForwardPath* path;
+    ExpertTokens experts;
+    std::size_t first_row;
+  };
+
+  void list_units(const LayerWeights& layer, const Router& router);
+  /// Gate, up and silu for strips of a unit, and the int8 form where down needs it.
+  void gate_up(const Unit& unit, std::uint32_t first, std::uint32_t last, const ActivationRows& input, int thread);
+  void run_columns(const ActivationRows& input, int n_tokens, float* contribution);
+  void run_rows(const ActivationRows& input, int n_tokens, float* contribution);
+  void down_tile(std::uint32_t first, std::uint32_t last, int n_tokens, int thread, float* contribution);
+
+  const RankContext& context_;
+  std::size_t padded_dim_;
+  std::size_t max_neurons_;
+  std::vector<Unit> units_;
+  std::vector<std::uint32_t> cost_;       // running sum of strips × tokens over units_
+  ActivationRows hidden_;                 // (token, path) pairs × neurons
+  AlignedBuffer<float> slots_;            // column schedule: (pairs, padded_dim)
+  std::vector<AlignedBuffer<float>> up_;  // per thread: (max_tokens, kTileColumns)
+  std::vector<AlignedBuffer<float>> part_;  // per thread: (max_tokens, kTileColumns)
+  std::vector<AlignedBuffer<float>> sum_;   // per thread: (max_tokens, kTileColumns)
+};
+
+}  // namespace colonnade::engine

@@ -1,0 +1,247 @@
+#include "engine/model/head.h"
+
+#include <algorithm>
+#include <cmath>
+#include <cstring>
+
+#include "engine/base/format_text.h"
+#include "engine/base/units.h"
+
+namespace colonnade::engine {
+namespace {
+
+/// Rows whose logits are held at a time: 32 × 128 k tokens × 4 bytes = 16 MiB.
+constexpr std::size_t kHeadRows = 32;
+
+float apply(const LogitEdit& edit, float logit) {
+  const float scaled = logit > 0.0f ? logit / edit.repetition : logit * edit.repetition;
+  return scaled + edit.add;
+}
+
+/// The best `limit` of values as candidates, best first; returns how many.
+std::int32_t best(const KernelTable& kernels, const float* values, std::size_t count, std::int32_t first_token,
+                  int limit, Candidate* out) {
+  // Few blocks hold one of the best, so a block's maximum usually decides.
+  constexpr std::size_t kBlock = 256;
+  std::int32_t n = 0;
+  if (limit == 0) return 0;
+  for (std::size_t block = 0; block < count; block += kBlock) {
+    const std::size_t end = std::min(block + kBlock, count);
+    if (n == limit && kernels.max_value(values + block, end - block) <= out[n - 1].logit) continue;
+    for (std::size_t i = block; i < end; ++i) {
+      if (n == limit && !(values[i] > out[n - 1].logit)) continue;  // equal logits: the smaller token stays
+      const Candidate candidate{first_token + static_cast<std::int32_t>(i), values[i]};
+      std::int32_t at = n < limit ? n++ : n - 1;
+      for (; at > 0 && candidate_before(candidate, out[at - 1]); --at) out[at] = out[at - 1];
+      out[at] = candidate;
+    }
+  }
+  return n;
+}
+
+SamplerParams sampler_params(const StepRow& row) {
+  return {row.temperature, row.top_p, row.min_p, row.top_k, row.seed, row.position};
+}
+
+float inverse_temperature(const StepRow& row) { return row.temperature > 0.0f ? 1.0f / row.temperature : 1.0f; }
+
+}  // namespace
+
+OutputHead::OutputHead(const RankContext& context, const RankWeights& weights, Join& join)
+    : context_(context), weights_(weights), join_(join), normed_(kHeadRows, context.dim()), mine_(kHeadRows),
+      all_(kHeadRows * static_cast<std::size_t>(join.size())),
+      merged_top_(static_cast<std::size_t>(kMaxTop * join.size())),
+      merged_candidates_(static_cast<std::size_t>(kCandidates * join.size())) {
+  for (const VocabularyPath& path : weights.head) {
+    logits_stride_ += path.rows.n_strips() * kStripRows;
+    slice_.n_tokens += static_cast<std::int32_t>(path.rows.rows);
+  }
+  if (!weights.head.empty()) slice_.first_token = weights.head.front().first_token;
+  edited_ = AlignedBuffer<float>(static_cast<std::size_t>(context.team.size()) * logits_stride_);
+  const auto vocab = static_cast<std::size_t>(context.config.vocab_size);
+  all_logits_.resize(vocab);
+  sorted_.resize(vocab);
+}
+
+Result<std::unique_ptr<OutputHead>> OutputHead::make(const RankContext& context, const RankWeights& weights,
+                                                     Join& join) {
+  std::unique_ptr<OutputHead> head(new OutputHead(context, weights, join));
+  head->slices_.resize(static_cast<std::size_t>(join.size()));
+  COLONNADE_TRY(join.all_gather(&head->slice_, sizeof(Slice), head->slices_.data()));
+  std::int32_t next = 0;
+  for (const Slice& slice : head->slices_) {
+    if (slice.n_tokens == 0) continue;
+    COLONNADE_CHECK(slice.first_token == next, "the plan's vocabulary slices are not contiguous");
+    next += slice.n_tokens;
+    head->largest_slice_ = std::max(head->largest_slice_, static_cast<std::size_t>(slice.n_tokens));
+  }
+  COLONNADE_CHECK(next == context.config.vocab_size, "the plan's vocabulary slices do not cover the vocabulary");
+  // At least the largest slice, which a member passes to all_gather whatever its own size.
+  head->logits_ = AlignedBuffer<float>(kHeadRows * head->logits_stride_ + head->largest_slice_);
+  head->gathered_ = AlignedBuffer<float>(head->largest_slice_ * static_cast<std::size_t>(join.size()));
+  return head;
+}
+
+Status OutputHead::run(const Step& step, const float* x, StepResult& result) {
+  result.clear();
+  result.id = step.id;
+  for (std::size_t first = 0; first < step.rows.size(); first += kHeadRows) {
+    const std::size_t count = std::min(kHeadRows, step.rows.size() - first);
+    COLONNADE_TRY(run_rows(step, std::span(step.rows).subspan(first, count), x, result));
+  }
+  return {};
+}
+
+Status OutputHead::run_rows(const Step& step, std::span<const StepRow> rows, const float* x, StepResult& result) {
+  const auto n_rows = static_cast<int>(rows.size());
+  for (std::size_t r = 0; r < rows.size(); ++r) {
+    context_.kernels.rms_norm(x + static_cast<std::size_t>(rows[r].token_index) * context_.dim(), weights_.final_norm,
+                              context_.config.norm_eps, context_.dim(), normed_.row(r));
+    normed_.quantize(context_.kernels, r, 0, context_.dim());
+  }
+  context_.team.run([&](int thread) {
+    const Range share = part_of(logits_stride_ / kStripRows, thread, context_.team.size());
+    std::size_t strip = 0;
+    for (const VocabularyPath& path : weights_.head) {
+      const std::size_t first = std::max(share.begin, strip);
+      const std::size_t last = std::min(share.end, strip + path.rows.n_strips());
+      if (first < last)
+        multiply(context_.kernels, path.rows, static_cast<std::uint32_t>(first - strip),
+                 static_cast<std::uint32_t>(last - strip), normed_.view(0), n_rows,
+                 logits_.data() + strip * kStripRows, logits_stride_);
+      strip += path.rows.n_strips();
+    }
+  });
+  context_.team.run([&](int thread) {
+    const Range share = part_of(rows.size(), thread, context_.team.size());
+    for (std::size_t r = share.begin; r < share.end; ++r) {
+      squeeze_padding(logits_.data() + r * logits_stride_);
+      fill_packet(step, rows[r], logits_.data() + r * logits_stride_, thread, mine_[r]);
+    }
+  });
+  COLONNADE_TRY(join_.all_gather(mine_.data(), rows.size() * sizeof(RowPacket), all_.data()));
+  for (std::size_t r = 0; r < rows.size(); ++r) {
+    const bool chosen = finish_row(rows[r], r, rows.size(), result);
+    if (chosen && (rows[r].flags & kRowFullLogits) == 0) continue;
+    COLONNADE_TRY(gather_logits(logits_.data() + r * logits_stride_));
+    if ((rows[r].flags & kRowFullLogits) != 0) {
+      result.rows.back().first_logit = static_cast<std::int32_t>(result.logits.size());
+      result.logits.insert(result.logits.end(), all_logits_.begin(), all_logits_.end());
+    }
+    if (!chosen) choose_from_all(step, rows[r], result.rows.back());
+  }
+  return {};
+}
+
+void OutputHead::squeeze_padding(float* logits) const {
+  std::size_t from = 0, to = 0;
+  for (const VocabularyPath& path : weights_.head) {
+    if (from != to) std::memmove(logits + to, logits + from, path.rows.rows * sizeof(float));
+    from += path.rows.n_strips() * kStripRows;
+    to += path.rows.rows;
+  }
+}
+
+void OutputHead::fill_packet(const Step& step, const StepRow& row, const float* logits, int thread,
+                             RowPacket& packet) {
+  const KernelTable& kernels = context_.kernels;
+  const auto count = static_cast<std::size_t>(slice_.n_tokens);
+  packet = RowPacket{};
+  packet.raw_max = packet.edited_max = -INFINITY;
+  if (count == 0) return;
+  packet.raw_max = kernels.max_value(logits, count);
+  packet.raw_sum = kernels.sum_exp(logits, packet.raw_max, 1.0f, count);
+  packet.n_top = best(kernels, logits, count, slice_.first_token, row.n_top, packet.top);
+  const auto local = [&](std::int32_t token) { return static_cast<std::size_t>(token - slice_.first_token); };
+  if (row.target >= slice_.first_token && local(row.target) < count) {
+    packet.has_target = 1;
+    packet.target_logit = logits[local(row.target)];
+  }
+  if ((row.flags & kRowSample) == 0) return;
+  const float* edited = logits;
+  if (row.n_edits > 0) {
+    float* const copy = edited_.data() + static_cast<std::size_t>(thread) * logits_stride_;
+    std::memcpy(copy, logits, count * sizeof(float));
+    for (const LogitEdit& edit : std::span(step.edits).subspan(static_cast<std::size_t>(row.first_edit),
+                                                               static_cast<std::size_t>(row.n_edits)))
+      if (edit.token >= slice_.first_token && local(edit.token) < count)
+        copy[local(edit.token)] = apply(edit, copy[local(edit.token)]);
+    edited = copy;
+  }
+  packet.edited_max = kernels.max_value(edited, count);
+  packet.edited_sum = kernels.sum_exp(edited, packet.edited_max, inverse_temperature(row), count);
+  // The largest logit needs one candidate; sampling gets a list.
+  const int limit = row.temperature > 0.0f ? kCandidates : 1;
+  packet.n_candidates = best(kernels, edited, count, slice_.first_token, limit, packet.candidates);
+}
+
+bool OutputHead::finish_row(const StepRow& row, std::size_t index, std::size_t n_rows, StepResult& result) {
+  const auto members = static_cast<std::size_t>(join_.size());
+  const auto packet = [&](std::size_t member) -> const RowPacket& { return all_[member * n_rows + index]; };
+  float raw_max = -INFINITY, edited_max = -INFINITY;
+  for (std::size_t m = 0; m < members; ++m) {
+    raw_max = std::max(raw_max, packet(m).raw_max);
+    edited_max = std::max(edited_max, packet(m).edited_max);
+  }
+  double raw_sum = 0, edited_sum = 0;
+  RowResult out;
+  Candidate* const top = merged_top_.data();
+  Candidate* const candidates = merged_candidates_.data();
+  std::size_t n_top = 0, n_candidates = 0;
+  float target_logit = 0;
+  for (std::size_t m = 0; m < members; ++m) {
+    const RowPacket& part = packet(m);
+    if (slices_[m].n_tokens == 0) continue;
+    raw_sum += part.raw_sum * std::exp(static_cast<double>(part.raw_max) - raw_max);
+    if ((row.flags & kRowSample) != 0)
+      edited_sum += part.edited_sum *
+                    std::exp((static_cast<double>(part.edited_max) - edited_max) * inverse_temperature(row));
+    if (part.has_target != 0) target_logit = part.target_logit;
+    n_top = static_cast<std::size_t>(std::copy_n(part.top, part.n_top, top + n_top) - top);
+    n_candidates =
+        static_cast<std::size_t>(std::copy_n(part.candidates, part.n_candidates, candidates + n_candidates) - candidates);
+  }
+  log_sum_ = raw_max + std::log(raw_sum);
+  if (row.target >= 0) out.target_logprob = static_cast<float>(target_logit - log_sum_);
+  std::sort(top, top + n_top, candidate_before);
+  out.first_top = static_cast<std::int32_t>(result.top.size());
+  out.n_top = std::min(row.n_top, static_cast<std::int32_t>(n_top));
+  for (std::int32_t i = 0; i < out.n_top; ++i)
+    result.top.push_back({top[i].token, static_cast<float>(top[i].logit - log_sum_)});
+  edited_max_ = edited_max;
+  edited_sum_ = edited_sum;
+  bool chosen = true;
+  if ((row.flags & kRowSample) != 0) {
+    std::sort(candidates, candidates + n_candidates, candidate_before);
+    const bool complete = n_candidates == static_cast<std::size_t>(context_.config.vocab_size);
+    // Beyond the length of one member's list a merged list has gaps.
+    if (!complete) n_candidates = std::min<std::size_t>(n_candidates, row.temperature > 0.0f ? kCandidates : 1);
+    const auto token = choose_token({candidates, n_candidates}, complete, edited_max, edited_sum, sampler_params(row));
+    chosen = token.has_value();
+    if (chosen) out.token = *token;
+  }
+  result.rows.push_back(out);
+  return chosen;
+}
+
+Status OutputHead::gather_logits(const float* mine) {
+  COLONNADE_TRY(join_.all_gather(mine, largest_slice_ * sizeof(float), gathered_.data()));
+  for (std::size_t m = 0; m < slices_.size(); ++m)
+    std::copy_n(gathered_.data() + m * largest_slice_, slices_[m].n_tokens,
+                all_logits_.begin() + slices_[m].first_token);
+  return {};
+}
+
+void OutputHead::choose_from_all(const Step& step, const StepRow& row, RowResult& result) {
+  for (std::size_t i = 0; i < all_logits_.size(); ++i) sorted_[i] = {static_cast<std::int32_t>(i), all_logits_[i]};
+  for (const LogitEdit& edit : std::span(step.edits).subspan(static_cast<std::size_t>(row.first_edit),
+                                                             static_cast<std::size_t>(row.n_edits)))
+    sorted_[static_cast<std::size_t>(edit.token)].logit =
+        apply(edit, sorted_[static_cast<std::size_t>(edit.token)].logit);
+  std::sort(sorted_.begin(), sorted_.end(), candidate_before);
+  const auto token = choose_token(sorted_, true, edited_max_, edited_sum_, sampler_params(row));
+  COLONNADE_CHECK(token.has_value(), "a choice among all tokens must succeed");
+  result.token = *token;
+}
+
+}  // namespace colonnade::engine

@@ -1,0 +1,50 @@
+// What every block of a rank needs: passed by reference, owned by the executor.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+#include "engine/base/parallel.h"
+#include "engine/kernels/kernels.h"
+#include "engine/model/config.h"
+
+namespace colonnade::engine {
+
+struct RankContext {
+  const ModelConfig& config;
+  const KernelTable& kernels;
+  Parallel& team;
+  KvType kv_type;
+  int n_pages;
+  int max_tokens;  // of a step
+
+  std::size_t dim() const { return static_cast<std::size_t>(config.dim); }
+  std::size_t head_dim() const { return static_cast<std::size_t>(config.head_dim); }
+};
+
+/// Most tokens of a step for which the column schedule is considered. Each core then writes tokens × dim floats a
+/// path to its own slot, 4·dim·tokens bytes against the path's weights (768·dim in int8): with 4 tokens 2 %.
+inline constexpr int kMaxColumnTokens = 4;
+
+/// Output strips that a core finishes before it goes on to the next ones in the row schedule: 64 columns × 512
+/// tokens × 4 bytes = 128 KiB for each of two tiles stay in L2.
+inline constexpr std::uint32_t kTileStrips = 4;
+inline constexpr std::size_t kTileColumns = kTileStrips * kStripRows;
+
+inline ActivationKind activation_kind(FormatId format) { return find_format(format)->activations(); }
+
+inline void multiply(const KernelTable& kernels, const MatrixView& matrix, std::uint32_t first, std::uint32_t last,
+                     const Activations& input, int n_tokens, float* out, std::size_t out_stride) {
+  kernels.strips[static_cast<std::size_t>(matrix.format)](matrix, first, last, input, n_tokens, out, out_stride);
+}
+
+/// multiply() into a tile whose column 0 is strip `first`, instead of strip 0.
+inline void multiply_tile(const KernelTable& kernels, const MatrixView& matrix, std::uint32_t first, std::uint32_t last,
+                          const Activations& input, int n_tokens, float* tile, std::size_t tile_stride) {
+  // The kernel adds 16 * first again; the detour over integers keeps the shifted base from being a pointer outside
+  // of its array.
+  const auto base = reinterpret_cast<std::uintptr_t>(tile) - static_cast<std::uintptr_t>(first) * kStripRows * sizeof(float);
+  multiply(kernels, matrix, first, last, input, n_tokens, reinterpret_cast<float*>(base), tile_stride);
+}
+
+}  // namespace colonnade::engine
