@@ -5,6 +5,8 @@ namespace colonnade::cli {
 
 std::span<const Command* const> all_commands() {
   static const Command* const kCommands[] = {
+      &tokenize_command(),
+      &detokenize_command(),
       &completion_command(),
   };
   return kCommands;
