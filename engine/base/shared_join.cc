@@ -51,7 +51,7 @@ void shared_join_end(std::byte* memory, int members) {
 }
 
 SharedJoin::SharedJoin(std::byte* memory, std::span<const int> ranks, int index, std::size_t max_floats,
-                       JoinOptions options, Progress* progress, std::shared_ptr<void> keep_alive)
+                       JoinOptions options, Traffic* progress, std::shared_ptr<void> keep_alive)
     : memory_(memory), ranks_(ranks.begin(), ranks.end()), index_(index), max_floats_(padded_floats(max_floats)),
       options_(options), progress_(progress), keep_alive_(std::move(keep_alive)) {
   COLONNADE_CHECK(reinterpret_cast<std::uintptr_t>(memory) % kLine == 0, "join memory is not aligned");

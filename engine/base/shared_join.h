@@ -26,9 +26,9 @@ struct JoinOptions {
 };
 
 /// Moves other traffic along while a member waits in a join.
-class Progress {
+class Traffic {
  public:
-  virtual ~Progress() = default;
+  virtual ~Traffic() = default;
   /// True when something is under way that needs another poll soon.
   virtual bool poll() = 0;
 };
@@ -41,7 +41,7 @@ class SharedJoin final : public Join {
  public:
   /// `ranks` are the members' ranks (for messages), `index` this one's place among them. `progress` may be null.
   SharedJoin(std::byte* memory, std::span<const int> ranks, int index, std::size_t max_floats, JoinOptions options,
-             Progress* progress, std::shared_ptr<void> keep_alive);
+             Traffic* progress, std::shared_ptr<void> keep_alive);
 
   int size() const override { return static_cast<int>(ranks_.size()); }
   int index() const override { return index_; }
@@ -68,7 +68,7 @@ class SharedJoin final : public Join {
   int index_;
   std::size_t max_floats_;
   JoinOptions options_;
-  Progress* progress_;
+  Traffic* progress_;
   std::shared_ptr<void> keep_alive_;
   std::uint32_t sequence_ = 0;  // of the last barrier
   unsigned parity_ = 0;         // which contribution buffer is next
