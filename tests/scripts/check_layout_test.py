@@ -93,6 +93,17 @@ class CheckLayout(unittest.TestCase):
                 self.assert_caught(name, "// x\n#pragma once\n", "a file name says what is inside")
         self.assertEqual(run({"shard/utilisation.cc": "\n"})[0], 0)
 
+    def test_a_type_is_defined_once(self):
+        twice = "// P.\n#pragma once\nnamespace colonnade {\nclass Progress final : Base {\n};\n}  // namespace colonnade\n"
+        status, output = run({"engine/base/a.h": twice, "engine/base/b.h": twice})
+        self.assertEqual(status, 1)
+        self.assertIn("engine/base/b.h:4: colonnade::Progress is also defined in engine/base/a.h:4", output)
+        hidden = "namespace colonnade {\nnamespace {\nstruct Progress {\n};\n}  // namespace\n}  // namespace colonnade\n"
+        elsewhere = twice.replace("namespace colonnade", "namespace colonnade::shard")
+        declared = "// P.\n#pragma once\nnamespace colonnade {\nclass Progress;\n}  // namespace colonnade\n"
+        self.assertEqual(run({"engine/base/a.h": twice, "engine/base/b.cc": hidden, "shard/b.h": elsewhere,
+                              "engine/base/c.h": declared})[0], 0)
+
     def test_headers(self):
         self.assert_caught("shard/x.h", "// X.\n", "needs #pragma once")
         self.assert_caught("shard/x.h", "#pragma once\n", "first line is a comment")
