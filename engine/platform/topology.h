@@ -37,6 +37,7 @@ struct Topology {
   std::vector<CoreInfo> cores;         // granted ones only
   std::vector<CacheInfo> caches;       // L1 data, L2, L3
   double cpu_quota = 0;                // CPUs that a cgroup quota allows; 0: no quota
+  int cpus_per_rank = 0;               // SLURM_CPUS_PER_TASK (hyperthreads count); 0: no limit
   std::uint64_t memory_limit_bytes = 0;  // what this process may use: min of machine and cgroup limits
   std::vector<std::string> grants;     // one line for every limit that was honoured: "cgroup cpu quota: 1.5 CPUs"
   std::string huge_pages;              // "madvise": transparent huge pages setting
@@ -48,6 +49,7 @@ struct TopologySources {
   std::string filesystem_root;   // prefix for /proc and /sys; "" is the real one
   std::string slurm_cpus_per_task;  // value of SLURM_CPUS_PER_TASK, "" when unset
   bool honour_binding = true;    // the affinity mask that a launcher set
+  std::vector<int> affinity;     // in place of this process's affinity mask; empty: asked of the system (synthetic: none)
 };
 
 /// Reads this machine with the environment of this process.
@@ -66,11 +68,19 @@ struct RankPlacement {
 /// contiguous. With more ranks than cores several ranks get the same core, and `warning` says so. Pure.
 std::vector<RankPlacement> place_ranks(const Topology& topology, int n_ranks);
 
+/// The share of rank `index` where a launcher gave every rank of this host its own CPUs: granted[i] is what rank i
+/// was given, `topology` what this rank sees. Ranks with the same CPUs share them as place_ranks does, a CPU that
+/// only some have goes to the rank with the fewest. Pure: all ranks compute shares that never overlap.
+RankPlacement place_among(const Topology& topology, const std::vector<std::vector<int>>& granted, int index);
+
+/// All granted CPUs of a topology, ascending: what place_among exchanges.
+std::vector<int> granted_cpus(const Topology& topology);
+
 /// Ranks that suit this machine: one per NUMA node that has granted cores.
 int suggested_ranks(const Topology& topology);
 
 /// Bytes a second that `cpus` together read from a buffer of `bytes_each` bytes each (plain streaming read).
-/// Takes about `seconds`.
+/// Takes about `seconds`. 0 when the CPUs or the memory cannot be had.
 double measure_read_bandwidth(const std::vector<int>& cpus, std::uint64_t bytes_each, double seconds);
 
 }  // namespace colonnade::engine
