@@ -35,7 +35,7 @@ struct Assignment {
 
 struct RankPlan {
   int stage = 0;
-  std::vector<Assignment> paths;      // ascending path; replicated ones included
+  std::vector<Assignment> paths = {};  // ascending path; replicated ones included
   std::uint64_t weight_bytes = 0;     // of all assignments
   std::uint64_t replicated_bytes = 0; // the part that other ranks hold too
   std::uint64_t kv_bytes = 0;
@@ -47,7 +47,7 @@ struct RankPlan {
 struct StagePlan {
   int first_layer = 0;
   int n_layers = 0;
-  std::vector<int> ranks;   // ascending
+  std::vector<int> ranks = {};  // ascending
 };
 
 struct Plan {
