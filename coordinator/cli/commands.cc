@@ -5,6 +5,7 @@ namespace colonnade::cli {
 
 std::span<const Command* const> all_commands() {
   static const Command* const kCommands[] = {
+      &topology_command(),
       &tokenize_command(),
       &detokenize_command(),
       &completion_command(),

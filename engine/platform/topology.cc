@@ -121,7 +121,7 @@ std::uint64_t sum_of_fields(const std::string& path, const std::set<std::string>
   return kib * 1024;
 }
 
-void read_free_memory(Topology& topology, const std::string& root) {
+void read_memory(Topology& topology, const std::string& root) {
   for (NodeInfo& node : topology.nodes) {
     const std::string folder = text(root, "/sys/devices/system/node/node", node.id);
     // The page cache gives way to whoever needs the memory.
@@ -131,6 +131,14 @@ void read_free_memory(Topology& topology, const std::string& root) {
       std::ifstream file(place + "/hugepages-2048kB/free_hugepages");
       if (file >> node.huge_pages_free) break;
     }
+  }
+  if (topology.nodes.size() == 1) {
+    // A node's own counters miss memory that a hypervisor hands out only when it is touched.
+    NodeInfo& node = topology.nodes[0];
+    const std::uint64_t total = sum_of_fields(root + "/proc/meminfo", {"MemTotal:"});
+    if (total > 0) node.memory_bytes = total;
+    const std::uint64_t available = sum_of_fields(root + "/proc/meminfo", {"MemAvailable:"});
+    if (available > 0) node.free_bytes = available;
   }
   std::ifstream file(root + "/sys/kernel/mm/transparent_hugepage/enabled");  // "always [madvise] never"
   std::string line;
@@ -173,8 +181,8 @@ Result<Topology> read_topology(const TopologySources& sources) {
   topology.nodes = nodes_of(machine.get());
   topology.cores = cores_of(machine.get(), topology.nodes);
   topology.caches = caches_of(machine.get());
+  if (real) read_memory(topology, sources.filesystem_root);
   for (const NodeInfo& node : topology.nodes) topology.memory_limit_bytes += node.memory_bytes;
-  if (real) read_free_memory(topology, sources.filesystem_root);
 
   keep_cpus(topology, cpus_of(hwloc_topology_get_allowed_cpuset(machine.get())), "cpuset");
   apply_affinity(topology, sources, real);
