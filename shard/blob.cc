@@ -1,5 +1,6 @@
 #include "shard/blob.h"
 
+#include <algorithm>
 #include <cstring>
 
 #include <xxhash.h>
@@ -61,37 +62,57 @@ Status encode_path_blob(PathSpec& path, const PathWeights& weights, std::vector<
   }
   path.bytes = out.size();
   path.checksum = blob_checksum(out);
+  path.part_checksums.clear();
+  for (const BlobPart& part : blob_parts(path))
+    path.part_checksums.push_back(blob_checksum(std::span(out).subspan(part.offset, part.bytes)));
   return {};
 }
 
-Status check_strip_offsets(const PathSpec& path, std::span<const std::byte> header) {
+Result<std::vector<StripPlace>> locate_strips(const PathSpec& path, std::span<const std::byte> header) {
   COLONNADE_CHECK(header.size() >= blob_header_bytes(path), "the header of a blob is incomplete");
-  const auto* table = reinterpret_cast<const std::uint64_t*>(header.data());
   std::vector<std::size_t> first(path.matrices.size());
   for (std::size_t m = 0; m < first.size(); ++m) first[m] = table_offset(path, m) / sizeof(std::uint64_t);
+  const auto entry = [&](std::size_t matrix, std::size_t strip) {
+    std::uint64_t offset = 0;
+    std::memcpy(&offset, header.data() + (first[matrix] + strip) * sizeof(offset), sizeof(offset));
+    return offset;
+  };
 
   const auto order = execution_order(path);
+  std::vector<StripPlace> places;
+  places.reserve(order.size());
   std::vector<std::uint64_t> bytes(path.matrices.size());
-  std::uint64_t expected = blob_header_bytes(path);
   for (std::size_t i = 0; i < order.size(); ++i) {
     const auto [m, s] = order[i];
-    const std::uint64_t begin = table[first[m] + s];
+    const std::uint64_t begin = entry(m, s);
+    if (i == 0 && begin != blob_header_bytes(path))
+      return corrupt(path, text("its first strip begins at byte ", begin, " instead of ", blob_header_bytes(path)));
     const bool last = i + 1 == order.size();
-    const std::uint64_t end = last ? path.bytes : table[first[order[i + 1].matrix] + order[i + 1].strip];
-    if (i == 0 && begin != expected)
-      return corrupt(path, text("its first strip begins at byte ", begin, " instead of ", expected));
+    const std::uint64_t end = last ? path.bytes : entry(order[i + 1].matrix, order[i + 1].strip);
     if (end <= begin || end > path.bytes || end % engine::kStripAlignment != 0)
       return corrupt(path, text("strip ", s, " of matrix ", m, " goes from byte ", begin, " to ", end, " of ",
                                 path.bytes));
+    if (s + 1 == path.matrices[m].n_strips() && entry(m, s + 1) != end)
+      return corrupt(path, text("matrix ", m, " ends at byte ", entry(m, s + 1), " instead of ", end));
     bytes[m] += end - begin;
-    if (s + 1 == path.matrices[m].n_strips() && table[first[m] + s + 1] != end)
-      return corrupt(path, text("matrix ", m, " ends at byte ", table[first[m] + s + 1], " instead of ", end));
+    places.push_back({order[i], begin, end - begin});
   }
   for (std::size_t m = 0; m < bytes.size(); ++m) {
     if (bytes[m] != path.matrices[m].bytes)
       return corrupt(path, text("strips of matrix ", m, " have ", bytes[m], " bytes instead of ", path.matrices[m].bytes));
   }
-  return {};
+  return places;
+}
+
+Status check_strip(const PathSpec& path, const StripPlace& place, const std::byte* bytes) {
+  const MatrixSpec& m = path.matrices[place.strip.matrix];
+  const engine::Format* format = engine::find_format(m.format);
+  COLONNADE_CHECK(format != nullptr, "a path is in a format that is not registered");
+  const std::uint32_t n_rows = std::min<std::uint32_t>(engine::kStripRows, m.rows - place.strip.strip * engine::kStripRows);
+  if (format->strip_is_valid(bytes, place.bytes, static_cast<int>(n_rows), m.cols)) return {};
+  return corrupt(path, text("strip ", place.strip.strip, " of matrix ", place.strip.matrix, " is not a valid ",
+                            format->name(), " strip of ", n_rows, " rows and ", m.cols, " columns in ", place.bytes,
+                            " bytes"));
 }
 
 }  // namespace colonnade::shard

@@ -22,16 +22,26 @@ struct PathWeights {
 };
 
 /// Encodes a path into `out` (replaced; its capacity is reused) and fills what is only known now: the exact bytes
-/// and density of every matrix, the blob's bytes and checksum. Errors are those of `weights`; then `path` and `out`
+/// and density of every matrix, the blob's bytes and checksums. Errors are those of `weights`; then `path` and `out`
 /// hold nothing of use. Thread-safe for different paths.
 Status encode_path_blob(PathSpec& path, const PathWeights& weights, std::vector<std::byte>& out);
 
 /// The checksum that PathSpec::checksum holds: XXH3-64 of the whole blob.
 std::uint64_t blob_checksum(std::span<const std::byte> blob);
 
-/// Checks the offset table at the start of a blob against `path`: strips follow one another in execution order from
-/// the header's end to the blob's end, 64-byte aligned, and add up to every matrix' bytes. kCorrupt names the path,
-/// the expected and the found value. `header` holds at least blob_header_bytes().
-Status check_strip_offsets(const PathSpec& path, std::span<const std::byte> header);
+/// A strip and where it lies, from the blob's start.
+struct StripPlace {
+  StripRef strip;
+  std::uint64_t offset = 0;
+  std::uint64_t bytes = 0;
+};
+
+/// All strips in execution order, from the offset table at the start of a blob, which is checked against `path`:
+/// strips follow one another from the header's end to the blob's end, 64-byte aligned, and add up to every matrix'
+/// bytes. kCorrupt names the path, the expected and the found value. `header` holds at least blob_header_bytes().
+Result<std::vector<StripPlace>> locate_strips(const PathSpec& path, std::span<const std::byte> header);
+
+/// kCorrupt when a strip cannot be what its format and `path` say. `bytes` points to the strip.
+Status check_strip(const PathSpec& path, const StripPlace& place, const std::byte* bytes);
 
 }  // namespace colonnade::shard

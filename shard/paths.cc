@@ -170,6 +170,16 @@ std::vector<StripRef> execution_order(const PathSpec& path) {
   return order;
 }
 
+std::vector<BlobPart> blob_parts(const PathSpec& path) {
+  if (path.kind != PathKind::kAttention) return {};
+  std::vector<BlobPart> parts{{0, blob_header_bytes(path)}};
+  for (const MatrixSpec& m : path.matrices) {
+    if (m.role == MatrixRole::kQuery) parts.push_back({parts.back().offset + parts.back().bytes, 0});
+    parts.back().bytes += m.bytes;
+  }
+  return parts;
+}
+
 std::string path_title(const PathSpec& path) {
   const int last = path.first + path.count - 1;
   switch (path.kind) {

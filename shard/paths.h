@@ -68,6 +68,7 @@ struct PathSpec {
   std::uint32_t file = 0;    // index into the manifest's files
   std::uint64_t offset = 0;
   std::uint64_t checksum = 0;  // XXH3-64 of the blob
+  std::vector<std::uint64_t> part_checksums = {};  // XXH3-64 of each of blob_parts()
 };
 
 /// Formats to store a model in, before any measurement.
@@ -109,6 +110,15 @@ struct StripRef {
 /// All strips of a path in the order in which they lie in its blob, without gaps, from blob_header_bytes() to the
 /// blob's end. The one statement of that order: whoever writes, reads or cuts blobs goes by it (shard/blob.h).
 std::vector<StripRef> execution_order(const PathSpec& path);
+
+/// A run of bytes of a blob that is read and checked by itself.
+struct BlobPart {
+  std::uint64_t offset;
+  std::uint64_t bytes;
+};
+/// The parts of an attention path, of which a rank may hold only some query heads: header, keys and values; then
+/// one part per query head. Adjacent, covering the blob. Empty for other paths: they are held whole. Needs exact bytes.
+std::vector<BlobPart> blob_parts(const PathSpec& path);
 
 /// "layer 3, neurons 256-511 of expert 7": for messages.
 std::string path_title(const PathSpec& path);
