@@ -31,6 +31,7 @@ struct WorkerOptions {
 
   double heartbeat_timeout_s = 15;  // a rank that is silent for so long is gone
   double step_timeout_s = 120;      // the same while it has steps to run
+  bool quiet = false;               // leaves log lines to rank 0: for ranks that are threads of one process
 };
 
 /// Runs one rank of a job; every rank calls it with its own communicator. What concerns the plan (model name, stages,
