@@ -1,0 +1,9 @@
+#include "engine/kernels/instruction_sets.h"
+#include "engine/kernels/simd_avx2.h"
+#include "engine/kernels/table.inl.h"
+
+namespace colonnade::engine {
+
+constinit const KernelTable kAvx2Kernels = make_table<avx2::Simd>("avx2");
+
+}  // namespace colonnade::engine

@@ -1,0 +1,9 @@
+#include "engine/kernels/instruction_sets.h"
+#include "engine/kernels/simd_scalar.h"
+#include "engine/kernels/table.inl.h"
+
+namespace colonnade::engine {
+
+constinit const KernelTable kScalarKernels = make_table<scalar::Simd>("scalar");
+
+}  // namespace colonnade::engine
