@@ -1,0 +1,84 @@
+#include "shard/known_shapes.h"
+
+#include "engine/base/format_text.h"
+
+namespace colonnade::shard {
+namespace {
+
+struct Shape {
+  const char* name;
+  const char* family;
+  int dim, n_layers, n_heads, n_kv_heads, head_dim, hidden_dim, vocab_size;
+  int n_experts, n_active;
+  bool tied;
+  int context_tokens;
+  float theta;
+  float llama3_factor;  // 0: no rope scaling
+  float norm_eps;
+};
+
+// As their config.json files say.
+constexpr Shape kShapes[] = {
+    {"llama-3.2-1b", "llama", 2048, 16, 32, 8, 64, 8192, 128256, 1, 1, true, 131072, 5e5f, 32, 1e-5f},
+    {"llama-3.2-3b", "llama", 3072, 28, 24, 8, 128, 8192, 128256, 1, 1, true, 131072, 5e5f, 32, 1e-5f},
+    {"llama-2-7b", "llama", 4096, 32, 32, 32, 128, 11008, 32000, 1, 1, false, 4096, 1e4f, 0, 1e-5f},
+    {"llama-2-70b", "llama", 8192, 80, 64, 8, 128, 28672, 32000, 1, 1, false, 4096, 1e4f, 0, 1e-5f},
+    {"llama-3.1-8b", "llama", 4096, 32, 32, 8, 128, 14336, 128256, 1, 1, false, 131072, 5e5f, 8, 1e-5f},
+    {"llama-3.1-70b", "llama", 8192, 80, 64, 8, 128, 28672, 128256, 1, 1, false, 131072, 5e5f, 8, 1e-5f},
+    {"llama-3.1-405b", "llama", 16384, 126, 128, 8, 128, 53248, 128256, 1, 1, false, 131072, 5e5f, 8, 1e-5f},
+    {"mixtral-8x7b", "mixtral", 4096, 32, 32, 8, 128, 14336, 32000, 8, 2, false, 32768, 1e6f, 0, 1e-5f},
+    {"mixtral-8x22b", "mixtral", 6144, 56, 48, 8, 128, 16384, 32000, 8, 2, false, 65536, 1e6f, 0, 1e-5f},
+    {"qwen2.5-7b", "qwen2", 3584, 28, 28, 4, 128, 18944, 152064, 1, 1, false, 131072, 1e6f, 0, 1e-6f},
+    {"qwen2.5-72b", "qwen2", 8192, 80, 64, 8, 128, 29568, 152064, 1, 1, false, 131072, 1e6f, 0, 1e-5f},
+    {"qwen3-0.6b", "qwen3", 1024, 28, 16, 8, 128, 3072, 151936, 1, 1, true, 40960, 1e6f, 0, 1e-6f},
+    {"qwen3-8b", "qwen3", 4096, 36, 32, 8, 128, 12288, 151936, 1, 1, false, 40960, 1e6f, 0, 1e-6f},
+    {"qwen3-32b", "qwen3", 5120, 64, 64, 8, 128, 25600, 151936, 1, 1, false, 40960, 1e6f, 0, 1e-6f},
+    {"qwen3-30b-a3b", "qwen3_moe", 2048, 48, 32, 4, 128, 768, 151936, 128, 8, false, 40960, 1e6f, 0, 1e-6f},
+    {"qwen3-235b-a22b", "qwen3_moe", 4096, 94, 64, 4, 128, 1536, 151936, 128, 8, false, 40960, 1e6f, 0, 1e-6f},
+    {"qwen3-coder-480b-a35b", "qwen3_moe", 6144, 62, 96, 8, 128, 2560, 151936, 160, 8, false, 262144, 1e7f, 0, 1e-6f},
+};
+
+engine::ModelConfig config_of(const Shape& s) {
+  engine::ModelConfig config;
+  config.family = s.family;
+  config.dim = s.dim;
+  config.n_layers = s.n_layers;
+  config.n_heads = s.n_heads;
+  config.n_kv_heads = s.n_kv_heads;
+  config.head_dim = s.head_dim;
+  config.vocab_size = s.vocab_size;
+  config.max_context_tokens = s.context_tokens;
+  config.norm_eps = s.norm_eps;
+  config.rope.theta = s.theta;
+  config.rope.rotary_dim = s.head_dim;
+  if (s.llama3_factor > 0) {
+    config.rope.scaling = engine::RopeScaling::kLlama3;
+    config.rope.factor = s.llama3_factor;
+    config.rope.original_context_tokens = 8192;
+  }
+  config.qkv_bias = config.family == "qwen2";
+  config.qk_norm = config.family.starts_with("qwen3");
+  config.tied_embeddings = s.tied;
+  config.layers.assign(static_cast<std::size_t>(s.n_layers),
+                       {.hidden_dim = s.hidden_dim, .n_experts = s.n_experts, .n_active = s.n_active});
+  return config;
+}
+
+}  // namespace
+
+std::vector<std::string> known_shape_names() {
+  std::vector<std::string> names;
+  for (const Shape& s : kShapes) names.emplace_back(s.name);
+  return names;
+}
+
+Result<engine::ModelConfig> known_shape(std::string_view name) {
+  std::string names;
+  for (const Shape& s : kShapes) {
+    if (name == s.name) return config_of(s);
+    names += text(names.empty() ? "" : ", ", s.name);
+  }
+  return Error{ErrorCode::kNotFound, text("no known shape is called \"", name, "\": expected one of ", names)};
+}
+
+}  // namespace colonnade::shard
