@@ -4,7 +4,6 @@
 #include <pthread.h>
 #include <sched.h>
 #include <unistd.h>
-#include <xxhash.h>
 
 #include <algorithm>
 #include <cerrno>
@@ -16,6 +15,7 @@
 
 #include "engine/base/clock.h"
 #include "engine/base/format_text.h"
+#include "shard/checksum.h"
 
 namespace colonnade::worker {
 namespace {
@@ -44,10 +44,6 @@ class File {
   int descriptor_;
 };
 
-struct HashStateDeleter {
-  void operator()(XXH3_state_t* state) const { XXH3_freeState(state); }
-};
-
 /// What the loading threads share.
 struct Loading {
   const shard::Manifest& manifest;
@@ -74,9 +70,9 @@ std::string path_name(const Loading& loading, const shard::SliceRead& read) {
   return text((loading.directory / loading.manifest.blob_files[read.file].name).string(), ": path ", read.path);
 }
 
-Status read_one(Loading& loading, const shard::SliceRead& read, XXH3_state_t* hash) {
+Status read_one(Loading& loading, const shard::SliceRead& read, shard::RunningChecksum& checksum) {
   const bool verify = loading.options.verify;
-  if (verify) XXH3_64bits_reset(hash);
+  if (verify) checksum.begin();
   const int descriptor = loading.files[read.file]->descriptor();
   std::byte* to = loading.memory.data() + read.destination;
   for (std::uint64_t done = 0; done < read.bytes;) {
@@ -89,13 +85,13 @@ Status read_one(Loading& loading, const shard::SliceRead& read, XXH3_state_t* ha
       return Error{ErrorCode::kCorrupt, text(path_name(loading, read), ": the file ends at byte ", read.offset + done,
                                              ", the path at byte ", read.offset + read.bytes)};
     const auto count = static_cast<std::uint64_t>(got);
-    if (verify) XXH3_64bits_update(hash, to + done, count);
+    if (verify) checksum.add({to + done, count});
     done += count;
     loading.state.loaded_bytes.fetch_add(count, std::memory_order_relaxed);
   }
   if (!verify) return {};
   const std::uint64_t expected = read.checksum;
-  const std::uint64_t found = XXH3_64bits_digest(hash);
+  const std::uint64_t found = checksum.value();
   if (found != expected)
     return Error{ErrorCode::kCorrupt, text(path_name(loading, read), ": checksum is ", std::hex, found, ", the manifest says ",
                                            expected)};
@@ -110,11 +106,11 @@ void run_thread(Loading& loading, int cpu) {
     // Pages are bound to their node already; pinning only keeps threads from crowding on one core.
     (void)pthread_setaffinity_np(pthread_self(), sizeof set, &set);
   }
-  const std::unique_ptr<XXH3_state_t, HashStateDeleter> hash(XXH3_createState());
+  shard::RunningChecksum checksum;
   for (;;) {
     const std::size_t index = loading.next.fetch_add(1, std::memory_order_relaxed);
     if (index >= loading.layout.reads.size()) return;
-    if (Status done = read_one(loading, loading.layout.reads[index], hash.get()); !done.ok()) {
+    if (Status done = read_one(loading, loading.layout.reads[index], checksum); !done.ok()) {
       loading.fail(done.error());
       return;
     }
