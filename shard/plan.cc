@@ -8,7 +8,7 @@
 #include "engine/base/check.h"
 #include "engine/base/format_text.h"
 #include "engine/base/units.h"
-#include "engine/kernels/kernels.h"
+#include "shard/plan_bytes.h"
 #include "shard/plan_share.h"
 #include "shard/plan_stages.h"
 
@@ -24,36 +24,6 @@ struct StageBlock {
   std::uint32_t n_paths = 0;
   std::uint32_t units_per_path = 1;  // query heads where KV heads are shared between ranks
 };
-
-std::uint64_t kv_head_bytes(const engine::ModelConfig& config, const PlanOptions& options) {
-  return div_up(options.kv_tokens, engine::kPageTokens) * engine::kv_block_elements(config.head_dim) *
-         options.kv_element_bytes;
-}
-
-/// Bytes of an attention path without its query heads: what every rank that holds some of its heads needs.
-std::uint64_t shared_head_bytes(const PathSpec& path) {
-  return blob_header_bytes(path) + path.matrices[0].bytes + path.matrices[1].bytes;
-}
-
-std::uint64_t assignment_bytes(const PathSpec& path, const Assignment& a) {
-  if (path.kind != PathKind::kAttention || a.n_heads == path.count) return path.bytes;
-  std::uint64_t bytes = shared_head_bytes(path);
-  for (const MatrixSpec& m : path.matrices) {
-    const bool of_head = m.role == MatrixRole::kQuery || m.role == MatrixRole::kOutput;
-    if (of_head && m.part >= a.first_head && m.part < a.first_head + a.n_heads) bytes += m.bytes;
-  }
-  return bytes;
-}
-
-/// Part of the path's bytes that one token reads.
-double read_share(const engine::ModelConfig& config, const PathSpec& path, bool is_head) {
-  if (path.kind == PathKind::kFeedForward) {
-    const engine::LayerConfig& l = config.layers[static_cast<std::size_t>(path.layer)];
-    return static_cast<double>(l.n_active) / l.n_experts;
-  }
-  if (path.kind == PathKind::kEmbedding && !is_head) return 1.0 / config.vocab_size;
-  return 1.0;
-}
 
 class Planner {
  public:
@@ -263,7 +233,7 @@ class Planner {
         }
         const bool is_head = path.kind == PathKind::kEmbedding && last && config_.tied_embeddings;
         std::uint64_t also_elsewhere = 0;
-        if (path.kind == PathKind::kAttention && a.n_heads < path.count) also_elsewhere = shared_head_bytes(path);
+        if (path.kind == PathKind::kAttention && a.n_heads < path.count) also_elsewhere = blob_parts(path)[0].bytes;
         if (path.kind == PathKind::kEmbedding && config_.tied_embeddings && options_.n_stages > 1)
           also_elsewhere = path.bytes;
         rank.paths.push_back(a);
@@ -333,22 +303,6 @@ class Planner {
 Result<Plan> make_plan(const engine::ModelConfig& config, std::span<const PathSpec> paths,
                        std::span<const RankMachine> machines, const PlanOptions& options) {
   return Planner(config, paths, machines, options).make();
-}
-
-std::uint64_t activation_buffer_bytes(const engine::ModelConfig& config, int max_step_tokens) {
-  std::uint64_t hidden = 0;
-  for (const engine::LayerConfig& l : config.layers)
-    hidden = std::max(hidden, static_cast<std::uint64_t>(l.hidden_dim) * static_cast<std::uint64_t>(l.n_active));
-  const auto dim = static_cast<std::uint64_t>(config.dim);
-  const auto heads = static_cast<std::uint64_t>(config.n_heads + 2 * config.n_kv_heads) *
-                     static_cast<std::uint64_t>(config.head_dim);
-  // Residual stream, normed input with its int8 copy, two join buffers, partial sums; queries, keys, values and
-  // attention output; gate and up.
-  const std::uint64_t floats = 6 * dim + 2 * heads + 2 * hidden;
-  // Logits of a few rows of the whole vocabulary, for sampling that looks at all of them.
-  constexpr std::uint64_t kLogitRows = 16;
-  return sizeof(float) * (static_cast<std::uint64_t>(max_step_tokens) * floats +
-                          kLogitRows * static_cast<std::uint64_t>(config.vocab_size));
 }
 
 }  // namespace colonnade::shard

@@ -61,7 +61,7 @@ struct Plan {
 Result<Plan> make_plan(const engine::ModelConfig& config, std::span<const PathSpec> paths,
                        std::span<const RankMachine> machines, const PlanOptions& options);
 
-/// Activation and join buffers of one rank.
+/// Activation and join buffers of one rank: a bound that holds for a rank alone, on up to 32 cores.
 std::uint64_t activation_buffer_bytes(const engine::ModelConfig& config, int max_step_tokens);
 
 }  // namespace colonnade::shard

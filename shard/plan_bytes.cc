@@ -1,0 +1,54 @@
+#include "shard/plan_bytes.h"
+
+#include <algorithm>
+
+#include "engine/base/units.h"
+#include "engine/kernels/kernels.h"
+
+namespace colonnade::shard {
+
+std::uint64_t kv_head_bytes(const engine::ModelConfig& config, const PlanOptions& options) {
+  return div_up(options.kv_tokens, engine::kPageTokens) * engine::kv_block_elements(config.head_dim) *
+         options.kv_element_bytes;
+}
+
+std::uint64_t assignment_bytes(const PathSpec& path, const Assignment& assignment) {
+  if (path.kind != PathKind::kAttention || assignment.n_heads == path.count) return path.bytes;
+  const std::vector<BlobPart> parts = blob_parts(path);
+  std::uint64_t bytes = parts[0].bytes;
+  for (int h = 0; h < assignment.n_heads; ++h)
+    bytes += parts[static_cast<std::size_t>(1 + assignment.first_head + h)].bytes;
+  return bytes;
+}
+
+double read_share(const engine::ModelConfig& config, const PathSpec& path, bool is_head) {
+  if (path.kind == PathKind::kFeedForward) {
+    const engine::LayerConfig& l = config.layers[static_cast<std::size_t>(path.layer)];
+    return static_cast<double>(l.n_active) / l.n_experts;
+  }
+  if (path.kind == PathKind::kEmbedding && !is_head) return 1.0 / config.vocab_size;
+  return 1.0;
+}
+
+std::uint64_t activation_buffer_bytes(const engine::ModelConfig& config, int max_step_tokens) {
+  const auto u = [](int value) { return static_cast<std::uint64_t>(value); };
+  std::uint64_t hidden = 0, experts = 1;
+  for (const engine::LayerConfig& l : config.layers) {
+    hidden = std::max(hidden, u(l.hidden_dim) * u(l.n_active));
+    experts = std::max(experts, u(l.n_experts));
+  }
+  const std::uint64_t dim = u(config.dim), queries = u(config.n_heads) * u(config.head_dim);
+  const std::uint64_t keys = u(config.n_kv_heads) * u(config.head_dim), vocab = u(config.vocab_size);
+  // Rows that are multiplied also exist as int8 with a scale and a sum for each 64 columns: 4 + 1 + 1/8 bytes.
+  const std::uint64_t multiplied = (dim + queries + hidden) * 41 / 8;
+  // Residual stream and what the stage before sent, the join's sums and two contributions; projections; router scores.
+  const std::uint64_t floats = 5 * dim + queries + 2 * keys + experts;
+  // Of each core, six tiles of 64 columns; cores are not part of a plan, so a large node is taken.
+  constexpr std::uint64_t kCores = 32, kTileFloats = 6 * 64;
+  const std::uint64_t per_token = multiplied + sizeof(float) * (floats + kCores * kTileFloats);
+  // By columns, each path and each head of up to 4 tokens writes its own sum. Logits: of 32 rows, of each core, gathered.
+  const std::uint64_t slots = 4 * dim * (hidden / kGroupRows + u(config.n_heads) + 2);
+  return u(max_step_tokens) * per_token + sizeof(float) * (slots + (32 + kCores + 4) * vocab);
+}
+
+}  // namespace colonnade::shard

@@ -1,0 +1,19 @@
+// Bytes of what a plan hands out. Part of make_plan (shard/plan.h).
+#pragma once
+
+#include <cstdint>
+
+#include "shard/plan.h"
+
+namespace colonnade::shard {
+
+/// KV cache of one KV head of one layer.
+std::uint64_t kv_head_bytes(const engine::ModelConfig& config, const PlanOptions& options);
+
+/// Of the path's blob, what the assignment needs.
+std::uint64_t assignment_bytes(const PathSpec& path, const Assignment& assignment);
+
+/// Part of the path's bytes that one token reads. `is_head`: the path serves (also) as the output head.
+double read_share(const engine::ModelConfig& config, const PathSpec& path, bool is_head);
+
+}  // namespace colonnade::shard
