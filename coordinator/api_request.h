@@ -1,0 +1,36 @@
+// A body of /v1/completions or /v1/chat/completions, checked and turned into what will run.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "coordinator/api_backend.h"
+#include "coordinator/api_error.h"
+#include "engine/base/json.h"
+
+namespace colonnade::coordinator {
+
+inline constexpr int kMaxStopStrings = 4;   // as OpenAI has it
+inline constexpr int kMaxTopLogprobs = 20;  // what the workers can report
+inline constexpr int kMaxChoices = 128;     // prompts × n of one request
+
+struct ApiRequest {
+  bool chat = false;
+  std::vector<std::vector<std::int32_t>> prompts;
+  int n = 1;                      // choices for each prompt
+  std::vector<std::string> stop;  // never empty strings
+  bool echo = false;
+  bool logprobs = false;
+  bool stream = false;
+  bool include_usage = false;
+  std::optional<std::uint64_t> seed;
+  std::optional<int> max_tokens;  // none: up to the end of the context
+  GenerationRequest generation;   // all but prompt, max_tokens and seed
+};
+
+/// Fills `request` or says what is wrong with the body.
+std::optional<ApiError> read_api_request(const Json& body, bool chat, const ApiBackend& backend, ApiRequest& request);
+
+}  // namespace colonnade::coordinator
