@@ -54,6 +54,8 @@ std::string head_of(const HttpResponse& response, bool keep_alive, bool http_11,
   return head += keep_alive ? "Connection: keep-alive\r\n\r\n" : "Connection: close\r\n\r\n";
 }
 
+/// Every co_await stands alone, with named arguments: g++ 12 destroys some temporaries of such expressions twice, and
+/// awaits on the wrong side of &&.
 class Session {
  public:
   Session(std::shared_ptr<HttpShared> shared, std::shared_ptr<HttpConnection> connection)
@@ -64,13 +66,15 @@ class Session {
   }
 
   asio::awaitable<void> run() {
-    bool open = true;
-    while (open && !shared_->draining && co_await wait_for_request()) {
+    while (!shared_->draining) {
+      const bool arrived = co_await wait_for_request();
+      if (!arrived) break;
       connection_->idle = false;
       shared_->add_in_flight(1);
-      open = co_await serve_one();
+      const bool usable = co_await serve_one();
       shared_->add_in_flight(-1);
       connection_->idle = true;
+      if (!usable) break;
     }
     beast::error_code ignored;
     stream_.socket().shutdown(asio::ip::tcp::socket::shutdown_both, ignored);
@@ -78,7 +82,8 @@ class Session {
   }
 
   asio::awaitable<void> refuse(const HttpResponse& response) {
-    co_await send(head_of(response, false, true, false, false), response.body);
+    const std::string head = head_of(response, false, true, false, false);
+    co_await send(head, response.body);
     co_await linger();
   }
 
@@ -100,14 +105,16 @@ class Session {
     stream_.expires_after(duration(shared_->options.header_timeout_s));
     auto [error, n] = co_await http::async_read_header(stream_, connection_->buffer, *parser, kAwait);
     if (!error && beast::iequals(parser->get()[http::field::expect], "100-continue")) {
-      if (!co_await send("HTTP/1.1 100 Continue\r\n\r\n", {})) co_return false;
+      const bool sent = co_await send("HTTP/1.1 100 Continue\r\n\r\n", {});
+      if (!sent) co_return false;
     }
     if (!error) {
       stream_.expires_after(duration(shared_->options.body_timeout_s));
       std::tie(error, n) = co_await http::async_read(stream_, connection_->buffer, *parser, kAwait);
     }
     if (error) {
-      if (const auto response = response_to(error)) co_await refuse(*response);
+      const std::optional<HttpResponse> response = response_to(error);
+      if (response) co_await refuse(*response);
       co_return false;
     }
     const bool keep_alive = parser->get().keep_alive();
@@ -115,13 +122,13 @@ class Session {
     const bool head_only = parser->get().method() == http::verb::head;
     HttpRequest request = request_of(parser->release());
     parser.reset();
-    const bool usable = co_await answer(std::move(request), keep_alive, http_11, head_only);
+    auto exchange = std::make_shared<SocketExchange>(shared_->loop, stream_.get_executor(), std::move(request),
+                                                     shared_->options.max_unsent_bytes);
+    const bool usable = co_await answer(exchange, keep_alive, http_11, head_only);
     co_return usable && keep_alive;
   }
 
-  asio::awaitable<bool> answer(HttpRequest request, bool keep_alive, bool http_11, bool head_only) {
-    auto exchange = std::make_shared<SocketExchange>(shared_->loop, stream_.get_executor(), std::move(request),
-                                                     shared_->options.max_unsent_bytes);
+  asio::awaitable<bool> answer(std::shared_ptr<SocketExchange> exchange, bool keep_alive, bool http_11, bool head_only) {
     connection_->exchange = exchange;
     connection_->watching = true;
     asio::co_spawn(stream_.get_executor(), watch(connection_, exchange), asio::detached);
@@ -137,7 +144,9 @@ class Session {
       const bool stream = exchange->phase() == SocketExchange::Phase::kStream;
       keep_alive = keep_alive && !shared_->draining && (http_11 || !stream);
       const HttpResponse& response = exchange->response();
-      sent = co_await send(head_of(response, keep_alive, http_11, stream, head_only), head_only ? "" : response.body);
+      const std::string head = head_of(response, keep_alive, http_11, stream, head_only);
+      const std::string_view body = head_only ? std::string_view() : std::string_view(response.body);
+      sent = co_await send(head, body);
       if (sent && stream && !head_only) sent = co_await send_stream(*exchange, http_11);
     }
     if (!sent) exchange->close();
@@ -159,7 +168,10 @@ class Session {
         bytes = text(std::hex, output.size(), "\r\n", output, "\r\n");
       }
       if (last && chunked) bytes += "0\r\n\r\n";
-      if (!bytes.empty() && !co_await send(bytes, {})) co_return false;
+      if (!bytes.empty()) {
+        const bool sent = co_await send(bytes, {});
+        if (!sent) co_return false;
+      }
       if (last) co_return true;
       if (!exchange.closed() && !exchange.ended() && !exchange.has_output()) co_await exchange.changed();
     }
