@@ -169,10 +169,13 @@ void OutputHead::fill_packet(const Step& step, const StepRow& row, const float* 
     edited = copy;
   }
   packet.edited_max = kernels.max_value(edited, count);
-  packet.edited_sum = kernels.sum_exp(edited, packet.edited_max, inverse_temperature(row), count);
-  // The largest logit needs one candidate; sampling gets a list.
+  // The largest logit needs one candidate; sampling gets a list and the sum.
   const int limit = row.temperature > 0.0f ? kCandidates : 1;
+  if (row.temperature > 0.0f)
+    packet.edited_sum = kernels.sum_exp(edited, packet.edited_max, inverse_temperature(row), count);
   packet.n_candidates = best(kernels, edited, count, slice_.first_token, limit, packet.candidates);
+  for (std::int32_t i = 0; i < packet.n_candidates; ++i)
+    packet.candidate_logits[i] = logits[local(packet.candidates[i].token)];
 }
 
 bool OutputHead::finish_row(const StepRow& row, std::size_t index, std::size_t n_rows, StepResult& result) {
@@ -218,7 +221,13 @@ bool OutputHead::finish_row(const StepRow& row, std::size_t index, std::size_t n
     if (!complete) n_candidates = std::min<std::size_t>(n_candidates, row.temperature > 0.0f ? kCandidates : 1);
     const auto token = choose_token({candidates, n_candidates}, complete, edited_max, edited_sum, sampler_params(row));
     chosen = token.has_value();
-    if (chosen) out.token = *token;
+    if (chosen) {
+      out.token = *token;
+      for (std::size_t m = 0; m < members; ++m)
+        for (std::int32_t i = 0; i < packet(m).n_candidates; ++i)
+          if (packet(m).candidates[i].token == *token)
+            out.logprob = static_cast<float>(packet(m).candidate_logits[i] - log_sum_);
+    }
   }
   result.rows.push_back(out);
   return chosen;
@@ -242,6 +251,7 @@ void OutputHead::choose_from_all(const Step& step, const StepRow& row, RowResult
   const auto token = choose_token(sorted_, true, edited_max_, edited_sum_, sampler_params(row));
   COLONNADE_CHECK(token.has_value(), "a choice among all tokens must succeed");
   result.token = *token;
+  result.logprob = static_cast<float>(all_logits_[static_cast<std::size_t>(*token)] - log_sum_);
 }
 
 }  // namespace colonnade::engine

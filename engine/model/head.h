@@ -31,6 +31,7 @@ struct RowPacket {
   std::int32_t n_candidates;
   Candidate top[kMaxTop];               // before edits, best first
   Candidate candidates[kCandidates];    // after edits, best first
+  float candidate_logits[kCandidates];  // of the same tokens, before edits
 };
 
 /// Driven by the step thread of a rank of the last stage. Allocates only on construction, except for the logits
@@ -71,7 +72,7 @@ class OutputHead {
   std::vector<RowPacket> all_;         // (member, row)
   std::vector<Candidate> merged_top_;
   std::vector<Candidate> merged_candidates_;
-  double log_sum_ = 0;                 // of the row in hand: log of the sum of exp(logit)
+  double log_sum_ = 0;                 // of the row in hand: log of the sum of exp(logit) before edits
   float edited_max_ = 0;
   double edited_sum_ = 0;
   AlignedBuffer<float> gathered_;      // (member, largest_slice)
