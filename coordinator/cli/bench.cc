@@ -1,0 +1,48 @@
+// colonnade bench: how fast this machine runs a model, the kernels or the joins, against the machine's own limits.
+#include "coordinator/cli/bench_model.h"
+#include "coordinator/cli/command.h"
+
+namespace colonnade::cli {
+namespace {
+
+int run(const Options& options) {
+  const std::string what = options.positional("WHAT");
+  if (what.empty() && options.text("synthetic").empty())
+    return fail({ErrorCode::kInvalidArgument, "bench: expected a model or --synthetic SHAPE, found neither"});
+  const Status status = bench_model(options);
+  return status.ok() ? 0 : fail(status.error());
+}
+
+}  // namespace
+
+const Command& bench_command() {
+  static const Command command{
+      {.name = "bench",
+       .summary = "Measures tokens a second against the machine's read bandwidth.",
+       .details = "Several layouts are measured in turn, A B A B …, so that their ratio is of one run:\n"
+                  "  colonnade bench MODEL\n"
+                  "  colonnade bench --synthetic llama-3.2-1b --values int8 --layouts 1x2,2x1\n"
+                  "pp512 is a prompt of 512 tokens, tg128 are 128 tokens one by one. GB/s are the weights' bytes that a\n"
+                  "token touches, times tokens a second; beside it the fraction of a plain streaming read by the same cores\n"
+                  "just before and after. Synthetic weights are random numbers of the real shape: no file is needed.",
+       .positionals = {{.name = "WHAT", .help = "a Hugging Face directory or a packed model", .required = false}},
+       .options = {
+           {.name = "synthetic", .kind = OptionKind::kText, .value_name = "SHAPE", .help = "Random weights in the shape of a well-known model, or of a config.json."},
+           {.name = "values", .kind = OptionKind::kChoice, .value_name = "FORMAT", .help = "Weights as int8, bf16 or f32; int8 for synthetic models.", .choices = {"f32", "bf16", "int8"}},
+           {.name = "layers", .kind = OptionKind::kInt, .default_value = "0", .value_name = "N", .help = "Only the first N layers of a synthetic model; 0: all.", .min = 0},
+           {.name = "pp", .kind = OptionKind::kInt, .default_value = "512", .value_name = "TOKENS", .help = "Tokens of the prompt; 0 leaves prefill out.", .min = 0, .max = 1 << 20},
+           {.name = "tg", .kind = OptionKind::kInt, .default_value = "128", .value_name = "TOKENS", .help = "Tokens to generate; 0 leaves decode out.", .min = 0, .max = 1 << 20},
+           {.name = "max-step-tokens", .kind = OptionKind::kInt, .default_value = "512", .value_name = "TOKENS", .help = "Tokens of one step of the prompt.", .min = 1, .max = 65536},
+           {.name = "repetitions", .kind = OptionKind::kInt, .default_value = "3", .value_name = "N", .help = "Rounds over all layouts.", .min = 1, .max = 1000},
+           {.name = "layouts", .kind = OptionKind::kText, .value_name = "RxT,…", .help = "Ranks x threads of each; one rank with all granted cores by default."},
+           {.name = "stages", .kind = OptionKind::kInt, .default_value = "1", .value_name = "N", .help = "Pipeline stages.", .min = 1},
+           {.name = "kv", .kind = OptionKind::kChoice, .default_value = "bf16", .value_name = "TYPE", .help = "Numbers of the KV cache.", .choices = {"bf16", "f32"}},
+           {.name = "isa", .kind = OptionKind::kText, .value_name = "NAME", .help = "Instruction set; the best by default."},
+           {.name = "cache", .kind = OptionKind::kText, .value_name = "DIR", .help = "Where a Hugging Face directory is packed to first."},
+           {.name = "format", .kind = OptionKind::kChoice, .default_value = "md", .value_name = "FORMAT", .help = "Markdown, CSV or JSON.", .choices = {"md", "csv", "json"}},
+       }},
+      run};
+  return command;
+}
+
+}  // namespace colonnade::cli
