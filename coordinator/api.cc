@@ -221,13 +221,13 @@ class Api {
     bool skip_special = true;
     fields.read("skip_special_tokens", skip_special);
     const Json* list = fields.find("tokens");
-    const auto vocab_size = static_cast<std::uint64_t>(backend_.tokenizer->vocab_size());
+    const int vocab_size = backend_.tokenizer->vocab_size();
     std::vector<std::int32_t> ids;
     if (list == nullptr || !list->is_array()) {
       fields.wrong("tokens", "a list of token ids", list == nullptr ? Json() : *list);
     } else {
       for (const Json& id : *list) {
-        if (id.is_number_unsigned() && id.get<std::uint64_t>() < vocab_size) ids.push_back(id.get<std::int32_t>());
+        if (const auto token = token_of(id, vocab_size)) ids.push_back(*token);
         else fields.wrong("tokens", text("made of token ids from 0 to ", vocab_size - 1), id);
       }
     }

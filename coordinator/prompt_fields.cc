@@ -14,9 +14,9 @@ void append_tokens(RequestFields& fields, const Json& list, int vocab_size, Prom
   std::vector<std::int32_t> ids;
   ids.reserve(list.size());
   for (const Json& id : list) {
-    const bool fits = id.is_number_unsigned() && id.get<std::uint64_t>() < static_cast<std::uint64_t>(vocab_size);
-    if (!fits) return fields.wrong("prompt", text("made of token ids from 0 to ", vocab_size - 1), id);
-    ids.push_back(id.get<std::int32_t>());
+    const std::optional<std::int32_t> token = token_of(id, vocab_size);
+    if (!token) return fields.wrong("prompt", text("made of token ids from 0 to ", vocab_size - 1), id);
+    ids.push_back(*token);
   }
   prompts.push_back(std::move(ids));
 }

@@ -6,6 +6,14 @@
 
 namespace colonnade::coordinator {
 
+std::optional<std::int32_t> token_of(const Json& value, int vocab_size) {
+  if (!value.is_number_integer()) return std::nullopt;
+  // A number beyond int64 wraps to a negative one here.
+  const auto id = value.get<std::int64_t>();
+  if (id < 0 || id >= vocab_size) return std::nullopt;
+  return static_cast<std::int32_t>(id);
+}
+
 const Json* RequestFields::find(const char* name) const {
   const auto found = body_.find(name);
   return found == body_.end() || found->is_null() ? nullptr : &*found;

@@ -11,6 +11,9 @@
 
 namespace colonnade::coordinator {
 
+/// A token id from 0 to vocab_size - 1, or nothing.
+std::optional<std::int32_t> token_of(const Json& value, int vocab_size);
+
 class RequestFields {
  public:
   explicit RequestFields(const Json& body) : body_(body) {}
