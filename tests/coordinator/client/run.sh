@@ -1,0 +1,34 @@
+#!/usr/bin/env bash
+# Serves the demo model and runs the stock OpenAI client against it.
+# usage: run.sh COLONNADE MODEL SCRATCH_FOLDER [serve options...]      exit 77: cannot run here
+set -euo pipefail
+colonnade=$1 model=$2 scratch=$3
+shift 3
+here=$(cd "$(dirname "$0")" && pwd)
+
+skip() { echo "skipped: $1"; exit 77; }
+command -v node > /dev/null || skip "node is not installed"
+command -v npm > /dev/null || skip "npm is not installed"
+[ "$(node -p 'process.versions.node.split(".")[0]')" -ge 20 ] || skip "node $(node --version) is older than 20"
+
+mkdir -p "$scratch"
+cp "$here/package.json" "$here/package-lock.json" "$here/client_test.mjs" "$scratch/"
+cd "$scratch"
+if [ ! -d node_modules/openai ]; then
+  npm ci --no-audit --no-fund > npm.log 2>&1 || skip "npm cannot install the openai package: $(tail -n 1 npm.log)"
+fi
+
+port=$(python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])')
+export COLONNADE_API_KEY=sesame
+"$colonnade" serve "$model" --host 127.0.0.1 --port "$port" "$@" > serve.log 2>&1 &
+server=$!
+trap 'kill $server 2> /dev/null; wait $server 2> /dev/null; tail -n 20 serve.log' EXIT
+for _ in $(seq 600); do
+  if curl --silent --fail "http://127.0.0.1:$port/health" > /dev/null; then break; fi
+  kill -0 $server 2> /dev/null || { echo "the server ended"; exit 1; }
+  sleep 0.1
+done
+COLONNADE_BASE_URL="http://127.0.0.1:$port/v1" node --test client_test.mjs
+trap - EXIT
+kill -TERM $server
+wait $server || { echo "the server ended with status $?"; tail -n 20 serve.log; exit 1; }
