@@ -1,0 +1,179 @@
+// What goes into a step: decode tokens first, then prefill chunks.
+#include <algorithm>
+
+#include "coordinator/scheduler.h"
+#include "worker/control.pb.h"
+
+namespace colonnade::coordinator {
+namespace {
+
+// Flags of a StepRow on the control link: engine::RowFlags.
+constexpr std::uint32_t kSampleFlag = 1;
+constexpr std::uint32_t kFullLogitsFlag = 2;
+
+bool wants_prompt_output(const Sequence& sequence, int position) {
+  const PromptOutput output = sequence.request.prompt_output;
+  if (output == PromptOutput::kNone || position < sequence.prompt_asked) return false;
+  return position < (output == PromptOutput::kLogprobs ? sequence.n_prompt - 1 : sequence.n_prompt);
+}
+
+bool wants_sample(const Sequence& sequence, int position) {
+  return position == sequence.n_tokens() - 1 && sequence.generates();
+}
+
+}  // namespace
+
+int Scheduler::fitting_tokens(const Sequence& sequence, int n_tokens, Rows room, Rows& used) {
+  used = {};
+  for (int i = 0; i < n_tokens; ++i) {
+    const int position = sequence.scheduled + i;
+    const bool prompt = wants_prompt_output(sequence, position);
+    const bool full = prompt && sequence.request.prompt_output == PromptOutput::kFullLogits;
+    const bool row = prompt || wants_sample(sequence, position);
+    if ((row && used.all == room.all) || (full && used.full == room.full)) return i;
+    used.all += row ? 1 : 0;
+    used.full += full ? 1 : 0;
+  }
+  return n_tokens;
+}
+
+void Scheduler::share_out(Sequence& sequence, int n_tokens, Room& room) {
+  Rows rows;
+  const int fitting = fitting_tokens(sequence, std::min(n_tokens, room.tokens), room.rows, rows);
+  if (fitting == 0) return;
+  room.tokens -= fitting;
+  room.rows.all -= rows.all;
+  room.rows.full -= rows.full;
+  shares_.push_back({&sequence, fitting});
+}
+
+void Scheduler::choose_decodes(Room& room) {
+  ready_.clear();
+  int n_decoding = 0;
+  for (Sequence* sequence : running_) {
+    if (sequence->remaining() > 1) continue;
+    ++n_decoding;
+    if (!sequence->awaiting) ready_.push_back(sequence);
+  }
+  // With several stages the decoding sequences form as many groups, each in a step of its own.
+  const int group = (n_decoding + limits_.n_stages - 1) / limits_.n_stages;
+  const auto most = static_cast<std::size_t>(std::min({group, room.tokens, room.rows.all}));
+  if (ready_.size() > most) {
+    const auto earlier = [](const Sequence* a, const Sequence* b) {
+      return a->last_step != b->last_step ? a->last_step < b->last_step : a->id < b->id;
+    };
+    std::nth_element(ready_.begin(), ready_.begin() + static_cast<std::ptrdiff_t>(most), ready_.end(), earlier);
+    ready_.resize(most);
+    std::sort(ready_.begin(), ready_.end(), [](const Sequence* a, const Sequence* b) { return a->id < b->id; });
+  }
+  // In order of arrival: whoever loses its pages in grow() arrived later than all that are in the step already, so a
+  // page never changes hands within a step.
+  for (Sequence* sequence : ready_) {
+    if (sequence->pages.empty()) continue;  // gave them back a moment ago
+    if (grow(*sequence)) share_out(*sequence, 1, room);
+  }
+}
+
+void Scheduler::choose_prefills(Room& room) {
+  ready_.clear();
+  for (Sequence* sequence : running_) {
+    if (sequence->remaining() > 1) ready_.push_back(sequence);
+  }
+  if (ready_.empty() || room.tokens == 0) return;
+  // At least half of the room is for the oldest prompt, so that it gets done; the rest for the shortest ones, so that
+  // they need not wait for it.
+  Sequence& oldest = *ready_.front();
+  ready_.erase(ready_.begin());
+  Rows kept;
+  const Rows half_rows{(room.rows.all + 1) / 2, (room.rows.full + 1) / 2};
+  const int half = fitting_tokens(oldest, std::min(oldest.remaining(), (room.tokens + 1) / 2), half_rows, kept);
+  Room rest{room.tokens - half, {room.rows.all - kept.all, room.rows.full - kept.full}};
+  std::sort(ready_.begin(), ready_.end(), [](const Sequence* a, const Sequence* b) {
+    return a->remaining() != b->remaining() ? a->remaining() < b->remaining() : a->id < b->id;
+  });
+  for (Sequence* sequence : ready_) {
+    if (rest.tokens == 0) break;
+    share_out(*sequence, sequence->remaining(), rest);
+  }
+  room = {rest.tokens + half, {rest.rows.all + kept.all, rest.rows.full + kept.full}};
+  share_out(oldest, oldest.remaining(), room);
+}
+
+bool Scheduler::next_step(double now_s, control::Step& step) {
+  if (n_in_flight() >= limits_.n_stages) return false;
+  admit();
+  shares_.clear();
+  Room room{limits_.max_step_tokens, {limits_.max_step_rows, limits_.max_full_rows}};
+  choose_decodes(room);
+  choose_prefills(room);
+  if (shares_.empty()) return false;
+
+  InFlight flight;
+  if (!spare_.empty()) {
+    flight = std::move(spare_.back());
+    spare_.pop_back();
+  }
+  flight.id = ++last_step_;
+  flight.made_s = now_s;
+  step.Clear();
+  step.set_id(flight.id);
+  int n_tokens = 0;
+  for (const Share& share : shares_) {
+    place(share, n_tokens, step, flight);
+    n_tokens += share.n_tokens;
+  }
+  in_flight_.push_back(std::move(flight));
+  ++counts_.steps;
+  return true;
+}
+
+void Scheduler::place(const Share& share, int token_index, control::Step& step, InFlight& flight) {
+  Sequence& sequence = *share.sequence;
+  const int end = sequence.scheduled + share.n_tokens;
+  control::StepSequence& out = *step.add_sequences();
+  const auto* tokens = sequence.tokens.data();
+  out.set_first_position(sequence.scheduled);
+  out.mutable_tokens()->Add(tokens + sequence.scheduled, tokens + end);
+  out.mutable_pages()->Add(sequence.pages.data(), sequence.pages.data() + pages_for(end));
+
+  const bool logprobs = sequence.request.prompt_output == PromptOutput::kLogprobs;
+  for (int p = sequence.scheduled; p < end; ++p) {
+    const bool prompt = wants_prompt_output(sequence, p);
+    const bool sample = wants_sample(sequence, p);
+    if (!prompt && !sample) continue;
+    control::StepRow& row = *step.add_rows();
+    row.set_token_index(token_index + p - sequence.scheduled);
+    row.set_flags((sample ? kSampleFlag : 0u) | (prompt && !logprobs ? kFullLogitsFlag : 0u));
+    row.set_target(prompt && logprobs ? tokens[p + 1] : -1);
+    row.set_n_top(sequence.request.n_top);
+    row.set_position(p + 1);
+    row.set_top_p(1.0f);
+    if (sample) fill_sampling(sequence, row);
+    flight.rows.push_back({sequence.id, p, prompt, sample});
+  }
+  counts_.prompt_tokens +=
+      static_cast<std::uint64_t>(std::max(0, std::min(end, sequence.n_prompt) - sequence.scheduled));
+  sequence.scheduled = end;
+  sequence.prompt_asked = std::max(sequence.prompt_asked, std::min(end, sequence.n_prompt));
+  sequence.awaiting = sequence.remaining() == 0;
+  sequence.last_step = flight.id;
+  if (sequence.awaiting && !sequence.generates()) flight.evaluated.push_back(sequence.id);
+  if (limits_.prefix_reuse) publish_pages(sequence);
+}
+
+void Scheduler::fill_sampling(const Sequence& sequence, control::StepRow& row) {
+  const GenerationRequest& request = sequence.request;
+  row.set_temperature(request.temperature);
+  row.set_top_p(request.top_p);
+  row.set_min_p(request.min_p);
+  row.set_top_k(request.top_k);
+  row.set_seed(request.seed);
+  for (const TokenEdit& edit : sequence.edits.edits()) {
+    control::LogitEdit& out = *row.add_edits();
+    out.set_token(edit.token);
+    out.set_add(edit.add);
+    out.set_repetition(edit.repetition);
+  }
+}
+
+}  // namespace colonnade::coordinator
