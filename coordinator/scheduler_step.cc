@@ -50,14 +50,20 @@ void Scheduler::share_out(Sequence& sequence, int n_tokens, Room& room) {
 void Scheduler::choose_decodes(Room& room) {
   ready_.clear();
   int n_decoding = 0;
+  bool prefilling = false;
   for (Sequence* sequence : running_) {
-    if (sequence->remaining() > 1) continue;
+    if (sequence->remaining() > 1) {
+      prefilling = true;
+      continue;
+    }
     ++n_decoding;
     if (!sequence->awaiting) ready_.push_back(sequence);
   }
   // With several stages the decoding sequences form as many groups, each in a step of its own.
   const int group = (n_decoding + limits_.n_stages - 1) / limits_.n_stages;
-  const auto most = static_cast<std::size_t>(std::min({group, room.tokens, room.rows.all}));
+  // However many decode, prompts move on too.
+  const int kept = prefilling ? room.tokens / 8 : 0;
+  const auto most = static_cast<std::size_t>(std::min({group, room.tokens - kept, room.rows.all}));
   if (ready_.size() > most) {
     const auto earlier = [](const Sequence* a, const Sequence* b) {
       return a->last_step != b->last_step ? a->last_step < b->last_step : a->id < b->id;
