@@ -76,7 +76,7 @@ Status Scheduler::validate(const GenerationRequest& request, const SchedulerLimi
   if (request.prompt.empty()) return invalid("the prompt has no tokens");
   const std::size_t n_prompt = request.prompt.size();
   const auto context = static_cast<std::size_t>(limits.context_tokens);
-  const char* bound = limits.context_tokens < unbounded_limits.context_tokens ? " (all KV pages together)" : "";
+  const char* bound = limits.context_tokens == limits.n_pages * limits.page_tokens ? " (all KV pages together)" : "";
   if (n_prompt > context) {
     return invalid(text("the prompt has ", n_prompt, " tokens, the context is ", context, " tokens", bound));
   }

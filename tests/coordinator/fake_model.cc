@@ -1,0 +1,134 @@
+#include "tests/coordinator/fake_model.h"
+
+#include <algorithm>
+#include <cstring>
+#include <map>
+
+#include <catch2/catch.hpp>
+
+namespace colonnade::tests {
+namespace {
+
+std::uint64_t next_hash(std::uint64_t hash, std::int64_t token) {
+  hash = (hash ^ static_cast<std::uint64_t>(token + 1)) * 0x9e3779b97f4a7c15u;
+  return hash ^ (hash >> 29);
+}
+
+std::uint64_t hash_of(const std::vector<std::int32_t>& tokens) {
+  std::uint64_t hash = 7;
+  for (const std::int32_t token : tokens) hash = next_hash(hash, token);
+  return hash;
+}
+
+/// Depends on everything that a row says about choosing.
+std::int32_t choose(std::uint64_t hash, std::uint64_t seed, int position, float temperature, int top_k,
+                    const std::map<std::int32_t, std::pair<float, float>>& edits) {
+  hash = next_hash(hash, position);
+  if (temperature > 0) hash = next_hash(hash, static_cast<std::int64_t>(seed) + top_k);
+  for (const auto& [token, edit] : edits) {
+    hash = next_hash(hash, token);
+    hash = next_hash(hash, static_cast<std::int64_t>(edit.first * 64));
+    hash = next_hash(hash, static_cast<std::int64_t>(edit.second * 64));
+  }
+  return static_cast<std::int32_t>(hash % kFakeVocab);
+}
+
+}  // namespace
+
+float fake_logprob(const std::vector<std::int32_t>& tokens, std::int32_t target) {
+  return static_cast<float>(next_hash(hash_of(tokens), target) % 1000);
+}
+
+FakeModel::FakeModel(int n_pages, int page_tokens, int max_step_tokens, int max_step_rows)
+    : page_tokens_(page_tokens),
+      max_step_tokens_(max_step_tokens),
+      max_step_rows_(max_step_rows),
+      slots_(static_cast<std::size_t>(n_pages) * static_cast<std::size_t>(page_tokens), -1) {}
+
+std::int32_t& FakeModel::slot(const control::StepSequence& sequence, int position) {
+  const int page = sequence.pages(position / page_tokens_);
+  const auto index = static_cast<std::size_t>(page) * static_cast<std::size_t>(page_tokens_) +
+                     static_cast<std::size_t>(position % page_tokens_);
+  return slots_.at(index);
+}
+
+control::StepResult FakeModel::run(const control::Step& step) {
+  REQUIRE(step.id() == ++last_id_);
+  int n_tokens = 0;
+  for (const auto& sequence : step.sequences()) n_tokens += sequence.tokens_size();
+  REQUIRE(n_tokens > 0);
+  REQUIRE(n_tokens <= max_step_tokens_);
+  REQUIRE(step.rows_size() <= max_step_rows_);
+
+  std::map<std::pair<int, int>, int> written;  // (page, slot) -> writer: nobody writes where another does
+  for (int s = 0; s < step.sequences_size(); ++s) {
+    const auto& sequence = step.sequences(s);
+    const int end = sequence.first_position() + sequence.tokens_size();
+    REQUIRE(sequence.pages_size() == (end + page_tokens_ - 1) / page_tokens_);
+    for (int i = 0; i < sequence.tokens_size(); ++i) {
+      const int position = sequence.first_position() + i;
+      REQUIRE(written.emplace(std::pair{sequence.pages(position / page_tokens_), position % page_tokens_}, s).second);
+      slot(sequence, position) = sequence.tokens(i);
+    }
+  }
+  control::StepResult result;
+  result.set_id(step.id());
+  int last_index = -1;
+  for (const auto& row : step.rows()) {
+    REQUIRE(row.token_index() > last_index);
+    last_index = row.token_index();
+    int first = 0;
+    int s = 0;
+    while (row.token_index() >= first + step.sequences(s).tokens_size()) first += step.sequences(s++).tokens_size();
+    const auto& sequence = step.sequences(s);
+    const int position = sequence.first_position() + row.token_index() - first;
+    REQUIRE(row.position() == position + 1);
+    std::vector<std::int32_t> tokens;
+    for (int p = 0; p <= position; ++p) tokens.push_back(slot(sequence, p));
+    control::RowResult& out = *result.add_rows();
+    out.set_token(-1);
+    if ((row.flags() & 1) != 0) {
+      std::map<std::int32_t, std::pair<float, float>> edits;
+      for (const auto& edit : row.edits())
+        REQUIRE(edits.emplace(edit.token(), std::pair{edit.add(), edit.repetition()}).second);
+      out.set_token(choose(hash_of(tokens), row.seed(), row.position(), row.temperature(), row.top_k(), edits));
+      out.set_logprob(fake_logprob(tokens, out.token()));
+    }
+    if (row.target() >= 0) out.set_target_logprob(fake_logprob(tokens, row.target()));
+    if ((row.flags() & 2) != 0) {
+      std::vector<float> logits;
+      for (int v = 0; v < kFakeVocab; ++v) logits.push_back(fake_logprob(tokens, v));
+      out.set_logits(logits.data(), logits.size() * sizeof(float));
+    }
+    for (int i = 0; i < row.n_top(); ++i) out.add_top()->set_token(i);
+  }
+  return result;
+}
+
+std::vector<std::int32_t> fake_output(const coordinator::GenerationRequest& request, int context_tokens) {
+  std::vector<std::int32_t> tokens = request.prompt;
+  std::vector<std::int32_t> output;
+  std::map<std::int32_t, int> counts;
+  while (static_cast<int>(output.size()) < request.max_tokens && static_cast<int>(tokens.size()) < context_tokens) {
+    std::map<std::int32_t, std::pair<float, float>> edits;
+    for (const auto& [token, bias] : request.logit_bias) edits.try_emplace(token, 0.0f, 1.0f).first->second.first += bias;
+    const bool repetition = request.repetition_penalty != 1.0f;
+    if (repetition || request.presence_penalty != 0 || request.frequency_penalty != 0) {
+      for (const auto& [token, count] : counts) {
+        auto& edit = edits.try_emplace(token, 0.0f, 1.0f).first->second;
+        edit.first -= request.presence_penalty + request.frequency_penalty * static_cast<float>(count);
+      }
+    }
+    if (repetition)
+      for (const std::int32_t token : tokens) edits.try_emplace(token, 0.0f, 1.0f).first->second.second = request.repetition_penalty;
+    const auto token = choose(hash_of(tokens), request.seed, static_cast<int>(tokens.size()), request.temperature,
+                              request.top_k, edits);
+    tokens.push_back(token);
+    output.push_back(token);
+    ++counts[token];
+    if (std::find(request.stop_tokens.begin(), request.stop_tokens.end(), token) != request.stop_tokens.end()) break;
+  }
+  return output;
+}
+
+}  // namespace colonnade::tests
