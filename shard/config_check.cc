@@ -1,0 +1,69 @@
+#include "shard/hf_config.h"
+
+#include <cmath>
+
+#include "engine/base/format_text.h"
+
+namespace colonnade::shard {
+namespace {
+
+Status within(const char* name, std::int64_t value, std::int64_t least, std::int64_t most) {
+  if (value >= least && value <= most) return {};
+  return Error{ErrorCode::kInvalidArgument, text(name, ": expected ", least, " to ", most, ", found ", value)};
+}
+
+}  // namespace
+
+Status check_model_config(const engine::ModelConfig& config) {
+  // Far above every real model; products of two fit 32 bits or are computed in 64.
+  COLONNADE_TRY(within("dim", config.dim, 1, 1 << 20));
+  COLONNADE_TRY(within("n_layers", config.n_layers, 1, 1 << 14));
+  COLONNADE_TRY(within("n_heads", config.n_heads, 1, 1 << 14));
+  COLONNADE_TRY(within("n_kv_heads", config.n_kv_heads, 1, config.n_heads));
+  COLONNADE_TRY(within("head_dim", config.head_dim, 2, 1 << 14));
+  COLONNADE_TRY(within("n_heads * head_dim", std::int64_t{config.n_heads} * config.head_dim, 2, 1 << 22));
+  COLONNADE_TRY(within("vocab_size", config.vocab_size, 1, 1 << 24));
+  COLONNADE_TRY(within("max_context_tokens", config.max_context_tokens, 1, 1 << 30));
+  COLONNADE_TRY(within("rotary_dim", config.rope.rotary_dim, 2, config.head_dim));
+  COLONNADE_TRY(within("rotary_dim modulo 2", config.rope.rotary_dim % 2, 0, 0));
+  COLONNADE_TRY(within("n_heads modulo n_kv_heads", config.n_heads % config.n_kv_heads, 0, 0));
+  COLONNADE_TRY(within("layers", static_cast<std::int64_t>(config.layers.size()), config.n_layers, config.n_layers));
+  for (const engine::LayerConfig& layer : config.layers) {
+    COLONNADE_TRY(within("hidden_dim", layer.hidden_dim, 1, 1 << 22));
+    COLONNADE_TRY(within("n_experts", layer.n_experts, 1, 1 << 16));
+    COLONNADE_TRY(within("n_active", layer.n_active, 1, layer.n_experts));
+    COLONNADE_TRY(within("window_tokens", layer.window_tokens, 0, 1 << 30));
+  }
+  for (const float value : {config.norm_eps, config.rope.theta, config.rope.factor, config.rope.low_freq_factor,
+                            config.rope.high_freq_factor}) {
+    if (!std::isfinite(value) || value <= 0.0f)
+      return Error{ErrorCode::kInvalidArgument,
+                   text("norm_eps and rope numbers: expected finite values above 0, found ", value)};
+  }
+  return {};
+}
+
+ParameterCount count_parameters(const engine::ModelConfig& config) {
+  const auto u = [](int value) { return static_cast<std::uint64_t>(value); };
+  const std::uint64_t dim = u(config.dim);
+  const std::uint64_t query_width = u(config.n_heads) * u(config.head_dim);
+  const std::uint64_t kv_width = u(config.n_kv_heads) * u(config.head_dim);
+
+  std::uint64_t attention = 2 * query_width * dim + 2 * kv_width * dim + 2 * dim;  // with both norms
+  if (config.qkv_bias) attention += query_width + 2 * kv_width;
+  if (config.output_bias) attention += dim;
+  if (config.qk_norm) attention += 2 * u(config.head_dim);
+
+  ParameterCount count;
+  count.total = u(config.vocab_size) * dim * (config.tied_embeddings ? 1 : 2) + dim;
+  count.active = count.total;
+  for (const engine::LayerConfig& layer : config.layers) {
+    const std::uint64_t expert = 3 * dim * u(layer.hidden_dim);
+    const std::uint64_t shared = attention + (layer.has_router() ? u(layer.n_experts) * dim : 0);
+    count.total += shared + expert * u(layer.n_experts);
+    count.active += shared + expert * u(layer.n_active);
+  }
+  return count;
+}
+
+}  // namespace colonnade::shard

@@ -1,0 +1,45 @@
+#include "shard/family.h"
+
+#include <algorithm>
+#include <array>
+
+#include "engine/base/format_text.h"
+
+namespace colonnade::shard {
+
+std::span<const Family* const> all_families() {
+  static const std::array<const Family*, 6> families{&llama_family(), &mistral_family(), &qwen2_family(),
+                                                     &qwen3_family(), &mixtral_family(), &qwen3_moe_family()};
+  return families;
+}
+
+const Family* find_family(std::string_view name) {
+  const auto families = all_families();
+  const auto at = std::find_if(families.begin(), families.end(), [&](const Family* f) { return f->model_type == name; });
+  return at == families.end() ? nullptr : *at;
+}
+
+Result<const Family*> family_of(const ConfigFields& fields) {
+  COLONNADE_ASSIGN(const std::string model_type, fields.string("model_type", ""));
+  std::string architecture;
+  if (const Json* list = fields.find("architectures")) {
+    if (!list->is_array() || (!list->empty() && !list->front().is_string()))
+      return fields.invalid("architectures", "a list of names");
+    if (!list->empty()) architecture = list->front().get<std::string>();
+  }
+  if (model_type.empty() && architecture.empty()) return fields.invalid("model_type", "the name of an architecture");
+
+  for (const Family* family : all_families()) {
+    const bool type_fits = model_type.empty() || model_type == family->model_type;
+    const bool architecture_fits = architecture.empty() || architecture == family->architecture;
+    if (type_fits && architecture_fits) return family;
+  }
+  std::string supported;
+  for (const Family* family : all_families())
+    supported += text(supported.empty() ? "" : ", ", family->architecture, " (", family->model_type, ")");
+  return Error{ErrorCode::kUnsupported,
+               text(fields.where(), ": architecture ", architecture.empty() ? "unnamed" : architecture,
+                    model_type.empty() ? "" : " (" + model_type + ")", " is not supported; supported are ", supported)};
+}
+
+}  // namespace colonnade::shard

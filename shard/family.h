@@ -1,0 +1,83 @@
+// A family: one architecture of Hugging Face transformers, described by what differs from the others: the names of its
+// tensors, its defaults, and how its configuration maps to engine::ModelConfig. One file family_<name>.cc each;
+// family.cc lists them. Nothing outside these files asks which family a model is of.
+#pragma once
+
+#include <span>
+#include <string>
+#include <string_view>
+
+#include "engine/base/result.h"
+#include "engine/model/config.h"
+#include "shard/config_fields.h"
+
+namespace colonnade::shard {
+
+/// Module names; layer modules follow "model.layers.<i>.", expert matrices "<experts>.<e>.".
+struct TensorNames {
+  const char* embedding = "model.embed_tokens";
+  const char* final_norm = "model.norm";
+  const char* head = "lm_head";
+  const char* layer = "model.layers.";
+  const char* attention_norm = "input_layernorm";
+  const char* feed_forward_norm = "post_attention_layernorm";
+  const char* query = "self_attn.q_proj";
+  const char* key = "self_attn.k_proj";
+  const char* value = "self_attn.v_proj";
+  const char* output = "self_attn.o_proj";
+  const char* query_norm = "self_attn.q_norm";
+  const char* key_norm = "self_attn.k_norm";
+  const char* dense = "mlp";            // of a layer without router
+  const char* router = "mlp.gate";
+  const char* experts = "mlp.experts";
+  const char* dense_gate = "gate_proj";
+  const char* dense_up = "up_proj";
+  const char* dense_down = "down_proj";
+  const char* expert_gate = "gate_proj";
+  const char* expert_up = "up_proj";
+  const char* expert_down = "down_proj";
+};
+
+struct Family {
+  const char* model_type;    // "qwen3_moe"
+  const char* architecture;  // "Qwen3MoeForCausalLM"
+  TensorNames names;
+  Result<engine::ModelConfig> (*read)(const ConfigFields& fields);
+};
+
+const Family& llama_family();
+const Family& mistral_family();
+const Family& qwen2_family();
+const Family& qwen3_family();
+const Family& mixtral_family();
+const Family& qwen3_moe_family();
+
+std::span<const Family* const> all_families();
+/// The family whose model_type is `name`, or nullptr.
+const Family* find_family(std::string_view name);
+
+/// The family of a config.json. kUnsupported names the architecture and lists what is supported.
+Result<const Family*> family_of(const ConfigFields& fields);
+
+/// What a family's transformers class assumes where config.json is silent.
+struct FamilyDefaults {
+  int n_kv_heads = 0;               // 0: as many as query heads
+  int head_dim = 0;                 // 0: dim / n_heads
+  int max_context_tokens = 2048;
+  float norm_eps = 1e-6f;
+  float rope_theta = 10000.0f;
+};
+
+/// Reads what all families share (sizes, rope, norms, tied embeddings, activation function) and makes n_layers
+/// dense layers of intermediate_size neurons without window.
+Result<engine::ModelConfig> read_shared_fields(const ConfigFields& fields, const FamilyDefaults& defaults);
+
+/// qwen2 and qwen3: the window counts only with use_sliding_window, from layer max_window_layers on, or where
+/// layer_types says so.
+Status read_optional_window(const ConfigFields& fields, int default_max_window_layers, engine::ModelConfig& config);
+
+/// Makes `layer` a mixture. kInvalidArgument when more experts are active than there are.
+Status make_mixture(const ConfigFields& fields, const char* experts_field, int n_experts, int n_active, int hidden_dim,
+                    engine::LayerConfig& layer);
+
+}  // namespace colonnade::shard

@@ -1,0 +1,113 @@
+#include "shard/family.h"
+
+#include "engine/base/format_text.h"
+
+namespace colonnade::shard {
+namespace {
+
+using engine::LayerConfig;
+using engine::ModelConfig;
+using engine::RopeConfig;
+using engine::RopeScaling;
+
+/// transformers calls the object rope_scaling; from version 5 on rope_parameters, with rope_theta inside.
+Result<RopeConfig> read_rope(const ConfigFields& fields, float default_theta, int head_dim) {
+  RopeConfig rope;
+  rope.rotary_dim = head_dim;
+  COLONNADE_ASSIGN(const float partial, fields.number("partial_rotary_factor", 1.0f));
+  if (partial != 1.0f) return fields.invalid("partial_rotary_factor", "1 (others are not supported)");
+
+  const char* name = fields.has("rope_parameters") ? "rope_parameters" : "rope_scaling";
+  const Json* object = fields.find(name);
+  if (object != nullptr && !object->is_object()) return fields.invalid(name, "an object");
+  COLONNADE_ASSIGN(rope.theta, fields.number("rope_theta", default_theta));
+  if (object == nullptr) return rope;
+
+  const ConfigFields scaling(*object, text(fields.where(), ": ", name));
+  COLONNADE_ASSIGN(rope.theta, scaling.number("rope_theta", rope.theta));
+  COLONNADE_ASSIGN(const std::string old_name, scaling.string("type", "default"));
+  COLONNADE_ASSIGN(const std::string type, scaling.string("rope_type", old_name.c_str()));
+  if (type == "default") return rope;
+  if (type == "linear") {
+    rope.scaling = RopeScaling::kLinear;
+    COLONNADE_ASSIGN(rope.factor, scaling.number("factor"));
+    return rope;
+  }
+  if (type == "llama3") {
+    rope.scaling = RopeScaling::kLlama3;
+    COLONNADE_ASSIGN(rope.factor, scaling.number("factor"));
+    COLONNADE_ASSIGN(rope.low_freq_factor, scaling.number("low_freq_factor"));
+    COLONNADE_ASSIGN(rope.high_freq_factor, scaling.number("high_freq_factor"));
+    COLONNADE_ASSIGN(rope.original_context_tokens, scaling.positive("original_max_position_embeddings", {}, 1 << 30));
+    if (rope.high_freq_factor <= rope.low_freq_factor)
+      return scaling.invalid("high_freq_factor", text("more than low_freq_factor ", rope.low_freq_factor));
+    return rope;
+  }
+  return Error{ErrorCode::kUnsupported, text(scaling.where(), ": rope type ", type,
+                                             " is not supported; supported are default, linear, llama3")};
+}
+
+}  // namespace
+
+Result<ModelConfig> read_shared_fields(const ConfigFields& fields, const FamilyDefaults& defaults) {
+  ModelConfig config;
+  COLONNADE_ASSIGN(config.dim, fields.positive("hidden_size"));
+  COLONNADE_ASSIGN(config.n_layers, fields.positive("num_hidden_layers", {}, 1 << 14));
+  COLONNADE_ASSIGN(config.n_heads, fields.positive("num_attention_heads", {}, 1 << 14));
+  const int kv_heads = defaults.n_kv_heads > 0 ? defaults.n_kv_heads : config.n_heads;
+  COLONNADE_ASSIGN(config.n_kv_heads, fields.positive("num_key_value_heads", kv_heads, 1 << 14));
+  if (config.n_heads % config.n_kv_heads != 0)
+    return fields.invalid("num_key_value_heads", text("a divisor of num_attention_heads ", config.n_heads));
+  if (!fields.has("head_dim") && defaults.head_dim == 0 && config.dim % config.n_heads != 0)
+    return fields.invalid("head_dim", text("a value, since hidden_size ", config.dim,
+                                           " is no multiple of num_attention_heads ", config.n_heads));
+  const int head_dim = defaults.head_dim > 0 ? defaults.head_dim : config.dim / config.n_heads;
+  COLONNADE_ASSIGN(config.head_dim, fields.positive("head_dim", head_dim, 1 << 14));
+  if (config.head_dim % 2 != 0) return fields.invalid("head_dim", text("an even value, but it is ", config.head_dim));
+  COLONNADE_ASSIGN(config.vocab_size, fields.positive("vocab_size"));
+  COLONNADE_ASSIGN(config.max_context_tokens,
+                   fields.positive("max_position_embeddings", defaults.max_context_tokens, 1 << 30));
+  COLONNADE_ASSIGN(config.norm_eps, fields.number("rms_norm_eps", defaults.norm_eps));
+  COLONNADE_ASSIGN(config.rope, read_rope(fields, defaults.rope_theta, config.head_dim));
+  COLONNADE_ASSIGN(config.tied_embeddings, fields.flag("tie_word_embeddings", false));
+  COLONNADE_ASSIGN(const std::string activation, fields.string("hidden_act", "silu"));
+  if (activation != "silu") return fields.invalid("hidden_act", "silu (others are not supported)");
+  LayerConfig dense;
+  COLONNADE_ASSIGN(dense.hidden_dim, fields.positive("intermediate_size"));
+  config.layers.assign(static_cast<std::size_t>(config.n_layers), dense);
+  return config;
+}
+
+Status read_optional_window(const ConfigFields& fields, int default_max_window_layers, ModelConfig& config) {
+  COLONNADE_ASSIGN(const bool enabled, fields.flag("use_sliding_window", false));
+  if (!enabled || !fields.has("sliding_window")) return {};
+  COLONNADE_ASSIGN(const int window, fields.positive("sliding_window", {}, 1 << 30));
+  COLONNADE_ASSIGN(const int first, fields.count("max_window_layers", default_max_window_layers));
+  const Json* types = fields.find("layer_types");
+  if (types != nullptr && (!types->is_array() || types->size() != config.layers.size()))
+    return fields.invalid("layer_types", text("a list of ", config.n_layers, " names"));
+  for (std::size_t i = 0; i < config.layers.size(); ++i) {
+    bool windowed = static_cast<int>(i) >= first;
+    if (types != nullptr) {
+      const Json& type = (*types)[i];
+      if (type != "sliding_attention" && type != "full_attention")
+        return fields.invalid("layer_types", "names sliding_attention or full_attention");
+      windowed = type == "sliding_attention";
+    }
+    if (windowed) config.layers[i].window_tokens = window;
+  }
+  return {};
+}
+
+Status make_mixture(const ConfigFields& fields, const char* experts_field, int n_experts, int n_active, int hidden_dim,
+                    LayerConfig& layer) {
+  if (n_experts < 2) return fields.invalid(experts_field, "at least 2 experts");
+  if (n_active > n_experts)
+    return fields.invalid("num_experts_per_tok", text("at most ", experts_field, " ", n_experts));
+  layer.n_experts = n_experts;
+  layer.n_active = n_active;
+  layer.hidden_dim = hidden_dim;
+  return {};
+}
+
+}  // namespace colonnade::shard

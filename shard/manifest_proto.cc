@@ -1,0 +1,187 @@
+#include "shard/manifest_proto.h"
+
+#include <limits>
+
+#include "engine/base/check.h"
+#include "engine/base/format_text.h"
+#include "shard/manifest.pb.h"
+
+namespace colonnade::shard {
+namespace {
+
+std::uint32_t u32(int value) { return static_cast<std::uint32_t>(value); }
+
+/// What does not fit becomes -1, which the checks of read_manifest() refuse.
+int to_int(std::uint32_t value) {
+  return value <= static_cast<std::uint32_t>(std::numeric_limits<int>::max()) ? static_cast<int>(value) : -1;
+}
+
+void encode_config(const engine::ModelConfig& config, proto::Config& out) {
+  out.set_family(config.family);
+  out.set_dim(u32(config.dim));
+  out.set_n_layers(u32(config.n_layers));
+  out.set_n_heads(u32(config.n_heads));
+  out.set_n_kv_heads(u32(config.n_kv_heads));
+  out.set_head_dim(u32(config.head_dim));
+  out.set_vocab_size(u32(config.vocab_size));
+  out.set_max_context_tokens(u32(config.max_context_tokens));
+  out.set_norm_eps(config.norm_eps);
+  out.set_qkv_bias(config.qkv_bias);
+  out.set_output_bias(config.output_bias);
+  out.set_qk_norm(config.qk_norm);
+  out.set_tied_embeddings(config.tied_embeddings);
+  out.set_normalize_expert_weights(config.normalize_expert_weights);
+  proto::Rope& rope = *out.mutable_rope();
+  rope.set_theta(config.rope.theta);
+  rope.set_rotary_dim(u32(config.rope.rotary_dim));
+  rope.set_scaling(static_cast<std::uint32_t>(config.rope.scaling));
+  rope.set_factor(config.rope.factor);
+  rope.set_low_freq_factor(config.rope.low_freq_factor);
+  rope.set_high_freq_factor(config.rope.high_freq_factor);
+  rope.set_original_context_tokens(u32(config.rope.original_context_tokens));
+  for (const engine::LayerConfig& layer : config.layers) {
+    proto::Layer& l = *out.add_layers();
+    l.set_hidden_dim(u32(layer.hidden_dim));
+    l.set_n_experts(u32(layer.n_experts));
+    l.set_n_active(u32(layer.n_active));
+    l.set_window_tokens(u32(layer.window_tokens));
+  }
+}
+
+engine::ModelConfig decode_config(const proto::Config& in) {
+  engine::ModelConfig config;
+  config.family = in.family();
+  config.dim = to_int(in.dim());
+  config.n_layers = to_int(in.n_layers());
+  config.n_heads = to_int(in.n_heads());
+  config.n_kv_heads = to_int(in.n_kv_heads());
+  config.head_dim = to_int(in.head_dim());
+  config.vocab_size = to_int(in.vocab_size());
+  config.max_context_tokens = to_int(in.max_context_tokens());
+  config.norm_eps = in.norm_eps();
+  config.qkv_bias = in.qkv_bias();
+  config.output_bias = in.output_bias();
+  config.qk_norm = in.qk_norm();
+  config.tied_embeddings = in.tied_embeddings();
+  config.normalize_expert_weights = in.normalize_expert_weights();
+  config.rope.theta = in.rope().theta();
+  config.rope.rotary_dim = to_int(in.rope().rotary_dim());
+  config.rope.scaling = static_cast<engine::RopeScaling>(in.rope().scaling());
+  config.rope.factor = in.rope().factor();
+  config.rope.low_freq_factor = in.rope().low_freq_factor();
+  config.rope.high_freq_factor = in.rope().high_freq_factor();
+  config.rope.original_context_tokens = to_int(in.rope().original_context_tokens());
+  config.layers.reserve(static_cast<std::size_t>(in.layers_size()));
+  for (const proto::Layer& l : in.layers())
+    config.layers.push_back({.hidden_dim = to_int(l.hidden_dim()),
+                             .n_experts = to_int(l.n_experts()),
+                             .n_active = to_int(l.n_active()),
+                             .window_tokens = to_int(l.window_tokens())});
+  return config;
+}
+
+void encode_path(const PathSpec& path, proto::Path& out) {
+  out.set_kind(static_cast<std::uint32_t>(path.kind));
+  out.set_layer(u32(path.layer));
+  out.set_index(u32(path.index));
+  out.set_expert(u32(path.expert));
+  out.set_first(u32(path.first));
+  out.set_count(u32(path.count));
+  out.set_bytes(path.bytes);
+  out.set_file(path.file);
+  out.set_offset(path.offset);
+  out.set_checksum(path.checksum);
+  for (const std::uint64_t checksum : path.part_checksums) out.add_part_checksums(checksum);
+  for (const MatrixSpec& matrix : path.matrices) {
+    proto::Matrix& m = *out.add_matrices();
+    m.set_role(static_cast<std::uint32_t>(matrix.role));
+    m.set_part(u32(matrix.part));
+    m.set_rows(matrix.rows);
+    m.set_cols(matrix.cols);
+    m.set_format(static_cast<std::uint32_t>(matrix.format));
+    m.set_density(matrix.density);
+    m.set_bytes(matrix.bytes);
+  }
+  for (const VectorSpec& vector : path.vectors) {
+    proto::Vector& v = *out.add_vectors();
+    v.set_role(static_cast<std::uint32_t>(vector.role));
+    v.set_part(u32(vector.part));
+    v.set_count(vector.count);
+  }
+}
+
+PathSpec decode_path(const proto::Path& in) {
+  PathSpec path{.kind = static_cast<PathKind>(in.kind()),
+                .layer = to_int(in.layer()),
+                .index = to_int(in.index()),
+                .expert = to_int(in.expert()),
+                .first = to_int(in.first()),
+                .count = to_int(in.count())};
+  path.bytes = in.bytes();
+  path.file = in.file();
+  path.offset = in.offset();
+  path.checksum = in.checksum();
+  path.part_checksums.assign(in.part_checksums().begin(), in.part_checksums().end());
+  path.matrices.reserve(static_cast<std::size_t>(in.matrices_size()));
+  for (const proto::Matrix& m : in.matrices()) {
+    MatrixSpec matrix{.role = static_cast<MatrixRole>(m.role()),
+                      .part = to_int(m.part()),
+                      .rows = m.rows(),
+                      .cols = m.cols(),
+                      .format = static_cast<engine::FormatId>(m.format())};
+    matrix.density = m.density();
+    matrix.bytes = m.bytes();
+    path.matrices.push_back(matrix);
+  }
+  path.vectors.reserve(static_cast<std::size_t>(in.vectors_size()));
+  for (const proto::Vector& v : in.vectors())
+    path.vectors.push_back({.role = static_cast<VectorRole>(v.role()), .part = to_int(v.part()), .count = v.count()});
+  return path;
+}
+
+}  // namespace
+
+std::string encode_manifest(const Manifest& manifest) {
+  proto::Manifest out;
+  out.set_version(kManifestVersion);
+  out.set_name(manifest.name);
+  out.set_source_fingerprint(manifest.source_fingerprint);
+  out.set_packed_by(manifest.packed_by);
+  encode_config(manifest.config, *out.mutable_config());
+  for (const PathSpec& path : manifest.paths) encode_path(path, *out.add_paths());
+  for (const SourceFile& file : manifest.source_files) {
+    proto::SourceFile& f = *out.add_source_files();
+    f.set_name(file.name);
+    f.set_content(file.content);
+  }
+  for (const BlobFile& file : manifest.blob_files) {
+    proto::BlobFile& f = *out.add_blob_files();
+    f.set_name(file.name);
+    f.set_bytes(file.bytes);
+  }
+  std::string bytes;
+  COLONNADE_CHECK(out.SerializeToString(&bytes), "a manifest could not be written");
+  return bytes;
+}
+
+Result<Manifest> decode_manifest(std::span<const std::byte> bytes) {
+  proto::Manifest in;
+  if (bytes.size() > static_cast<std::size_t>(std::numeric_limits<int>::max()) ||
+      !in.ParseFromArray(bytes.data(), static_cast<int>(bytes.size())))
+    return Error{ErrorCode::kCorrupt, text("expected a manifest message in ", bytes.size(), " bytes, found none")};
+  if (in.version() != kManifestVersion)
+    return Error{ErrorCode::kUnsupported, text("expected version ", kManifestVersion, ", found ", in.version(),
+                                               " (packed by ", in.packed_by(), "): pack the model again")};
+  Manifest manifest;
+  manifest.name = in.name();
+  manifest.source_fingerprint = in.source_fingerprint();
+  manifest.packed_by = in.packed_by();
+  manifest.config = decode_config(in.config());
+  manifest.paths.reserve(static_cast<std::size_t>(in.paths_size()));
+  for (const proto::Path& path : in.paths()) manifest.paths.push_back(decode_path(path));
+  for (const proto::SourceFile& f : in.source_files()) manifest.source_files.push_back({f.name(), f.content()});
+  for (const proto::BlobFile& f : in.blob_files()) manifest.blob_files.push_back({f.name(), f.bytes()});
+  return manifest;
+}
+
+}  // namespace colonnade::shard

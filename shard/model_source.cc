@@ -1,0 +1,134 @@
+#include "shard/model_source.h"
+
+#include <algorithm>
+#include <cstdlib>
+
+#include <xxhash.h>
+
+#include "engine/base/format_text.h"
+#include "engine/base/log.h"
+#include "engine/base/version.h"
+#include "shard/mapped_file.h"
+#include "shard/pack.h"
+
+namespace colonnade::shard {
+namespace {
+
+constexpr std::uint64_t kMaxConfigBytes = 16u << 20;
+
+Result<std::filesystem::path> default_cache() {
+  if (const char* cache = std::getenv("XDG_CACHE_HOME"); cache != nullptr && *cache != '\0')
+    return std::filesystem::path(cache) / "colonnade";
+  if (const char* home = std::getenv("HOME"); home != nullptr && *home != '\0')
+    return std::filesystem::path(home) / ".cache" / "colonnade";
+  return Error{ErrorCode::kInvalidArgument, "no place for packed models: neither XDG_CACHE_HOME nor HOME is set; name one with --cache"};
+}
+
+Result<engine::FormatId> format_of(const std::string& values) {
+  if (values.empty()) return engine::FormatId::kBf16;
+  if (const engine::Format* format = engine::find_format(values)) return format->id();
+  std::string known;
+  for (const engine::Format* format : engine::all_formats()) known += text(known.empty() ? "" : ", ", format->name());
+  return Error{ErrorCode::kInvalidArgument, text("values: expected one of ", known, ", found ", values)};
+}
+
+/// The format of a packed model's projections.
+engine::FormatId packed_values(const Manifest& manifest) {
+  const auto at = std::find_if(manifest.paths.begin(), manifest.paths.end(),
+                               [](const PathSpec& path) { return path.kind == PathKind::kAttention; });
+  return at->matrices.front().format;
+}
+
+Result<OpenedModel> open_packed(const std::filesystem::path& model, const std::string& values) {
+  COLONNADE_ASSIGN(Manifest manifest, read_manifest(model));
+  COLONNADE_ASSIGN(const engine::FormatId asked, format_of(values));
+  const engine::FormatId found = packed_values(manifest);
+  if (!values.empty() && asked != found)
+    return Error{ErrorCode::kInvalidArgument,
+                 text(model.string(), ": expected values ", values, ", but it was packed with ",
+                      engine::find_format(found)->name(), "; pack the original model with --values ", values)};
+  return OpenedModel{std::move(manifest), model};
+}
+
+std::string hex(std::uint64_t value) {
+  std::string out(16, '0');
+  for (std::size_t i = 16; i-- > 0; value >>= 4) out[i] = "0123456789abcdef"[value & 15];
+  return out;
+}
+
+}  // namespace
+
+Result<std::string> source_fingerprint(const std::filesystem::path& source, const PackOptions& options) {
+  std::vector<std::string> entries;
+  std::error_code error;
+  for (const auto& entry : std::filesystem::directory_iterator(source, error)) {
+    const auto name = entry.path().filename().string();
+    const auto extension = entry.path().extension();
+    if (extension != ".json" && extension != ".safetensors" && extension != ".jinja") continue;
+    const auto bytes = std::filesystem::file_size(entry.path(), error);
+    if (error) continue;
+    const auto time = std::filesystem::last_write_time(entry.path(), error);
+    entries.push_back(text(name, "\n", bytes, "\n", time.time_since_epoch().count(), "\n"));
+  }
+  std::sort(entries.begin(), entries.end());
+  COLONNADE_ASSIGN(std::string all, read_small_file(source / "config.json", kMaxConfigBytes));
+  for (const std::string& entry : entries) all += entry;
+  all += text(static_cast<std::uint32_t>(options.values), "\n", options.name, "\n", kManifestVersion, "\n", kVersion);
+  const XXH128_hash_t hash = XXH3_128bits(all.data(), all.size());
+  return hex(hash.high64) + hex(hash.low64);
+}
+
+Result<Manifest> pack_model(const std::filesystem::path& source, const std::filesystem::path& out,
+                            const PackOptions& options) {
+  // The source is checked before anything is made.
+  COLONNADE_ASSIGN(const SourceModel model, SourceModel::open(source));
+  COLONNADE_ASSIGN(std::string fingerprint, source_fingerprint(source, options));
+  COLONNADE_ASSIGN(PackDirectory directory, PackDirectory::open(out, false));
+  if (directory.finished())
+    return Error{ErrorCode::kInvalidArgument, text(out.string(), ": already holds a packed model")};
+  COLONNADE_TRY(announce_pack(source, out, pack_needs(model.config(), options)));
+  return pack_into(directory, model, source, options, std::move(fingerprint));
+}
+
+Result<OpenedModel> open_model(const std::filesystem::path& model, const std::string& values,
+                               const std::filesystem::path& cache) {
+  std::error_code ignored;
+  if (is_packed_model(model)) return open_packed(model, values);
+  if (!std::filesystem::is_directory(model, ignored))
+    return Error{std::filesystem::exists(model, ignored) ? ErrorCode::kInvalidArgument : ErrorCode::kNotFound,
+                 text(model.string(), ": expected the directory of a packed model or of a Hugging Face model, found ",
+                      std::filesystem::exists(model, ignored) ? "a file" : "nothing")};
+  if (std::filesystem::exists(model / ".packing", ignored))
+    return Error{ErrorCode::kCorrupt, text(model.string(), ": its packing was not finished; run colonnade pack again")};
+  if (!std::filesystem::exists(model / "config.json", ignored))
+    return Error{ErrorCode::kNotFound, text(model.string(), ": expected ", kManifestName, " (a packed model) or "
+                                            "config.json (a Hugging Face model), found neither")};
+
+  PackOptions options;
+  COLONNADE_ASSIGN(options.values, format_of(values));
+  options.name = directory_name(model);
+  COLONNADE_ASSIGN(std::string fingerprint, source_fingerprint(model, options));
+  std::filesystem::path base = cache;
+  if (base.empty()) {
+    COLONNADE_ASSIGN(base, default_cache());
+  }
+  const auto place = base / (options.name + "-" + fingerprint.substr(0, 16));
+  if (!is_packed_model(place)) {
+    COLONNADE_ASSIGN(const SourceModel source, SourceModel::open(model));
+    COLONNADE_ASSIGN(PackDirectory directory, PackDirectory::open(place, true));
+    if (!directory.finished()) {
+      COLONNADE_TRY(announce_pack(model, place, pack_needs(source.config(), options)));
+      COLONNADE_ASSIGN(Manifest manifest, pack_into(directory, source, model, options, std::move(fingerprint)));
+      return OpenedModel{std::move(manifest), place};
+    }
+  } else {
+    log_info(text("using the packed copy of ", model.string(), " in ", place.string()));
+  }
+  COLONNADE_ASSIGN(Manifest manifest, read_manifest(place));
+  if (manifest.source_fingerprint != fingerprint)
+    return Error{ErrorCode::kCorrupt, text(place.string(), ": expected a pack of ", model.string(),
+                                           ", found another; remove it")};
+  return OpenedModel{std::move(manifest), place};
+}
+
+}  // namespace colonnade::shard

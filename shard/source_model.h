@@ -1,0 +1,49 @@
+// A model as somebody else stored it, ready to be packed: configuration, and the weights of every path. Owns the
+// mapped files; read-only after opening, so thread-safe.
+#pragma once
+
+#include <filesystem>
+#include <string>
+#include <unordered_map>
+
+#include "engine/base/result.h"
+#include "engine/model/config.h"
+#include "shard/blob.h"
+#include "shard/checkpoint.h"
+#include "shard/family.h"
+#include "shard/paths.h"
+#include "shard/tensor_rows.h"
+
+namespace colonnade::shard {
+
+class SourceModel {
+ public:
+  /// Opens a Hugging Face directory and checks that every tensor which the configuration asks for is there with the
+  /// right shape and a layout that is read here. Errors name file, tensor, expected and found.
+  static Result<SourceModel> open(const std::filesystem::path& directory);
+
+  const engine::ModelConfig& config() const { return config_; }
+  const Checkpoint& checkpoint() const { return checkpoint_; }
+
+  /// Where the numbers of `path` (one of enumerate_paths(config())) come from. Refers to this model and to `path`.
+  PathWeights weights_of(const PathSpec& path) const;
+
+ private:
+  Status find_all_tensors();
+  Status find_layer_tensors(int layer);
+  Status add(const std::string& name, int rows, int cols);
+  std::string layer_module(int layer, const char* module) const;
+  std::string expert_module(int layer, int expert, MatrixRole role) const;
+  const TensorRows& tensor(const std::string& name) const;
+
+  std::string matrix_name(const PathSpec& path, MatrixRole role) const;
+  std::string vector_name(const PathSpec& path, VectorRole role) const;
+  Window matrix_window(const PathSpec& path, const MatrixSpec& matrix) const;
+
+  engine::ModelConfig config_;
+  TensorNames names_;
+  Checkpoint checkpoint_;
+  std::unordered_map<std::string, TensorRows> tensors_;  // by full name
+};
+
+}  // namespace colonnade::shard
