@@ -5,6 +5,8 @@ namespace colonnade::cli {
 
 std::span<const Command* const> all_commands() {
   static const Command* const kCommands[] = {
+      &pack_command(),
+      &inspect_command(),
       &topology_command(),
       &tokenize_command(),
       &detokenize_command(),

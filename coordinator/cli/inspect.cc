@@ -1,0 +1,60 @@
+// colonnade inspect DIR: what a packed model consists of.
+#include <cstdio>
+
+#include "coordinator/cli/command.h"
+#include "coordinator/cli/inspect_report.h"
+#include "engine/base/format_text.h"
+#include "engine/base/units.h"
+#include "shard/verify.h"
+
+namespace colonnade::cli {
+namespace {
+
+void write_out(const std::string& output) { std::fwrite(output.data(), 1, output.size(), stdout); }
+
+int run(const Options& options) {
+  const std::string directory = options.positional("DIR");
+  const auto manifest = shard::read_manifest(directory);
+  if (!manifest.ok()) return fail(manifest.error());
+  const InspectReport report = inspect_manifest(*manifest);
+  const bool as_json = options.flag("json");
+  OrderedJson json = as_json ? inspect_json(*manifest, report) : OrderedJson{};
+  if (as_json && options.flag("paths")) json["paths"] = paths_json(*manifest);
+  if (!as_json) write_out(inspect_text(*manifest, report) + (options.flag("paths") ? "\n" + paths_text(*manifest) : ""));
+
+  if (options.flag("verify")) {
+    const auto verified = shard::verify_blobs(*manifest, directory, static_cast<int>(options.integer("threads")));
+    if (!verified.ok()) return fail(verified.error());
+    const double rate = static_cast<double>(verified->bytes) / verified->seconds;
+    if (as_json)
+      json["verified"] = {{"bytes", verified->bytes}, {"seconds", verified->seconds}, {"threads", verified->threads}};
+    else
+      write_out(text("all ", manifest->paths.size(), " checksums are right: ", format_bytes(verified->bytes), " in ",
+                     format_seconds(verified->seconds), ", ", format_rate(rate), " with ", verified->threads,
+                     verified->threads == 1 ? " thread\n" : " threads\n"));
+  }
+  if (as_json) write_out(json.dump(1, ' ', false, OrderedJson::error_handler_t::replace) + "\n");
+  return 0;
+}
+
+}  // namespace
+
+const Command& inspect_command() {
+  static const Command command{
+      {.name = "inspect",
+       .summary = "Shows what a packed model consists of: sizes, densities, bits per weight, formats.",
+       .details = "  colonnade inspect /data/qwen3\n"
+                  "  colonnade inspect /data/qwen3 --verify\n"
+                  "  colonnade inspect /data/qwen3 --paths --json",
+       .positionals = {{"DIR", "a packed model"}},
+       .options = {{.name = "paths", .kind = OptionKind::kFlag, .default_value = "false", .help = "List every path."},
+                   {.name = "json", .kind = OptionKind::kFlag, .default_value = "false", .help = "Print JSON."},
+                   {.name = "verify", .kind = OptionKind::kFlag, .default_value = "false",
+                    .help = "Read everything and compare the checksums."},
+                   {.name = "threads", .kind = OptionKind::kInt, .default_value = "0", .value_name = "N",
+                    .help = "Threads that verify; 0: all CPUs that were granted.", .min = 0, .max = 4096}}},
+      run};
+  return command;
+}
+
+}  // namespace colonnade::cli
