@@ -1,0 +1,77 @@
+// The demo model against its expected continuations, at every rank and stage count.
+#include <catch2/catch.hpp>
+#include <fstream>
+#include <sstream>
+
+#include "engine/base/json.h"
+#include "tests/support/golden.h"
+
+using namespace colonnade;
+using namespace colonnade::tests;
+using engine::FormatId;
+
+namespace {
+
+std::filesystem::path demo() { return std::filesystem::path(COLONNADE_SOURCE_DIR) / "deploy/demo"; }
+
+Json expected_prompts() {
+  std::ifstream file(demo() / "expected.json");
+  std::stringstream content;
+  content << file.rdbuf();
+  auto json = parse_json(content.str(), "expected.json");
+  REQUIRE(json.ok());
+  return (*json)["prompts"];
+}
+
+/// Greedy continuation: the prompt in one step, then token by token.
+std::vector<std::int32_t> continue_greedily(TestJob& job, std::vector<std::int32_t> tokens, std::size_t count) {
+  std::vector<std::int32_t> generated;
+  int done = 0;
+  while (generated.size() < count) {
+    engine::Step step;
+    add_sequence(step, tokens, done, static_cast<int>(tokens.size()) - done, 0);
+    step.rows.erase(step.rows.begin(), step.rows.end() - 1);
+    step.rows[0].flags = engine::kRowSample;
+    step.rows[0].temperature = 0.0f;
+    done = static_cast<int>(tokens.size());
+    generated.push_back(job.run(step).rows[0].token);
+    tokens.push_back(generated.back());
+  }
+  return generated;
+}
+
+/// Ids are compared up to the first position whose lead is below `noise`.
+void check_continuations(FormatId values, int n_ranks, int n_stages, double noise) {
+  CAPTURE(n_ranks, n_stages);
+  worker::LocalRanksOptions options;
+  options.kv_type = engine::KvType::kF32;
+  TestJob job(packed_model(demo(), values), n_ranks, n_stages, options);
+  std::size_t compared = 0;
+  for (const Json& prompt : expected_prompts()) {
+    const auto ids = prompt["greedy_ids"].get<std::vector<std::int32_t>>();
+    const auto leads = prompt["leads"].get<std::vector<double>>();
+    const auto generated = continue_greedily(job, prompt["prompt_ids"].get<std::vector<std::int32_t>>(), ids.size());
+    for (std::size_t i = 0; i < ids.size() && leads[i] > noise; ++i, ++compared) {
+      CAPTURE(prompt["text"].get<std::string>(), i, leads[i]);
+      REQUIRE(generated[i] == ids[i]);
+    }
+  }
+  CHECK(compared > 20);
+}
+
+}  // namespace
+
+TEST_CASE("the demo model continues as expected at every rank count") {
+  for (const int n_ranks : {1, 2, 3, 4, 5, 7}) check_continuations(FormatId::kBf16, n_ranks, 1, 1e-3);
+}
+
+TEST_CASE("the demo model continues as expected with stages") {
+  check_continuations(FormatId::kBf16, 2, 2, 1e-3);
+  check_continuations(FormatId::kBf16, 5, 2, 1e-3);
+  check_continuations(FormatId::kBf16, 3, 3, 1e-3);
+  check_continuations(FormatId::kBf16, 7, 3, 1e-3);
+}
+
+TEST_CASE("the demo model in int8 continues as expected where the lead is clear") {
+  check_continuations(FormatId::kInt8, 2, 1, 0.15);
+}

@@ -1,0 +1,93 @@
+// The invariants of arithmetic (docs/architecture.md): under one plan a request gives the same bits alone or among
+// others, in any chunking, with any number of cores, in either schedule and on every instruction set.
+#include <catch2/catch.hpp>
+
+#include "engine/kernels/kernels.h"
+#include "tests/support/golden.h"
+#include "tests/support/shared_data.h"
+
+using namespace colonnade;
+using namespace colonnade::tests;
+using engine::FormatId;
+using engine::KvType;
+using engine::Schedule;
+
+namespace {
+
+const PackedModel& model(const std::string& name, FormatId values) {
+  return packed_model(std::filesystem::path(COLONNADE_SOURCE_DIR) / "tests/data/golden" / name, values);
+}
+
+std::vector<std::int32_t> golden_tokens(const std::string& name) {
+  return read_golden(std::filesystem::path(COLONNADE_SOURCE_DIR) / "tests/data/golden" / name).tokens;
+}
+
+struct Case {
+  const char* name;
+  FormatId values;
+  int n_ranks;
+};
+const Case kCases[] = {{"llama", FormatId::kBf16, 1},     {"llama", FormatId::kInt8, 3},  {"qwen3_moe", FormatId::kInt8, 1},
+                       {"qwen3_moe", FormatId::kBf16, 3}, {"mistral", FormatId::kInt8, 2}, {"mixtral", FormatId::kBf16, 2}};
+
+}  // namespace
+
+TEST_CASE("cores, schedules and chunks do not change a bit") {
+  for (const Case& c : kCases) {
+    CAPTURE(c.name, c.n_ranks);
+    const auto tokens = golden_tokens(c.name);
+    const PackedModel& packed = model(c.name, c.values);
+    worker::LocalRanksOptions options;
+    options.schedule = Schedule::kRows;
+    const auto reference = TestJob(packed, c.n_ranks, 1, options).logits(tokens, 0);
+    for (const int threads : {1, 2, 3}) {
+      options.threads_per_rank = threads;
+      for (const Schedule schedule : {Schedule::kRows, Schedule::kColumns, Schedule::kAuto}) {
+        options.schedule = schedule;
+        TestJob job(packed, c.n_ranks, 1, options);
+        for (const int chunk : {1, 3, 7}) {
+          CAPTURE(threads, static_cast<int>(schedule), chunk);
+          CHECK(job.logits(tokens, chunk) == reference);
+        }
+      }
+    }
+  }
+}
+
+TEST_CASE("every instruction set gives the same bits") {
+  for (const Case& c : kCases) {
+    CAPTURE(c.name);
+    const auto tokens = golden_tokens(c.name);
+    worker::LocalRanksOptions options;
+    options.isa = "scalar";
+    const auto reference = TestJob(model(c.name, c.values), c.n_ranks, 1, options).logits(tokens, 5);
+    for (const engine::KernelTable* table : engine::all_kernels()) {
+      if (!engine::kernels_supported(*table)) continue;
+      CAPTURE(table->name);
+      options.isa = table->name;
+      CHECK(TestJob(model(c.name, c.values), c.n_ranks, 1, options).logits(tokens, 5) == reference);
+    }
+  }
+}
+
+TEST_CASE("company in the batch does not change a bit") {
+  for (const Case& c : kCases) {
+    CAPTURE(c.name, c.n_ranks);
+    const auto tokens = golden_tokens(c.name);
+    std::vector<std::int32_t> others(tokens.rbegin(), tokens.rend());
+    TestJob job(model(c.name, c.values), c.n_ranks, 1, {});
+    const auto alone = job.logits(tokens, 4);
+    const std::size_t vocab = alone.size() / tokens.size();
+    std::vector<float> together;
+    for (int first = 0; first < static_cast<int>(tokens.size()); first += 4) {
+      engine::Step step;
+      // Another sequence goes first, is at another position and takes more tokens a step.
+      const int other = std::min(first / 4 * 5, static_cast<int>(others.size()) - 5);
+      add_sequence(step, others, other, 5, 8);
+      add_sequence(step, tokens, first, 4, 3);
+      const auto result = job.run(step);
+      together.insert(together.end(), result.logits.begin() + static_cast<std::ptrdiff_t>(5 * vocab), result.logits.end());
+    }
+    CHECK(together == alone);
+  }
+}
