@@ -8,6 +8,7 @@ std::span<const Command* const> all_commands() {
       &pack_command(),
       &inspect_command(),
       &topology_command(),
+      &bench_command(),
       &tokenize_command(),
       &detokenize_command(),
       &completion_command(),
