@@ -104,6 +104,10 @@ class CheckLayout(unittest.TestCase):
         self.assertEqual(run({"engine/base/a.h": twice, "engine/base/b.cc": hidden, "shard/b.h": elsewhere,
                               "engine/base/c.h": declared})[0], 0)
 
+    def test_texts_name_real_places(self):
+        self.assert_caught("docs/map.md", "see `shard/plan.h`, `shard/`\nand `shard/gone.cc`", "docs/map.md:2: names shard/gone.cc")
+        self.assertEqual(run({"README.md": "`shard/plan.h` `shard/<name>.cc` `shard/x*` `other/thing`\n"})[0], 0)
+
     def test_headers(self):
         self.assert_caught("shard/x.h", "// X.\n", "needs #pragma once")
         self.assert_caught("shard/x.h", "#pragma once\n", "first line is a comment")
