@@ -12,6 +12,7 @@
 #include <tuple>
 
 #include "engine/base/check.h"
+#include "shard/hf_config.h"
 #include "shard/known_shapes.h"
 
 namespace colonnade::shard {
@@ -124,7 +125,11 @@ void fill_path(const PathSpec& path, const Assignment& held, const RandomStrips&
   COLONNADE_CHECK(offset == path.bytes, "a synthetic path has other bytes than its manifest says");
 }
 
-Result<engine::ModelConfig> shape_config(std::string_view shape) { return known_shape(shape); }
+Result<engine::ModelConfig> shape_config(std::string_view shape) {
+  std::error_code ignored;
+  if (std::filesystem::exists(shape, ignored)) return read_model_config(shape);
+  return known_shape(shape);
+}
 
 }  // namespace
 

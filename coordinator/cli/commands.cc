@@ -7,6 +7,7 @@ std::span<const Command* const> all_commands() {
   static const Command* const kCommands[] = {
       &pack_command(),
       &inspect_command(),
+      &plan_command(),
       &topology_command(),
       &bench_command(),
       &tokenize_command(),

@@ -4,11 +4,15 @@
 
 #include <algorithm>
 #include <chrono>
+#include <filesystem>
 #include <map>
 #include <numeric>
 #include <set>
 
+#include "shard/hf_config.h"
 #include "tests/shard/shapes.h"
+#include "tests/support/shared_data.h"
+#include "tests/support/skip.h"
 
 using namespace colonnade;
 using namespace colonnade::shard;
@@ -221,6 +225,33 @@ TEST_CASE("real shapes are planned evenly and quickly on any number of ranks") {
       for (const RankPlan& r : plan->ranks) CHECK(!r.paths.empty());
     }
   }
+}
+
+TEST_CASE("published configurations are planned completely on any number of ranks") {
+  COLONNADE_SHARED_PATH(folder, "data/configs");
+  int n_planned = 0;
+  for (const auto& file : std::filesystem::directory_iterator(folder)) {
+    if (file.path().extension() != ".json" || file.path().filename() == "expected_parameters.json") continue;
+    const auto config = read_model_config(file.path());
+    if (!config.ok()) {  // an architecture that is not supported is named
+      CHECK_THAT(config.error().message, Catch::Contains("not supported") || Catch::Contains("expected"));
+      continue;
+    }
+    ++n_planned;
+    const auto paths = enumerate_paths(*config, format_choice(FormatId::kInt8));
+    for (const auto& [n_ranks, n_stages] : {std::pair{1, 1}, {3, 1}, {5, 2}, {7, 3}, {13, 1}, {40, 5}}) {
+      CAPTURE(file.path().filename().string(), n_ranks, n_stages);
+      PlanOptions options;
+      options.n_stages = n_stages;
+      const auto plan = make_plan(*config, paths, equal_machines(n_ranks), options);
+      REQUIRE(plan.ok());
+      check_stages(*config, *plan, n_ranks, n_stages);
+      check_runs(paths, *plan);
+      if (n_ranks == 5) check_complete(*config, paths, *plan);
+      for (const RankPlan& r : plan->ranks) CHECK(r.step_bytes > 0);
+    }
+  }
+  CHECK(n_planned >= 15);
 }
 
 TEST_CASE("the same input gives the same plan") {

@@ -1,0 +1,162 @@
+// colonnade plan: who would hold what, before anything is packed or started.
+#include <charconv>
+#include <cstdio>
+#include <filesystem>
+
+#include "coordinator/cli/command.h"
+#include "coordinator/cli/plan_report.h"
+#include "engine/base/format_text.h"
+#include "engine/base/units.h"
+#include "engine/platform/topology.h"
+#include "shard/hf_config.h"
+#include "shard/known_shapes.h"
+#include "shard/manifest.h"
+
+namespace colonnade::cli {
+namespace {
+
+constexpr std::uint64_t kDefaultKvTokens = 4096;
+
+struct Model {
+  std::string name;
+  engine::ModelConfig config;
+  std::vector<shard::PathSpec> paths;
+};
+
+Error invalid(std::string message) { return {ErrorCode::kInvalidArgument, std::move(message)}; }
+
+Result<Model> read_packed(const std::filesystem::path& directory, const std::string& values) {
+  COLONNADE_ASSIGN(shard::Manifest manifest, shard::read_manifest(directory));
+  if (!values.empty())
+    return invalid(text("plan: ", directory.string(), " is packed: its formats are settled, found --values ", values));
+  return Model{manifest.name, std::move(manifest.config), std::move(manifest.paths)};
+}
+
+/// A packed model, a Hugging Face directory (of which only config.json is read), a config.json, or a known shape.
+Result<Model> read_model(const std::string& named, const std::string& values) {
+  const std::filesystem::path path(named);
+  std::error_code ignored;
+  if (shard::is_packed_model(path)) return read_packed(path, values);
+  Model model{.name = named, .config = {}, .paths = {}};
+  if (std::filesystem::exists(path, ignored)) {
+    COLONNADE_ASSIGN(model.config, shard::read_model_config(path));
+  } else {
+    Result<engine::ModelConfig> known = shard::known_shape(named);
+    if (!known.ok())
+      return Error{ErrorCode::kNotFound, text("plan: ", named, " does not exist; ", known.error().message)};
+    model.config = *std::move(known);
+  }
+  const engine::Format* format = engine::find_format(values.empty() ? "bf16" : values);
+  COLONNADE_CHECK(format != nullptr, "the choices of --values are not formats");
+  model.paths = shard::enumerate_paths(model.config, shard::format_choice(format->id()));
+  return model;
+}
+
+/// "1,1,2": one for each rank.
+Result<std::vector<double>> parse_speeds(const std::string& list, std::size_t n_ranks) {
+  std::vector<double> speeds;
+  if (list.empty()) return std::vector<double>(n_ranks, 1.0);
+  for (std::size_t begin = 0; begin <= list.size();) {
+    const std::size_t end = std::min(list.find(',', begin), list.size());
+    double speed = 0;
+    const auto parsed = std::from_chars(list.data() + begin, list.data() + end, speed);
+    if (parsed.ec != std::errc{} || parsed.ptr != list.data() + end || begin == end)
+      return invalid(text("plan: --speeds: expected numbers such as 1,1,2, found \"", list, "\""));
+    speeds.push_back(speed);
+    begin = end + 1;
+  }
+  if (speeds.size() != n_ranks)
+    return invalid(text("plan: --speeds: expected ", n_ranks, " numbers, one for each rank, found ", speeds.size()));
+  return speeds;
+}
+
+/// Ranks on the machine that --topology describes (default: this one); --memory instead says what each rank has.
+Result<std::vector<shard::RankMachine>> read_machines(const Options& options) {
+  const bool has_memory = options.is_set("memory");
+  engine::Topology topology;
+  if (!has_memory || !options.is_set("ranks")) {
+    engine::TopologySources sources;
+    sources.hwloc_synthetic = options.text("topology");
+    COLONNADE_ASSIGN(topology, sources.hwloc_synthetic.empty() ? engine::read_topology() : engine::read_topology(sources));
+  }
+  const int n_ranks =
+      options.is_set("ranks") ? static_cast<int>(options.integer("ranks")) : engine::suggested_ranks(topology);
+  std::vector<shard::RankMachine> machines(static_cast<std::size_t>(n_ranks));
+  COLONNADE_ASSIGN(const std::vector<double> speeds, parse_speeds(options.text("speeds"), machines.size()));
+  std::vector<engine::RankPlacement> placement;
+  if (!has_memory) placement = engine::place_ranks(topology, n_ranks);
+  for (std::size_t r = 0; r < machines.size(); ++r)
+    machines[r] = {.speed = speeds[r], .memory_bytes = has_memory ? options.bytes("memory") : placement[r].memory_bytes};
+  return machines;
+}
+
+Result<std::string> describe(const Options& options) {
+  COLONNADE_ASSIGN(const Model model, read_model(options.positional("MODEL"), options.text("values")));
+  COLONNADE_ASSIGN(const std::vector<shard::RankMachine> machines, read_machines(options));
+  shard::PlanOptions plan_options;
+  plan_options.n_stages = static_cast<int>(options.integer("stages"));
+  plan_options.kv_tokens = options.is_set("context") ? static_cast<std::uint64_t>(options.integer("context"))
+                                                     : std::min<std::uint64_t>(kDefaultKvTokens, static_cast<std::uint64_t>(
+                                                                                                     model.config.max_context_tokens));
+  plan_options.kv_element_bytes = options.text("kv") == "f32" ? 4 : 2;
+  plan_options.max_step_tokens = static_cast<int>(options.integer("max-step-tokens"));
+  Result<shard::Plan> plan = shard::make_plan(model.config, model.paths, machines, plan_options);
+  if (!plan.ok()) {
+    const char* hint = plan.error().code == ErrorCode::kExhausted && !options.is_set("memory")
+                           ? " (--memory SIZE plans for ranks with other memory, 0 for any)"
+                           : "";
+    return Error{plan.error().code, text("plan: ", plan.error().message, hint)};
+  }
+  const PlanReport report{model.name, model.config, model.paths, machines, plan_options, *plan};
+  if (options.flag("json")) return dump_json(plan_json(report), 2) + "\n";
+  return plan_text(report, options.flag("layers"));
+}
+
+int run(const Options& options) {
+  const Result<std::string> output = describe(options);
+  if (!output.ok()) return fail(output.error());
+  std::fwrite(output->data(), 1, output->size(), stdout);
+  return 0;
+}
+
+}  // namespace
+
+const Command& plan_command() {
+  static const Command command{
+      {.name = "plan",
+       .summary = "Shows which rank would hold what of a model, and whether it fits.",
+       .details =
+           "The same function that a job uses: layers to stages, paths to ranks, bytes and memory of every rank. Nothing is\n"
+           "packed or started. Ranks are those of this machine unless --memory or --topology says otherwise.\n\n"
+           "  colonnade plan MODEL --ranks 5 --stages 2\n"
+           "  colonnade plan llama-3.1-405b --values int8 --ranks 8 --memory 128G --context 65536\n"
+           "  colonnade plan config.json --ranks 3 --speeds 1,1,2 --json",
+       .positionals = {{.name = "MODEL",
+                        .help = "A packed model, a Hugging Face directory or its config.json (weights are not needed), or a\n"
+                                "well-known shape such as llama-3.1-8b."}},
+       .options = {{.name = "ranks", .kind = OptionKind::kInt, .value_name = "N",
+                    .help = "Number of ranks (default: one for each NUMA node of the machine).", .min = 1, .max = 65536},
+                   {.name = "stages", .kind = OptionKind::kInt, .default_value = "1", .value_name = "N",
+                    .help = "Cut the layers into this many stages.", .min = 1, .max = 65536},
+                   {.name = "topology", .value_name = "TOPOLOGY",
+                    .help = "Another machine: an hwloc XML file or an hwloc synthetic description."},
+                   {.name = "memory", .kind = OptionKind::kBytes, .value_name = "SIZE",
+                    .help = "Memory of each rank instead of the machine's; 0: no limit."},
+                   {.name = "speeds", .value_name = "LIST", .help = "Relative speed of each rank, such as 1,1,2."},
+                   {.name = "values", .kind = OptionKind::kChoice, .value_name = "FORMAT",
+                    .help = "Weight values of a model that is not packed (default: bf16).", .choices = {"f32", "bf16", "int8"}},
+                   {.name = "context", .kind = OptionKind::kInt, .value_name = "N",
+                    .help = "KV cache to reserve, in tokens over all sequences (default: 4096, at most the model's context).",
+                    .min = 1, .max = 1e12},
+                   {.name = "kv", .kind = OptionKind::kChoice, .default_value = "bf16", .value_name = "FORMAT",
+                    .help = "KV cache values.", .choices = {"bf16", "f32"}},
+                   {.name = "max-step-tokens", .kind = OptionKind::kInt, .default_value = "512", .value_name = "N",
+                    .help = "Most tokens of one step, for the activation buffers.", .min = 1, .max = 65536},
+                   {.name = "layers", .kind = OptionKind::kFlag, .default_value = "false",
+                    .help = "Also print what each rank holds of every layer."},
+                   {.name = "json", .kind = OptionKind::kFlag, .default_value = "false", .help = "Print JSON."}}},
+      run};
+  return command;
+}
+
+}  // namespace colonnade::cli

@@ -1,0 +1,104 @@
+"""colonnade plan as a user meets it. usage: plan_test.py PROGRAM DEMO_MODEL"""
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import unittest
+
+DEMO = sys.argv.pop()
+PROGRAM = os.path.abspath(sys.argv.pop())
+ENVIRONMENT = {k: v for k, v in os.environ.items() if not k.startswith("COLONNADE_")}
+CONFIG = {"architectures": ["LlamaForCausalLM"], "model_type": "llama", "hidden_size": 256, "num_hidden_layers": 6,
+          "num_attention_heads": 8, "num_key_value_heads": 2, "intermediate_size": 1024, "vocab_size": 3000,
+          "max_position_embeddings": 2048, "rms_norm_eps": 1e-5, "tie_word_embeddings": False, "hidden_act": "silu"}
+
+
+def run(*arguments):
+    done = subprocess.run([PROGRAM, "plan", *arguments], capture_output=True, text=True, check=False, timeout=60,
+                          stdin=subprocess.DEVNULL, env=ENVIRONMENT)
+    return done.returncode, done.stdout, done.stderr
+
+
+def plan(*arguments):
+    status, out, err = run(*arguments, "--json")
+    assert status == 0, err
+    return json.loads(out)
+
+
+class Plan(unittest.TestCase):
+    def test_every_layer_is_covered_by_the_runs_of_its_stage(self):
+        for arguments in (["llama-3.1-8b", "--ranks", "5", "--stages", "2"], ["qwen3-30b-a3b", "--ranks", "7"],
+                          ["llama-3.2-1b", "--ranks", "11", "--stages", "3"]):
+            found = plan(*arguments, "--values", "int8", "--memory", "0")
+            self.assertEqual(len(found["ranks"]), int(arguments[2]))
+            self.assertEqual([s["first_layer"] for s in found["stages"]],
+                             [sum(s["n_layers"] for s in found["stages"][:i]) for i in range(len(found["stages"]))])
+            self.assertEqual(sum(s["n_layers"] for s in found["stages"]), found["n_layers"])
+            for stage in found["stages"]:
+                for layer in range(stage["first_layer"], stage["first_layer"] + stage["n_layers"]):
+                    runs = [r for rank in stage["ranks"] for r in found["ranks"][rank]["runs"] if r["layer"] == layer]
+                    heads = [h for r in runs if r["kind"] == "attention" for h in range(r["first_head"], r["last_head"] + 1)]
+                    self.assertEqual(heads, list(range(32)))
+                    self.assertTrue(any(r["kind"] == "feed_forward" for r in runs))
+            self.assertLess(found["imbalance_percent"], 10)
+
+    def test_bytes_add_up(self):
+        found = plan("llama-3.1-8b", "--ranks", "3", "--values", "int8", "--memory", "64G", "--context", "8192", "--kv", "f32")
+        # 32 layers x 8 KV heads x 128 x 2 (keys and values) x 4 bytes for each of 8192 tokens.
+        self.assertEqual(sum(rank["kv_bytes"] for rank in found["ranks"]), 32 * 8 * 128 * 2 * 4 * 8192)
+        weights = sum(rank["weight_bytes"] for rank in found["ranks"])
+        self.assertEqual(weights, found["model_bytes"] + sum(found["extra_copies"].values()))
+        # 8030261248 parameters, of which the embedding has 16 bits.
+        self.assertAlmostEqual(found["model_bytes"] / (8030261248 + 128256 * 4096), 1, delta=0.01)  # and row scales
+        for rank in found["ranks"]:
+            self.assertEqual(rank["total_bytes"], rank["weight_bytes"] + rank["kv_bytes"] + rank["buffer_bytes"])
+            self.assertEqual(rank["memory_bytes"], 64 << 30)
+
+    def test_a_config_alone_is_enough(self):
+        with tempfile.TemporaryDirectory() as folder:
+            path = os.path.join(folder, "config.json")
+            with open(path, "w", encoding="utf-8") as file:
+                json.dump(CONFIG, file)
+            for named in (path, folder):
+                status, out, err = run(named, "--ranks", "3", "--stages", "2", "--memory", "1G", "--layers")
+                self.assertEqual(status, 0, err)
+                for words in ("6 layers", "3 ranks in 2 stages", "stage 0: embedding, layers 0-", ", head on rank",
+                              "KV cache of 2048 tokens in bf16", "held more than once", "imbalance ", "rank 0 layer 0: heads 0-"):
+                    self.assertIn(words, out)
+
+    def test_the_demo_model(self):
+        found = plan(DEMO, "--ranks", "2", "--memory", "1G")
+        self.assertEqual(found["family"], "qwen3_moe")
+        self.assertTrue(all(rank["runs"] for rank in found["ranks"]))
+
+    def test_another_machine_gives_ranks_and_memory(self):
+        found = plan("llama-3.2-1b", "--topology", "pack:2 numa:1(memory=64GB) core:4 pu:1")
+        self.assertEqual(len(found["ranks"]), 2)
+        self.assertGreater(found["ranks"][0]["memory_bytes"], 50 << 30)
+
+    def test_speeds(self):
+        found = plan("llama-3.2-1b", "--ranks", "3", "--speeds", "1,1,2", "--memory", "0")
+        slow, _, fast = (rank["weight_bytes"] for rank in found["ranks"])
+        self.assertAlmostEqual(fast / slow, 2, delta=0.1)
+
+    def test_refusals(self):
+        for arguments, status, words in (
+                (["llama-3.1-405b", "--ranks", "2", "--memory", "64G"], 1,
+                 ["the model does not fit", "weights", "KV cache of 4096 tokens", "buffers", "has 64.0 GiB", "all 2 ranks need"]),
+                (["llama-3.2-1b", "--ranks", "2", "--stages", "3", "--memory", "0"], 2, ["3 stages need at least as many ranks, found 2"]),
+                (["llama-3.2-1b", "--ranks", "40", "--stages", "17", "--memory", "0"], 2, ["17 stages", "16 layers"]),
+                (["llama-3.2-1b", "--ranks", "2", "--speeds", "1,x"], 2, ["--speeds", "1,x"]),
+                (["llama-3.2-1b", "--ranks", "2", "--speeds", "1,2,3"], 2, ["expected 2 numbers", "found 3"]),
+                (["llama-3.2-1b", "--ranks", "2", "--speeds", "1,0", "--memory", "0"], 2, ["the speed of rank 1", "found 0"]),
+                (["nothing/here"], 1, ["nothing/here does not exist", "llama-3.1-8b"]),
+                (["llama-3.2-1b", "--values", "int3"], 2, ["int3"])):
+            got, out, err = run(*arguments)
+            self.assertEqual((got, out), (status, ""), err)
+            self.assertEqual(err.count("\n"), 1, err)
+            for word in words:
+                self.assertIn(word, err)
+
+
+if __name__ == "__main__":
+    unittest.main()
