@@ -67,6 +67,19 @@ TEST_CASE("the tales model's tokenizer encodes its expected texts and goes round
   CHECK(ids.size() < text.size() / 3);
 }
 
+TEST_CASE("the demo model's prompts and greedy texts as expected.json has them") {
+  const std::filesystem::path folder = COLONNADE_SOURCE_DIR "/deploy/demo";
+  const auto tokenizer = load_tokenizer(folder / "tokenizer.json");
+  const Json expected = Json::parse(read_text(folder / "expected.json"));
+  REQUIRE(expected["prompts"].size() == 4);
+  for (const Json& prompt : expected["prompts"]) {
+    const Ids ids = prompt["prompt_ids"];
+    CHECK(tokenizer->encode(prompt["text"].get<std::string>(), SpecialTokens::kRecognise, true) == ids);
+    CHECK(tokenizer->decode(ids, true) == prompt["text"]);
+    CHECK(tokenizer->decode(prompt["greedy_ids"].get<Ids>(), true) == prompt["greedy_text"]);
+  }
+}
+
 TEST_CASE("a megabyte without spaces is one word and does not hang") {
   COLONNADE_SHARED_PATH(folder, "data/tokenizers/llama2");
   const auto tokenizer = load_tokenizer(folder / "tokenizer.json");
