@@ -2,6 +2,7 @@
 import json
 import subprocess
 import sys
+import tempfile
 import unittest
 
 DEMO = sys.argv.pop()
@@ -30,6 +31,12 @@ class Tokenize(unittest.TestCase):
         self.assertGreater(len(run("tokenize", DEMO, "--text", "</s>", "--plain")[1].split()), 3)
         self.assertEqual(run("detokenize", DEMO, "1", "2")[1], b"")
         self.assertEqual(run("detokenize", DEMO, "--special", "1,2")[1], b"<s></s>")
+
+    def test_packed_model(self):
+        with tempfile.TemporaryDirectory() as folder:
+            packed = f"{folder}/packed"
+            self.assertEqual(run("pack", DEMO, "-o", packed)[0], 0)
+            self.assertEqual(run("tokenize", packed, "--text", "Once upon"), run("tokenize", DEMO, "--text", "Once upon"))
 
     def test_any_bytes_go_round(self):
         content = bytes(range(256)) + "  zwölf 😀\n\n".encode() + b"\xe2\x82"
