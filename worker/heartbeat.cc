@@ -58,6 +58,10 @@ Status Heartbeat::beat(double timeout_s) {
     for (const Peer& peer : peers_) COLONNADE_TRY(comm_.send(peer.rank, Channel::kHeartbeat, message));
     next_send_us_ = now + (own_loaded_bytes_ < own_total_bytes_ ? kLoadingIntervalUs : kIntervalUs);
   }
+  if (peers_.empty()) {
+    // One rank alone has nobody to hear of, but its job can be ended too.
+    COLONNADE_TRY(comm_.try_receive(comm_.rank(), Channel::kHeartbeat, bytes_));
+  }
   const double limit_s = timeout_s > 0 ? timeout_s : timeout_s_;
   for (Peer& peer : peers_) {
     COLONNADE_TRY(take_from(peer, now));

@@ -30,7 +30,10 @@ struct InProcessJob::State {
     const Status ended = run_worker(ranks.comm(rank), options);
     {
       const std::lock_guard lock(mutex);
-      if (!ended.ok() && !stopping && !error) {
+      // What a rank says because it was stopped is no error of the job.
+      const bool stopped = !ended.ok() && stopping &&
+                           (ended.error().code == ErrorCode::kUnavailable || ended.error().code == ErrorCode::kCancelled);
+      if (!ended.ok() && !stopped && !error) {
         error = ended.error();
         log_error(text("rank ", rank, ": ", ended.error().message));
       }

@@ -146,6 +146,7 @@ Status Rank::load() {
   COLONNADE_TRY(loading.status());
   // Making joins is collective and cannot wait politely, so all come here first.
   COLONNADE_TRY(meet_all(comm_, heartbeat_, report));
+  if (leads()) server_->set_loaded(total, total);
   if (bar != nullptr) bar->add(total - std::min(total, shown));
   bar.reset();
   const auto bytes = static_cast<double>(loading.total_bytes());
@@ -179,10 +180,11 @@ void Rank::last_word(const Error& error) {
   heartbeat_.say_failed(error.message);
   if (server_ != nullptr) server_->set_phase(JobPhase::kFailed, error.message);
   const double end = now_seconds() + kLastWordSeconds;
+  std::vector<std::byte> ignored;
   while (now_seconds() < end) {
     if (server_ != nullptr && server_->phase_told()) return;
+    if (!comm_.try_receive(comm_.rank(), Channel::kHeartbeat, ignored).ok()) return;  // the job has been ended
     comm_.wait(20'000);  // moves pending sends
-    if (server_ == nullptr && comm_.size() == 1) return;
   }
 }
 

@@ -12,6 +12,7 @@ std::span<const Command* const> all_commands() {
       &bench_command(),
       &tokenize_command(),
       &detokenize_command(),
+      &worker_command(),
       &completion_command(),
   };
   return kCommands;
