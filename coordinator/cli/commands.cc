@@ -9,6 +9,7 @@ std::span<const Command* const> all_commands() {
       &inspect_command(),
       &plan_command(),
       &topology_command(),
+      &doctor_command(),
       &bench_command(),
       &tokenize_command(),
       &detokenize_command(),

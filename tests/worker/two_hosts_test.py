@@ -1,0 +1,103 @@
+"""Two machines, made of namespaces: mpirun starts ranks on both, they find each other over TCP, text comes out.
+usage: two_hosts_test.py PROGRAM DEMO_MODEL"""
+import json
+import os
+import sys
+import time
+import unittest
+
+sys.path.insert(0, os.path.join(os.path.dirname(__file__), "..", "support"))
+from virtual_hosts import VirtualHosts, why_not  # noqa: E402
+
+DEMO = os.path.abspath(sys.argv.pop())
+PROGRAM = os.path.abspath(sys.argv.pop())
+PROMPT = "Once upon a time there was"
+
+# Asks the server on the host where it runs: path and body as arguments, answer as JSON on stdout.
+ASK = """
+import json, sys, urllib.request
+path, body = sys.argv[1:]
+request = urllib.request.Request("http://127.0.0.1:8080" + path, body.encode() or None, {"Content-Type": "application/json"})
+print(urllib.request.urlopen(request, timeout=60).read().decode())
+"""
+
+
+def greedy(*arguments):
+    return [PROGRAM, "run", DEMO, PROMPT, "--temperature", "0", "--max-tokens", "24", *arguments]
+
+
+class TwoHosts(unittest.TestCase):
+    def setUp(self):
+        self.hosts = VirtualHosts(2)
+        self.hosts.__enter__()
+        self.addCleanup(self.hosts.__exit__)
+        self.hostfile = self.hosts.hostfile(slots=2)
+
+    def ask(self, path, body=None):
+        command = [sys.executable, "-c", ASK, path, json.dumps(body) if body else ""]
+        status, out, err = self.hosts.run(0, command)
+        self.assertEqual(status, 0, err)
+        return json.loads(out)
+
+    def need(self, command):
+        if f"  {command} " not in self.hosts.run(0, [PROGRAM, "--help"])[1]:
+            self.skipTest(f"this build has no {command}")
+
+    def check_server(self, *command):
+        self.need("serve")
+        server, path = self.hosts.start(0, command)
+
+        def printed():
+            with open(path, encoding="utf-8") as file:
+                return file.read()
+
+        deadline = time.monotonic() + 90
+        while self.hosts.run(0, [sys.executable, "-c", ASK, "/health", ""])[0] != 0:
+            self.assertIsNone(server.poll(), printed())
+            self.assertLess(time.monotonic(), deadline, printed())
+            time.sleep(0.3)
+        answer = self.ask("/v1/completions", {"prompt": PROMPT, "max_tokens": 24, "temperature": 0})["choices"][0]["text"]
+        alone = self.hosts.run(0, greedy("--ranks", "1"))[1]
+        self.assertIn(answer.strip(), alone)
+        self.assertGreater(len(answer.split()), 3)
+        self.assertIn("tcp", printed())
+
+    def test_doctor_sees_both(self):
+        status, out, err = self.hosts.run(0, [PROGRAM, "doctor", DEMO, "--hosts", self.hostfile, "--json"])
+        self.assertEqual(status, 0, out + err)
+        report = json.loads(out)
+        self.assertEqual([host["host"] for host in report["hosts"]], self.hosts.names)
+        self.assertIn("tcp", report["hosts"][0]["transport"])
+        self.assertGreater(report["hosts"][1]["round_trip_us"], 0)
+
+    def test_doctor_names_a_host_that_is_down(self):
+        self.hosts.cut(1)
+        started = time.monotonic()
+        status, out, err = self.hosts.run(0, [PROGRAM, "doctor", "--hosts", self.hostfile, "--timeout", "10"])
+        self.assertEqual((status, out), (1, ""))
+        self.assertIn(self.hostfile, err)
+        self.assertLess(time.monotonic() - started, 30)
+
+    def test_run(self):
+        self.need("run")
+        alone = self.hosts.run(0, greedy("--ranks", "1"))
+        self.assertEqual(alone[0], 0, alone[2])
+        status, out, err = self.hosts.run(0, greedy("--ranks", "4", "--hosts", self.hostfile))
+        self.assertEqual(status, 0, err)
+        self.assertEqual(out, alone[1])
+        self.assertIn("tcp", err)
+
+    def test_serve(self):
+        self.check_server(PROGRAM, "serve", DEMO, "--hosts", self.hostfile, "--ranks", "3", "--port", "8080")
+
+    def test_serve_under_mpirun(self):
+        self.check_server("mpirun", "--hostfile", self.hostfile, "-n", "4", "--map-by", "node", PROGRAM, "serve", DEMO,
+                          "--port", "8080")
+
+
+if __name__ == "__main__":
+    reason = why_not()
+    if reason:
+        print(f"skipped: {reason}")
+        sys.exit(77)
+    unittest.main()
