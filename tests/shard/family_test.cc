@@ -1,0 +1,183 @@
+#include <catch2/catch.hpp>
+
+#include "engine/base/json.h"
+#include "shard/family.h"
+#include "shard/hf_config.h"
+#include "tests/shard/checkpoint_files.h"
+#include "tests/support/shared_data.h"
+#include "tests/support/skip.h"
+
+using namespace colonnade;
+using namespace colonnade::tests;
+using Catch::Matchers::Contains;
+
+namespace {
+
+/// A golden's config.json with some fields changed; null removes a field.
+Json changed(const std::string& name, const Json& changes) {
+  Json config = parse_json(read_file(golden(name) / "config.json"), name).value();
+  for (const auto& [key, value] : changes.items()) {
+    if (value == "remove") config.erase(key);
+    else config[key] = value;
+  }
+  return config;
+}
+
+engine::ModelConfig read(const std::string& name, const Json& changes = Json::object()) {
+  const auto config = shard::parse_model_config(dump_json(changed(name, changes)), "config.json");
+  INFO((config.ok() ? "" : config.error().message));
+  REQUIRE(config.ok());
+  return *config;
+}
+
+std::string refusal(const std::string& name, const Json& changes) {
+  const auto config = shard::parse_model_config(dump_json(changed(name, changes)), "config.json");
+  REQUIRE_FALSE(config.ok());
+  CHECK_THAT(config.error().message, Contains("config.json"));
+  CHECK(config.error().message.find('\n') == std::string::npos);
+  return config.error().message;
+}
+
+std::vector<int> windows(const engine::ModelConfig& config) {
+  std::vector<int> out;
+  for (const engine::LayerConfig& layer : config.layers) out.push_back(layer.window_tokens);
+  return out;
+}
+
+}  // namespace
+
+TEST_CASE("Every published configuration is read with the right size, or refused by its architecture") {
+  COLONNADE_SHARED_PATH(configs, "data/configs");
+  const Json expected = parse_json(read_file(configs / "expected_parameters.json"), "expected").value();
+  int n_read = 0, n_refused = 0;
+  for (const auto& entry : std::filesystem::directory_iterator(configs)) {
+    const std::string name = entry.path().filename();
+    if (entry.path().extension() != ".json" || name == "expected_parameters.json") continue;
+    INFO(name);
+    const Json json = parse_json(read_file(entry.path()), name).value();
+    const auto config = shard::read_model_config(entry.path());
+    if (shard::find_family(json["model_type"].get<std::string>()) == nullptr) {
+      REQUIRE_FALSE(config.ok());
+      CHECK(config.error().code == ErrorCode::kUnsupported);
+      CHECK_THAT(config.error().message, Contains(json["architectures"][0].get<std::string>()));
+      CHECK(config.error().message.find('\n') == std::string::npos);
+      ++n_refused;
+      continue;
+    }
+    REQUIRE(config.ok());
+    const shard::ParameterCount count = shard::count_parameters(*config);
+    CHECK(count.total == expected[name]["total"].get<std::uint64_t>());
+    CHECK(count.active == expected[name]["active"].get<std::uint64_t>());
+    ++n_read;
+  }
+  CHECK(n_read == 15);
+  CHECK(n_read + n_refused == 26);
+}
+
+TEST_CASE("llama: defaults where the configuration is silent, rope scaling") {
+  const auto llama = read("llama");
+  CHECK(llama.rope.theta == 10000.0f);
+  CHECK(llama.head_dim == 16);
+  CHECK(llama.rope.rotary_dim == 16);
+  CHECK_FALSE(llama.qkv_bias);
+  CHECK(read("llama", {{"num_key_value_heads", "remove"}}).n_kv_heads == 4);
+  CHECK(read("llama", {{"attention_bias", true}}).output_bias);
+
+  const auto llama3 = read("llama3");
+  CHECK(llama3.tied_embeddings);
+  CHECK(llama3.head_dim == 32);
+  CHECK(llama3.rope.scaling == engine::RopeScaling::kLlama3);
+  CHECK(llama3.rope.factor == 32.0f);
+  CHECK(llama3.rope.original_context_tokens == 64);
+
+  const auto linear = read("llama", {{"rope_scaling", {{"type", "linear"}, {"factor", 2.5}}}});
+  CHECK(linear.rope.scaling == engine::RopeScaling::kLinear);
+  CHECK(linear.rope.factor == 2.5f);
+  const auto newer = read("llama", {{"rope_parameters", {{"rope_type", "default"}, {"rope_theta", 7.0}}}});
+  CHECK(newer.rope.theta == 7.0f);
+}
+
+TEST_CASE("mistral: the window counts in all layers; absent is 4096, null is none") {
+  CHECK(windows(read("mistral")) == std::vector<int>{8, 8, 8});
+  CHECK(windows(read("mistral", {{"sliding_window", nullptr}})) == std::vector<int>{0, 0, 0});
+  CHECK(windows(read("mistral", {{"sliding_window", "remove"}})) == std::vector<int>{4096, 4096, 4096});
+}
+
+TEST_CASE("qwen2 and qwen3: the window counts only where it is switched on") {
+  const auto qwen2 = read("qwen2");
+  CHECK(qwen2.qkv_bias);
+  CHECK_FALSE(qwen2.output_bias);
+  CHECK(windows(qwen2) == std::vector<int>{0, 0});
+  CHECK(windows(read("qwen2", {{"use_sliding_window", true}, {"max_window_layers", 1}})) == std::vector<int>{0, 8});
+  CHECK(windows(read("qwen2", {{"use_sliding_window", true}, {"layer_types", {"sliding_attention", "full_attention"}}})) ==
+        std::vector<int>{8, 0});
+  const auto qwen3 = read("qwen3");
+  CHECK(qwen3.qk_norm);
+  CHECK_FALSE(qwen3.qkv_bias);
+  CHECK(read("qwen3", {{"head_dim", "remove"}}).head_dim == 128);
+}
+
+TEST_CASE("mixtral and qwen3_moe: which layers are mixtures, and how weights are normalised") {
+  const auto mixtral = read("mixtral");
+  CHECK(mixtral.normalize_expert_weights);
+  CHECK(mixtral.layers[0].n_experts == 8);
+  CHECK(mixtral.layers[0].n_active == 2);
+  CHECK(mixtral.layers[0].hidden_dim == 64);
+  CHECK(windows(mixtral) == std::vector<int>{0, 0});
+
+  const auto moe = read("qwen3_moe");
+  CHECK(moe.normalize_expert_weights);
+  CHECK(moe.layers[1].n_experts == 16);
+  CHECK(moe.layers[1].hidden_dim == 32);
+  CHECK_FALSE(read("qwen3_moe", {{"norm_topk_prob", "remove"}}).normalize_expert_weights);
+  const auto some = read("qwen3_moe", {{"num_hidden_layers", 6}, {"decoder_sparse_step", 2}, {"mlp_only_layers", {3}}});
+  std::vector<int> experts;
+  for (const auto& layer : some.layers) experts.push_back(layer.n_experts);
+  CHECK(experts == std::vector<int>{1, 16, 1, 1, 1, 16});
+  CHECK(some.layers[0].hidden_dim == 192);
+}
+
+TEST_CASE("What is not supported is refused by name with what is") {
+  CHECK_THAT(refusal("llama", {{"architectures", {"FooForCausalLM"}}, {"model_type", "foo"}}),
+             Contains("FooForCausalLM (foo)") && Contains("Qwen3MoeForCausalLM (qwen3_moe)"));
+  CHECK_THAT(refusal("llama", {{"architectures", {"LlamaForSequenceClassification"}}}), Contains("LlamaForSequenceClassification"));
+  CHECK_THAT(refusal("llama", {{"architectures", "remove"}, {"model_type", "remove"}}), Contains("field model_type"));
+  CHECK_THAT(refusal("llama", {{"rope_scaling", {{"type", "yarn"}, {"factor", 2}}}}), Contains("yarn") && Contains("llama3"));
+  CHECK_THAT(refusal("llama", {{"hidden_act", "gelu"}}), Contains("hidden_act") && Contains("gelu"));
+  CHECK_THAT(refusal("llama", {{"mlp_bias", true}}), Contains("mlp_bias"));
+  CHECK_THAT(refusal("llama", {{"partial_rotary_factor", 0.5}}), Contains("partial_rotary_factor"));
+}
+
+TEST_CASE("Fields that are missing or wrong are named with what was expected and found") {
+  CHECK_THAT(refusal("llama", {{"hidden_size", "remove"}}), Contains("field hidden_size") && Contains("found nothing"));
+  CHECK_THAT(refusal("llama", {{"hidden_size", "64"}}), Contains("field hidden_size: expected an integer") && Contains("found \"64\""));
+  CHECK_THAT(refusal("llama", {{"hidden_size", 64.5}}), Contains("found 64.5"));
+  CHECK_THAT(refusal("llama", {{"hidden_size", -64}}), Contains("found -64"));
+  CHECK_THAT(refusal("llama", {{"vocab_size", 99999999999}}), Contains("vocab_size") && Contains("99999999999"));
+  CHECK_THAT(refusal("llama", {{"num_key_value_heads", 3}}), Contains("divisor of num_attention_heads 4, found 3"));
+  CHECK_THAT(refusal("llama", {{"num_attention_heads", 5}}), Contains("head_dim") || Contains("divisor"));
+  CHECK_THAT(refusal("llama3", {{"head_dim", 7}}), Contains("even"));
+  CHECK_THAT(refusal("llama", {{"tie_word_embeddings", 1}}), Contains("true or false, found 1"));
+  CHECK_THAT(refusal("llama", {{"rms_norm_eps", 0}}), Contains("rms_norm_eps") && Contains("above 0"));
+  CHECK_THAT(refusal("llama3", {{"rope_scaling", {{"rope_type", "llama3"}, {"factor", 8}}}}), Contains("rope_scaling: field low_freq_factor"));
+  CHECK_THAT(refusal("llama", {{"rope_scaling", "x"}}), Contains("rope_scaling") && Contains("an object"));
+  CHECK_THAT(refusal("mixtral", {{"num_experts_per_tok", 9}}), Contains("num_experts_per_tok") && Contains("8"));
+  CHECK_THAT(refusal("qwen3_moe", {{"mlp_only_layers", {2}}}), Contains("mlp_only_layers"));
+  CHECK_FALSE(shard::parse_model_config("{", "config.json").ok());
+  CHECK_FALSE(shard::parse_model_config("[]", "config.json").ok());
+}
+
+TEST_CASE("Layouts of weights other than plain and sparse-bitmask are refused by name") {
+  const auto check = [](const char* quantization) {
+    return shard::check_weight_layout(std::string(R"({"quantization_config":)") + quantization + "}", "config.json");
+  };
+  CHECK(shard::check_weight_layout("{}", "c").ok());
+  CHECK(check("null").ok());
+  CHECK(check(R"({"quant_method":"compressed-tensors","sparsity_config":{}})").ok());
+  CHECK(check(R"({"quant_method":"compressed-tensors","format":"dense","sparsity_config":{"format":"sparse-bitmask"}})").ok());
+  const auto refused = [&](const char* quantization) { return check(quantization).error().message; };
+  CHECK_THAT(refused(R"({"quant_method":"fp8"})"), Contains("fp8"));
+  CHECK_THAT(refused(R"({"quant_method":"compressed-tensors","format":"pack-quantized"})"), Contains("pack-quantized"));
+  CHECK_THAT(refused(R"({"quant_method":"compressed-tensors","sparsity_config":{"format":"sparse-24-bitmask"}})"),
+             Contains("sparse-24-bitmask") && Contains("sparse-bitmask"));
+}
