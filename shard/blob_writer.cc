@@ -11,7 +11,7 @@ namespace {
 std::string file_name(std::size_t index) {
   std::string digits = std::to_string(index);
   if (digits.size() < 5) digits.insert(0, 5 - digits.size(), '0');
-  return "model-" + digits + ".paths";
+  return text("model-", digits, ".paths");
 }
 
 }  // namespace

@@ -63,7 +63,7 @@ std::uint64_t dtype_bytes(Dtype dtype) { return info(dtype).bytes; }
 
 std::string shape_text(std::span<const std::uint64_t> shape) {
   std::string out = "[";
-  for (std::size_t i = 0; i < shape.size(); ++i) out += (i > 0 ? ", " : "") + std::to_string(shape[i]);
+  for (std::size_t i = 0; i < shape.size(); ++i) out.append(i > 0 ? ", " : "").append(std::to_string(shape[i]));
   return out + "]";
 }
 

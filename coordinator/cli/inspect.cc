@@ -20,7 +20,8 @@ int run(const Options& options) {
   const bool as_json = options.flag("json");
   OrderedJson json = as_json ? inspect_json(*manifest, report) : OrderedJson{};
   if (as_json && options.flag("paths")) json["paths"] = paths_json(*manifest);
-  if (!as_json) write_out(inspect_text(*manifest, report) + (options.flag("paths") ? "\n" + paths_text(*manifest) : ""));
+  if (!as_json) write_out(inspect_text(*manifest, report));
+  if (!as_json && options.flag("paths")) write_out(text("\n", paths_text(*manifest)));
 
   if (options.flag("verify")) {
     const auto verified = shard::verify_blobs(*manifest, directory, static_cast<int>(options.integer("threads")));

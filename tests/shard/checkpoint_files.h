@@ -32,7 +32,7 @@ inline std::string with_length(const std::string& json) {
 
 inline std::string json_list(const std::vector<std::uint64_t>& values) {
   std::string out;
-  for (const std::uint64_t v : values) out += (out.empty() ? "" : ",") + std::to_string(v);
+  for (const std::uint64_t v : values) out.append(out.empty() ? "" : ",").append(std::to_string(v));
   return "[" + out + "]";
 }
 
