@@ -147,7 +147,8 @@ struct Strips {
                    float* out, std::size_t out_stride) {
     constexpr int T = V::kTokenBlock;
     constexpr int S = V::kStripBlock;
-    for (std::uint32_t s = first; s < last;) {
+    std::uint32_t s = first;
+    while (s < last) {
       const auto strips_at_once = [&]<int N>() {
         const std::byte* strips[N];
         for (int i = 0; i < N; ++i) strips[i] = strip_of(matrix, s + static_cast<std::uint32_t>(i));

@@ -66,7 +66,7 @@ TEST_CASE("random operations leave the books right") {
   std::mt19937 random(7);
   for (int round = 0; round < 20; ++round) {
     const int n_pages = 1 + static_cast<int>(random() % 12);
-    PagePool pool(n_pages, kTokens, round);
+    PagePool pool(n_pages, kTokens, static_cast<std::uint64_t>(round));
     std::map<std::int32_t, int> held;          // page -> references
     std::map<std::int32_t, int> content_of;    // what we last put into a page
     for (int i = 0; i < 2000; ++i) {
