@@ -4,7 +4,9 @@
 #include <catch2/catch.hpp>
 #include <cmath>
 #include <cstring>
+#include <fstream>
 #include <map>
+#include <sstream>
 
 #include "engine/kernels/kernels.h"
 #include "shard/mapped_file.h"
@@ -92,6 +94,31 @@ std::vector<float> TestJob::logits(const std::vector<std::int32_t>& tokens, int 
     all.insert(all.end(), result.logits.begin(), result.logits.end());
   }
   return all;
+}
+
+std::vector<std::int32_t> continue_greedily(TestJob& job, std::vector<std::int32_t> tokens, std::size_t count) {
+  std::vector<std::int32_t> generated;
+  int done = 0;
+  while (generated.size() < count) {
+    engine::Step step;
+    add_sequence(step, tokens, done, static_cast<int>(tokens.size()) - done, 0);
+    step.rows.erase(step.rows.begin(), step.rows.end() - 1);
+    step.rows[0].flags = engine::kRowSample;
+    step.rows[0].temperature = 0.0f;
+    done = static_cast<int>(tokens.size());
+    generated.push_back(job.run(step).rows[0].token);
+    tokens.push_back(generated.back());
+  }
+  return generated;
+}
+
+Json read_json(const std::filesystem::path& path) {
+  std::ifstream file(path);
+  std::stringstream content;
+  content << file.rdbuf();
+  auto json = parse_json(content.str(), path.filename().string());
+  if (!json.ok()) FAIL(json.error().message);
+  return std::move(*json);
 }
 
 void add_sequence(engine::Step& step, const std::vector<std::int32_t>& tokens, int first, int count, int first_page) {

@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "engine/base/json.h"
 #include "engine/formats/format.h"
 #include "engine/model/step.h"
 #include "shard/manifest.h"
@@ -50,6 +51,12 @@ class TestJob {
   std::unique_ptr<shard::Plan> plan_;  // at a fixed address, which the ranks keep
   std::unique_ptr<worker::LocalRanks> ranks_;
 };
+
+/// Greedy continuation: the prompt in one step, then token by token.
+std::vector<std::int32_t> continue_greedily(TestJob& job, std::vector<std::int32_t> tokens, std::size_t count);
+
+/// The content of a JSON file; fails the test when it cannot be read.
+Json read_json(const std::filesystem::path& path);
 
 /// Adds the tokens [first, first + count) of a sequence to a step, every position with full logits.
 void add_sequence(engine::Step& step, const std::vector<std::int32_t>& tokens, int first, int count, int first_page);

@@ -1,9 +1,6 @@
 // The demo model against its expected continuations, at every rank and stage count.
 #include <catch2/catch.hpp>
-#include <fstream>
-#include <sstream>
 
-#include "engine/base/json.h"
 #include "tests/support/golden.h"
 
 using namespace colonnade;
@@ -14,32 +11,6 @@ namespace {
 
 std::filesystem::path demo() { return std::filesystem::path(COLONNADE_SOURCE_DIR) / "deploy/demo"; }
 
-Json expected_prompts() {
-  std::ifstream file(demo() / "expected.json");
-  std::stringstream content;
-  content << file.rdbuf();
-  auto json = parse_json(content.str(), "expected.json");
-  REQUIRE(json.ok());
-  return (*json)["prompts"];
-}
-
-/// Greedy continuation: the prompt in one step, then token by token.
-std::vector<std::int32_t> continue_greedily(TestJob& job, std::vector<std::int32_t> tokens, std::size_t count) {
-  std::vector<std::int32_t> generated;
-  int done = 0;
-  while (generated.size() < count) {
-    engine::Step step;
-    add_sequence(step, tokens, done, static_cast<int>(tokens.size()) - done, 0);
-    step.rows.erase(step.rows.begin(), step.rows.end() - 1);
-    step.rows[0].flags = engine::kRowSample;
-    step.rows[0].temperature = 0.0f;
-    done = static_cast<int>(tokens.size());
-    generated.push_back(job.run(step).rows[0].token);
-    tokens.push_back(generated.back());
-  }
-  return generated;
-}
-
 /// Ids are compared up to the first position whose lead is below `noise`.
 void check_continuations(FormatId values, int n_ranks, int n_stages, double noise) {
   CAPTURE(n_ranks, n_stages);
@@ -47,7 +18,8 @@ void check_continuations(FormatId values, int n_ranks, int n_stages, double nois
   options.kv_type = engine::KvType::kF32;
   TestJob job(packed_model(demo(), values), n_ranks, n_stages, options);
   std::size_t compared = 0;
-  for (const Json& prompt : expected_prompts()) {
+  const Json expected = read_json(demo() / "expected.json");
+  for (const Json& prompt : expected["prompts"]) {
     const auto ids = prompt["greedy_ids"].get<std::vector<std::int32_t>>();
     const auto leads = prompt["leads"].get<std::vector<double>>();
     const auto generated = continue_greedily(job, prompt["prompt_ids"].get<std::vector<std::int32_t>>(), ids.size());
