@@ -150,7 +150,7 @@ TEST_CASE("reading from cache is measured and plausible") {
   const auto topology = read_topology(TopologySources{});
   REQUIRE(topology.ok());
   const double rate = measure_read_bandwidth({topology->cores[0].cpus[0]}, 256 << 10, 0.05);
-  CHECK(rate > 0.5e9);
+  CHECK(rate > 1e7);  // also under a sanitizer on a busy machine
   CHECK(rate < 2e12);
   CHECK(measure_read_bandwidth({100000}, 1 << 20, 0.01) == 0);
 }
