@@ -5,88 +5,21 @@
 
 #include <filesystem>
 #include <fstream>
-#include <map>
 #include <thread>
 
 #include "engine/base/version.h"
-#include "shard/model_source.h"
 #include "tests/support/shared_data.h"
 #include "tests/worker/control_client_for_tests.h"
+#include "tests/worker/demo_job.h"
 
 using namespace colonnade;
 using tests::ControlTestClient;
-
-namespace {
-
-const std::filesystem::path& demo_model() {
-  static const std::filesystem::path folder = [] {
-    const std::filesystem::path out = tests::scratch_folder() / "demo";
-    const auto packed = shard::pack_model(std::filesystem::path(COLONNADE_SOURCE_DIR) / "deploy/demo", out,
-                                          {.values = engine::FormatId::kF32, .threads = 1, .name = "demo"});
-    if (!packed.ok()) throw std::runtime_error(packed.error().message);
-    return out;
-  }();
-  return folder;
-}
-
-worker::WorkerOptions demo_options(int n_stages) {
-  worker::WorkerOptions options;
-  options.model = demo_model();
-  options.n_stages = n_stages;
-  options.kv_type = engine::KvType::kF32;
-  options.kv_tokens = 512;
-  options.max_step_tokens = 64;
-  options.threads = 1;
-  return options;
-}
-
-/// Greedy tokens after `prompt`, in one chunk or in chunks of `chunk`.
-std::vector<std::int32_t> generate(ControlTestClient& client, std::vector<std::int32_t> prompt, int count, std::size_t chunk) {
-  std::vector<std::int32_t> out;
-  std::uint64_t id = 1;
-  int position = 0;
-  while (static_cast<int>(out.size()) < count) {
-    const std::size_t n = std::min(chunk, prompt.size());
-    const std::vector<std::int32_t> now(prompt.begin(), prompt.begin() + static_cast<std::ptrdiff_t>(n));
-    prompt.erase(prompt.begin(), prompt.begin() + static_cast<std::ptrdiff_t>(n));
-    client.send(tests::greedy_step(id, now, position));
-    const control::Frame answer = client.receive_answer();
-    if (!answer.has_result() || answer.result().id() != id || answer.result().rows_size() != 1)
-      throw std::runtime_error("not the result of step " + std::to_string(id) + ": " + answer.ShortDebugString());
-    ++id;
-    position += static_cast<int>(n);
-    if (!prompt.empty()) continue;
-    out.push_back(answer.result().rows(0).token());
-    prompt = {out.back()};
-  }
-  return out;
-}
-
-const std::vector<std::int32_t> kPrompt{1, 50, 90, 300, 12, 77, 401, 33};
-
-void shut_down(ControlTestClient& client) {
-  control::Frame frame;
-  frame.mutable_shutdown();
-  client.send(frame);
-}
-
-std::unique_ptr<worker::InProcessJob> start(worker::WorkerOptions options, int n_ranks) {
-  auto job = worker::start_in_process_job(std::move(options), n_ranks);
-  if (!job.ok()) throw std::runtime_error(job.error().message);
-  return std::move(*job);
-}
-
-const std::vector<std::int32_t>& expected_tokens() {
-  static const std::vector<std::int32_t> tokens = [] {
-    const auto job = start(demo_options(1), 1);
-    ControlTestClient client(job->address());
-    client.enter(job->secret());
-    return generate(client, kPrompt, 24, 64);
-  }();
-  return tokens;
-}
-
-}  // namespace
+using tests::demo_model;
+using tests::demo_options;
+using tests::expected_tokens;
+using tests::generate;
+using tests::kPrompt;
+using tests::start;
 
 TEST_CASE("any number of ranks and stages gives the tokens of one rank") {
   const auto [n_ranks, n_stages] = GENERATE(table<int, int>({{1, 1}, {2, 1}, {3, 1}, {7, 1}, {2, 2}, {3, 3}, {5, 2}}));
@@ -100,7 +33,7 @@ TEST_CASE("any number of ranks and stages gives the tokens of one rank") {
   CHECK(generate(client, kPrompt, 24, 3) == expected_tokens());
   CHECK(client.statuses.back().loaded_bytes() == client.statuses.back().total_bytes());
   CHECK(client.statuses.back().total_bytes() > 0);
-  shut_down(client);
+  tests::shut_down(client);
   for (int i = 0; i < 500 && job->running(); ++i) std::this_thread::sleep_for(std::chrono::milliseconds(10));
   CHECK_FALSE(job->running());
   CHECK(job->stop().ok());
