@@ -16,6 +16,13 @@ target_compile_options(colonnade_flags INTERFACE
 if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU" AND CMAKE_CXX_COMPILER_VERSION VERSION_LESS 13)
   target_compile_options(colonnade_flags INTERFACE -Wno-restrict)
 endif()
+if(COLONNADE_FUZZ)
+  if(NOT CMAKE_CXX_COMPILER_ID MATCHES "Clang")
+    message(FATAL_ERROR "COLONNADE_FUZZ needs clang, found ${CMAKE_CXX_COMPILER_ID}")
+  endif()
+  # Coverage for libFuzzer in everything that a target calls.
+  target_compile_options(colonnade_flags INTERFACE -fsanitize=fuzzer-no-link)
+endif()
 if(COLONNADE_SANITIZE)
   target_compile_options(colonnade_flags INTERFACE -fsanitize=${COLONNADE_SANITIZE} -fno-sanitize-recover=all)
   target_link_options(colonnade_flags INTERFACE -fsanitize=${COLONNADE_SANITIZE})

@@ -2,6 +2,8 @@
 
 #include <limits>
 
+#include <google/protobuf/stubs/logging.h>
+
 #include "engine/base/check.h"
 #include "engine/base/format_text.h"
 #include "shard/manifest.pb.h"
@@ -165,6 +167,7 @@ std::string encode_manifest(const Manifest& manifest) {
 }
 
 Result<Manifest> decode_manifest(std::span<const std::byte> bytes) {
+  const google::protobuf::LogSilencer silence;  // our message says it
   proto::Manifest in;
   if (bytes.size() > static_cast<std::size_t>(std::numeric_limits<int>::max()) ||
       !in.ParseFromArray(bytes.data(), static_cast<int>(bytes.size())))
