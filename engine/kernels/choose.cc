@@ -28,16 +28,22 @@ bool kernels_supported(const KernelTable& table) {
   return false;
 }
 
-Result<const KernelTable*> choose_kernels(std::string_view name) {
-  std::string names;
+Result<const KernelTable*> choose_among(std::string_view name, bool (*supported)(const KernelTable&)) {
+  std::string names, usable;
+  bool known = name.empty() || name == "auto";
   for (const KernelTable* table : all_kernels()) {
-    names += text(names.empty() ? "" : ", ", table->name);
-    if (name != table->name && !name.empty() && name != "auto") continue;
-    if (kernels_supported(*table)) return table;
-    if (name == table->name)
-      return Error{ErrorCode::kUnsupported, text("--isa: this machine does not have \"", name, "\"")};
+    names += text(", ", table->name);
+    const bool wanted = name.empty() || name == "auto" || name == table->name;
+    known = known || wanted;
+    if (!supported(*table)) continue;
+    if (wanted) return table;
+    usable += text(usable.empty() ? "" : ", ", table->name);
   }
-  return Error{ErrorCode::kInvalidArgument, text("--isa: expected auto, ", names, "; found \"", name, "\"")};
+  if (!known) return Error{ErrorCode::kInvalidArgument, text("--isa: expected auto", names, "; found \"", name, "\"")};
+  return Error{ErrorCode::kUnsupported,
+               text("--isa: this machine does not have \"", name, "\"; it has ", usable.empty() ? "none" : usable)};
 }
+
+Result<const KernelTable*> choose_kernels(std::string_view name) { return choose_among(name, kernels_supported); }
 
 }  // namespace colonnade::engine

@@ -11,4 +11,7 @@ extern const KernelTable kAvx2Kernels;
 extern const KernelTable kAvx512Kernels;
 #endif
 
+/// choose_kernels() on a machine of which `supported` tells what it has.
+Result<const KernelTable*> choose_among(std::string_view name, bool (*supported)(const KernelTable&));
+
 }  // namespace colonnade::engine

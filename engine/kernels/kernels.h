@@ -50,7 +50,8 @@ using StoreKvFunction = void (*)(const float* key, const float* value, int head_
 
 /// Attention of n_queries query heads of one token over one KV head, positions first … last inclusive, softmax by
 /// page in ascending order. queries is (n_queries, query_stride), already rotated and not yet scaled; out is
-/// (n_queries, out_stride); the value part is zero-padded to 16.
+/// (n_queries, out_stride) and gets head_dim values and zeros up to the next multiple of 16. What lies in a block
+/// outside of first … last has no influence, whatever its bits.
 struct AttendArgs {
   const float* queries;
   std::size_t query_stride;

@@ -1,116 +1,147 @@
-// The 16-lane vector as two 256-bit registers (AVX2 and FMA).
+// Sixteen lanes in two AVX2 registers. Needs AVX2 and FMA. See simd_scalar.h for what each function means.
 #pragma once
 
 #include <immintrin.h>
 
 #include <cstddef>
 #include <cstdint>
-#include <cstring>
+
+#define COLONNADE_OP [[gnu::always_inline]] static inline
 
 namespace colonnade::engine::avx2 {
 
 struct Simd {
-  static constexpr int kTokenBlock = 1;  // 4 chains of two registers already fill half of the 16
-  static constexpr int kStripBlock = 1;
-  struct F { __m256 a, b; };
-  struct I { __m256i a, b; };
+  struct F { __m256 lo, hi; };
+  struct I { __m256i lo, hi; };
+  /// Bytes widened to 16 bits, even and odd columns apart: the 8-bit multiply-add of AVX2 saturates.
+  struct Bytes { __m256i lo_even, lo_odd, hi_even, hi_odd; };
+  struct Quad { __m256i even, odd; };
 
-  static F set(float x) { return {_mm256_set1_ps(x), _mm256_set1_ps(x)}; }
-  static F zero() { return {_mm256_setzero_ps(), _mm256_setzero_ps()}; }
-  static F load(const float* p) { return {_mm256_loadu_ps(p), _mm256_loadu_ps(p + 8)}; }
-  static F load_part(const float* p, std::size_t n) {
-    float lanes[16] = {};
-    std::memcpy(lanes, p, n * sizeof(float));
-    return load(lanes);
+  // 16 registers: 12 accumulators (two registers each: 3 tokens x 2 chains).
+  static constexpr int kFewTokens = 1, kFloatTokens = 3, kFloatStrips = 1, kFloatChains = 2;
+  static constexpr int kFewInt8Tokens = 2, kInt8Tokens = 3, kInt8Strips = 1;
+  static constexpr int kAttendQueries = 1;
+
+  /// All bits set in the first n of 8 lanes.
+  COLONNADE_OP __m256i first(std::size_t n) {
+    const __m256i lane = _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7);
+    return _mm256_cmpgt_epi32(_mm256_set1_epi32(static_cast<int>(n)), lane);
   }
-  static void store(float* p, F x) {
-    _mm256_storeu_ps(p, x.a);
-    _mm256_storeu_ps(p + 8, x.b);
+  COLONNADE_OP std::size_t low_count(std::size_t n) { return n < 8 ? n : 8; }
+  COLONNADE_OP std::size_t high_count(std::size_t n) { return n < 8 ? 0 : n - 8; }
+
+  COLONNADE_OP F zero() { return {_mm256_setzero_ps(), _mm256_setzero_ps()}; }
+  COLONNADE_OP F set(float x) { return {_mm256_set1_ps(x), _mm256_set1_ps(x)}; }
+  COLONNADE_OP F load(const float* p) { return {_mm256_loadu_ps(p), _mm256_loadu_ps(p + 8)}; }
+  COLONNADE_OP void store(float* p, F a) {
+    _mm256_storeu_ps(p, a.lo);
+    _mm256_storeu_ps(p + 8, a.hi);
   }
-  static void store_part(float* p, F x, std::size_t n) {
-    float lanes[16];
-    store(lanes, x);
-    std::memcpy(p, lanes, n * sizeof(float));
+  COLONNADE_OP F load_part(const float* p, std::size_t n) {
+    return {_mm256_maskload_ps(p, first(low_count(n))), _mm256_maskload_ps(p + 8, first(high_count(n)))};
   }
-  static F add(F x, F y) { return {_mm256_add_ps(x.a, y.a), _mm256_add_ps(x.b, y.b)}; }
-  static F sub(F x, F y) { return {_mm256_sub_ps(x.a, y.a), _mm256_sub_ps(x.b, y.b)}; }
-  static F mul(F x, F y) { return {_mm256_mul_ps(x.a, y.a), _mm256_mul_ps(x.b, y.b)}; }
-  static F div(F x, F y) { return {_mm256_div_ps(x.a, y.a), _mm256_div_ps(x.b, y.b)}; }
-  static F max(F x, F y) { return {_mm256_max_ps(x.a, y.a), _mm256_max_ps(x.b, y.b)}; }
-  static F min(F x, F y) { return {_mm256_min_ps(x.a, y.a), _mm256_min_ps(x.b, y.b)}; }
-  static F abs(F x) {
+  COLONNADE_OP void store_part(float* p, F a, std::size_t n) {
+    _mm256_maskstore_ps(p, first(low_count(n)), a.lo);
+    _mm256_maskstore_ps(p + 8, first(high_count(n)), a.hi);
+  }
+
+  COLONNADE_OP F add(F a, F b) { return {_mm256_add_ps(a.lo, b.lo), _mm256_add_ps(a.hi, b.hi)}; }
+  COLONNADE_OP F sub(F a, F b) { return {_mm256_sub_ps(a.lo, b.lo), _mm256_sub_ps(a.hi, b.hi)}; }
+  COLONNADE_OP F mul(F a, F b) { return {_mm256_mul_ps(a.lo, b.lo), _mm256_mul_ps(a.hi, b.hi)}; }
+  COLONNADE_OP F div(F a, F b) { return {_mm256_div_ps(a.lo, b.lo), _mm256_div_ps(a.hi, b.hi)}; }
+  COLONNADE_OP F fma(F a, F b, F c) {
+    return {_mm256_fmadd_ps(a.lo, b.lo, c.lo), _mm256_fmadd_ps(a.hi, b.hi, c.hi)};
+  }
+  COLONNADE_OP F max(F a, F b) { return {_mm256_max_ps(a.lo, b.lo), _mm256_max_ps(a.hi, b.hi)}; }
+  COLONNADE_OP F min(F a, F b) { return {_mm256_min_ps(a.lo, b.lo), _mm256_min_ps(a.hi, b.hi)}; }
+  COLONNADE_OP F abs(F a) {
     const __m256 sign = _mm256_set1_ps(-0.0f);
-    return {_mm256_andnot_ps(sign, x.a), _mm256_andnot_ps(sign, x.b)};
+    return {_mm256_andnot_ps(sign, a.lo), _mm256_andnot_ps(sign, a.hi)};
   }
-  static F fma(F x, F y, F z) { return {_mm256_fmadd_ps(x.a, y.a, z.a), _mm256_fmadd_ps(x.b, y.b, z.b)}; }
-  static F keep_from(F value, F x, float bound) {
-    const __m256 limit = _mm256_set1_ps(bound);
-    return {_mm256_and_ps(_mm256_cmp_ps(x.a, limit, _CMP_GE_OQ), value.a),
-            _mm256_and_ps(_mm256_cmp_ps(x.b, limit, _CMP_GE_OQ), value.b)};
+  COLONNADE_OP F neg(F a) {
+    const __m256 sign = _mm256_set1_ps(-0.0f);
+    return {_mm256_xor_ps(sign, a.lo), _mm256_xor_ps(sign, a.hi)};
   }
-  static I round(F x) { return {_mm256_cvtps_epi32(x.a), _mm256_cvtps_epi32(x.b)}; }
-  static F to_float(I x) { return {_mm256_cvtepi32_ps(x.a), _mm256_cvtepi32_ps(x.b)}; }
-  static F exp2(I n) {
-    const __m256i bias = _mm256_set1_epi32(127);
-    return {_mm256_castsi256_ps(_mm256_slli_epi32(_mm256_add_epi32(n.a, bias), 23)),
-            _mm256_castsi256_ps(_mm256_slli_epi32(_mm256_add_epi32(n.b, bias), 23))};
+  COLONNADE_OP __m256 lanes_of(unsigned lanes) {
+    const __m256i bit = _mm256_setr_epi32(1, 2, 4, 8, 16, 32, 64, 128);
+    const __m256i set_bits = _mm256_and_si256(_mm256_set1_epi32(static_cast<int>(lanes & 0xffu)), bit);
+    return _mm256_castsi256_ps(_mm256_cmpeq_epi32(set_bits, bit));
   }
-  static I set_int(std::int32_t x) { return {_mm256_set1_epi32(x), _mm256_set1_epi32(x)}; }
-  static I add_int(I x, I y) { return {_mm256_add_epi32(x.a, y.a), _mm256_add_epi32(x.b, y.b)}; }
-  static void store_int8(std::int8_t* p, I x) {
-    std::int32_t lanes[16];
-    _mm256_storeu_si256(reinterpret_cast<__m256i*>(lanes), x.a);
-    _mm256_storeu_si256(reinterpret_cast<__m256i*>(lanes + 8), x.b);
-    for (int i = 0; i < 16; ++i) p[i] = static_cast<std::int8_t>(lanes[i]);
+  COLONNADE_OP F select(unsigned lanes, F a, F b) {
+    return {_mm256_blendv_ps(b.lo, a.lo, lanes_of(lanes)), _mm256_blendv_ps(b.hi, a.hi, lanes_of(lanes >> 8))};
   }
-  static std::int32_t sum(I x) {
-    std::int32_t lanes[8];
-    _mm256_storeu_si256(reinterpret_cast<__m256i*>(lanes), _mm256_add_epi32(x.a, x.b));
-    std::int32_t total = 0;
-    for (const std::int32_t lane : lanes) total += lane;
-    return total;
+
+  COLONNADE_OP float sum(F a) {
+    const __m256 eight = _mm256_add_ps(a.lo, a.hi);
+    const __m128 four = _mm_add_ps(_mm256_castps256_ps128(eight), _mm256_extractf128_ps(eight, 1));
+    const __m128 two = _mm_add_ps(four, _mm_movehl_ps(four, four));
+    return _mm_cvtss_f32(_mm_add_ss(two, _mm_movehdup_ps(two)));
   }
-  static float sum(F x) {
-    const __m256 b = _mm256_add_ps(x.a, x.b);
-    const __m128 c = _mm_add_ps(_mm256_castps256_ps128(b), _mm256_extractf128_ps(b, 1));
-    const __m128 d = _mm_add_ps(c, _mm_movehl_ps(c, c));
-    return _mm_cvtss_f32(_mm_add_ss(d, _mm_shuffle_ps(d, d, 1)));
+  COLONNADE_OP float largest(F a) {
+    const __m256 eight = _mm256_max_ps(a.lo, a.hi);
+    const __m128 four = _mm_max_ps(_mm256_castps256_ps128(eight), _mm256_extractf128_ps(eight, 1));
+    const __m128 two = _mm_max_ps(four, _mm_movehl_ps(four, four));
+    return _mm_cvtss_f32(_mm_max_ss(two, _mm_movehdup_ps(two)));
   }
-  static float max_lane(F x) {
-    const __m256 b = _mm256_max_ps(x.a, x.b);
-    const __m128 c = _mm_max_ps(_mm256_castps256_ps128(b), _mm256_extractf128_ps(b, 1));
-    const __m128 d = _mm_max_ps(c, _mm_movehl_ps(c, c));
-    return _mm_cvtss_f32(_mm_max_ss(d, _mm_shuffle_ps(d, d, 1)));
+
+  COLONNADE_OP I zero_i() { return {_mm256_setzero_si256(), _mm256_setzero_si256()}; }
+  COLONNADE_OP I set_i(std::int32_t x) { return {_mm256_set1_epi32(x), _mm256_set1_epi32(x)}; }
+  COLONNADE_OP I add_i(I a, I b) { return {_mm256_add_epi32(a.lo, b.lo), _mm256_add_epi32(a.hi, b.hi)}; }
+  COLONNADE_OP I sub_i(I a, I b) { return {_mm256_sub_epi32(a.lo, b.lo), _mm256_sub_epi32(a.hi, b.hi)}; }
+  template <int Bits>
+  COLONNADE_OP I shift_left(I a) { return {_mm256_slli_epi32(a.lo, Bits), _mm256_slli_epi32(a.hi, Bits)}; }
+  template <int Bits>
+  COLONNADE_OP I shift_right(I a) { return {_mm256_srai_epi32(a.lo, Bits), _mm256_srai_epi32(a.hi, Bits)}; }
+  COLONNADE_OP std::int32_t sum_i(I a) {
+    const __m256i eight = _mm256_add_epi32(a.lo, a.hi);
+    const __m128i four = _mm_add_epi32(_mm256_castsi256_si128(eight), _mm256_extracti128_si256(eight, 1));
+    const __m128i two = _mm_add_epi32(four, _mm_shuffle_epi32(four, 0x4e));
+    return _mm_cvtsi128_si32(_mm_add_epi32(two, _mm_shuffle_epi32(two, 0xb1)));
   }
-  static __m256i bytes(const std::byte* p) { return _mm256_loadu_si256(reinterpret_cast<const __m256i*>(p)); }
-  static F bf16_low(const std::byte* p) {
-    return {_mm256_castsi256_ps(_mm256_slli_epi32(bytes(p), 16)), _mm256_castsi256_ps(_mm256_slli_epi32(bytes(p + 32), 16))};
+  COLONNADE_OP I bits(F a) { return {_mm256_castps_si256(a.lo), _mm256_castps_si256(a.hi)}; }
+  COLONNADE_OP F from_bits(I a) { return {_mm256_castsi256_ps(a.lo), _mm256_castsi256_ps(a.hi)}; }
+  COLONNADE_OP F to_float(I a) { return {_mm256_cvtepi32_ps(a.lo), _mm256_cvtepi32_ps(a.hi)}; }
+  COLONNADE_OP I to_int(F a) { return {_mm256_cvtps_epi32(a.lo), _mm256_cvtps_epi32(a.hi)}; }
+  COLONNADE_OP void store_bytes(std::int8_t* p, I a) {
+    // Packing works within 128-bit halves: 0-3 8-11 4-7 12-15, put right by the permutation.
+    const __m256i words = _mm256_permute4x64_epi64(_mm256_packs_epi32(a.lo, a.hi), 0xd8);
+    const __m128i packed = _mm_packs_epi16(_mm256_castsi256_si128(words), _mm256_extracti128_si256(words, 1));
+    _mm_storeu_si128(reinterpret_cast<__m128i*>(p), packed);
   }
-  static F bf16_high(const std::byte* p) {
+
+  COLONNADE_OP __m256i load_words(const void* p) { return _mm256_loadu_si256(static_cast<const __m256i*>(p)); }
+  COLONNADE_OP __m256 widen(const std::uint16_t* p) {
+    const __m128i halves = _mm_loadu_si128(reinterpret_cast<const __m128i*>(p));
+    return _mm256_castsi256_ps(_mm256_slli_epi32(_mm256_cvtepu16_epi32(halves), 16));
+  }
+  COLONNADE_OP F load_bf16(const std::uint16_t* p) { return {widen(p), widen(p + 8)}; }
+  template <bool Odd>
+  COLONNADE_OP F load_bf16_pair(const std::byte* p) {
+    const __m256i lo = load_words(p), hi = load_words(p + 32);
     const __m256i mask = _mm256_set1_epi32(static_cast<int>(0xffff0000u));
-    return {_mm256_castsi256_ps(_mm256_and_si256(bytes(p), mask)), _mm256_castsi256_ps(_mm256_and_si256(bytes(p + 32), mask))};
+    if (Odd) return from_bits({_mm256_and_si256(lo, mask), _mm256_and_si256(hi, mask)});
+    return from_bits({_mm256_slli_epi32(lo, 16), _mm256_slli_epi32(hi, 16)});
   }
-  static F load_bf16(const std::byte* p) {
-    const auto half = [](const std::byte* q) {
-      return _mm256_castsi256_ps(_mm256_slli_epi32(_mm256_cvtepu16_epi32(_mm_loadu_si128(reinterpret_cast<const __m128i*>(q))), 16));
-    };
-    return {half(p), half(p + 16)};
+
+  COLONNADE_OP Bytes load_bytes(const std::byte* p) {
+    const __m256i lo = load_words(p), hi = load_words(p + 32);
+    const __m256i mask = _mm256_set1_epi16(0xff);
+    return {_mm256_and_si256(lo, mask), _mm256_srli_epi16(lo, 8), _mm256_and_si256(hi, mask),
+            _mm256_srli_epi16(hi, 8)};
   }
-  /// vpmaddubsw would saturate, so even and odd bytes are widened to 16 bits first.
-  static I dot4(I acc, const std::byte* weights, const std::int8_t* activations) {
-    const auto pair = [](int low, int high) {
-      return _mm256_set1_epi32(static_cast<std::int32_t>(static_cast<std::uint32_t>(low & 0xffff) |
-                                                         (static_cast<std::uint32_t>(high & 0xffff) << 16)));
-    };
-    const __m256i even = pair(activations[0], activations[2]);
-    const __m256i odd = pair(activations[1], activations[3]);
-    const __m256i low = _mm256_set1_epi16(0x00ff);
-    const auto half = [&](__m256i sum, __m256i w) {
-      sum = _mm256_add_epi32(sum, _mm256_madd_epi16(_mm256_and_si256(w, low), even));
-      return _mm256_add_epi32(sum, _mm256_madd_epi16(_mm256_srli_epi16(w, 8), odd));
-    };
-    return {half(acc.a, bytes(weights)), half(acc.b, bytes(weights + 32))};
+  COLONNADE_OP Quad load_quad(const std::int8_t* p) {
+    std::int32_t four;
+    __builtin_memcpy(&four, p, sizeof(four));
+    const __m256i x = _mm256_set1_epi32(four);
+    return {_mm256_srai_epi16(_mm256_slli_epi16(x, 8), 8), _mm256_srai_epi16(x, 8)};
+  }
+  COLONNADE_OP I dot(I acc, Bytes w, Quad x) {
+    const __m256i lo = _mm256_add_epi32(_mm256_madd_epi16(w.lo_even, x.even), _mm256_madd_epi16(w.lo_odd, x.odd));
+    const __m256i hi = _mm256_add_epi32(_mm256_madd_epi16(w.hi_even, x.even), _mm256_madd_epi16(w.hi_odd, x.odd));
+    return {_mm256_add_epi32(acc.lo, lo), _mm256_add_epi32(acc.hi, hi)};
   }
 };
 
 }  // namespace colonnade::engine::avx2
+
+#undef COLONNADE_OP

@@ -1,65 +1,106 @@
-// The 16-lane vector as one 512-bit register (AVX-512 F, BW, DQ, VL and VNNI).
+// Sixteen lanes in one AVX-512 register. Needs F, BW, DQ, VL and VNNI. See simd_scalar.h for what each function means.
 #pragma once
 
 #include <immintrin.h>
 
 #include <cstddef>
 #include <cstdint>
-#include <cstring>
+
+#define COLONNADE_OP [[gnu::always_inline]] static inline
 
 namespace colonnade::engine::avx512 {
 
 struct Simd {
-  static constexpr int kTokenBlock = 6;  // 6 tokens × 4 chains = 24 accumulators of 32 registers
-  static constexpr int kStripBlock = 4;  // 4 strips × 6 tokens = 24 accumulators: 10 loads for 24 dot products
   using F = __m512;
   using I = __m512i;
+  using Bytes = __m512i;
+  using Quad = __m512i;
 
-  static F set(float x) { return _mm512_set1_ps(x); }
-  static F zero() { return _mm512_setzero_ps(); }
-  static F load(const float* p) { return _mm512_loadu_ps(p); }
-  static __mmask16 first(std::size_t n) { return static_cast<__mmask16>((1u << n) - 1u); }
-  static F load_part(const float* p, std::size_t n) { return _mm512_maskz_loadu_ps(first(n), p); }
-  static void store(float* p, F a) { _mm512_storeu_ps(p, a); }
-  static void store_part(float* p, F a, std::size_t n) { _mm512_mask_storeu_ps(p, first(n), a); }
-  static F add(F a, F b) { return _mm512_add_ps(a, b); }
-  static F sub(F a, F b) { return _mm512_sub_ps(a, b); }
-  static F mul(F a, F b) { return _mm512_mul_ps(a, b); }
-  static F div(F a, F b) { return _mm512_div_ps(a, b); }
-  static F max(F a, F b) { return _mm512_max_ps(a, b); }
-  static F min(F a, F b) { return _mm512_min_ps(a, b); }
-  static F abs(F a) { return _mm512_abs_ps(a); }
-  static F fma(F a, F b, F c) { return _mm512_fmadd_ps(a, b, c); }
-  static F keep_from(F value, F x, float bound) {
-    return _mm512_maskz_mov_ps(_mm512_cmp_ps_mask(x, set(bound), _CMP_GE_OQ), value);
+  // 32 registers. Few tokens: 4 chains x 6 tokens = 24 accumulators. Many: 2 strips x 6 tokens x 2 chains = 24, two
+  // strips so that 8 loads feed 12 multiplications (2 loads and 2 multiplications a cycle).
+  static constexpr int kFewTokens = 6, kFloatTokens = 6, kFloatStrips = 2, kFloatChains = 2;
+  // int8: 12 integer and 12 float accumulators.
+  static constexpr int kFewInt8Tokens = 8, kInt8Tokens = 6, kInt8Strips = 2;
+  static constexpr int kAttendQueries = 4;
+
+  COLONNADE_OP __mmask16 first(std::size_t n) { return static_cast<__mmask16>((1u << n) - 1u); }
+
+  COLONNADE_OP F zero() { return _mm512_setzero_ps(); }
+  COLONNADE_OP F set(float x) { return _mm512_set1_ps(x); }
+  COLONNADE_OP F load(const float* p) { return _mm512_loadu_ps(p); }
+  COLONNADE_OP void store(float* p, F a) { _mm512_storeu_ps(p, a); }
+  COLONNADE_OP F load_part(const float* p, std::size_t n) { return _mm512_maskz_loadu_ps(first(n), p); }
+  COLONNADE_OP void store_part(float* p, F a, std::size_t n) { _mm512_mask_storeu_ps(p, first(n), a); }
+
+  COLONNADE_OP F add(F a, F b) { return _mm512_add_ps(a, b); }
+  COLONNADE_OP F sub(F a, F b) { return _mm512_sub_ps(a, b); }
+  COLONNADE_OP F mul(F a, F b) { return _mm512_mul_ps(a, b); }
+  COLONNADE_OP F div(F a, F b) { return _mm512_div_ps(a, b); }
+  COLONNADE_OP F fma(F a, F b, F c) { return _mm512_fmadd_ps(a, b, c); }
+  COLONNADE_OP F max(F a, F b) { return _mm512_max_ps(a, b); }
+  COLONNADE_OP F min(F a, F b) { return _mm512_min_ps(a, b); }
+  COLONNADE_OP F abs(F a) { return _mm512_andnot_ps(_mm512_set1_ps(-0.0f), a); }
+  COLONNADE_OP F neg(F a) { return _mm512_xor_ps(_mm512_set1_ps(-0.0f), a); }
+  COLONNADE_OP F select(unsigned lanes, F a, F b) {
+    return _mm512_mask_blend_ps(static_cast<__mmask16>(lanes), b, a);
   }
-  static I round(F a) { return _mm512_cvtps_epi32(a); }
-  static F to_float(I a) { return _mm512_cvtepi32_ps(a); }
-  static F exp2(I n) { return _mm512_castsi512_ps(_mm512_slli_epi32(_mm512_add_epi32(n, _mm512_set1_epi32(127)), 23)); }
-  static I set_int(std::int32_t x) { return _mm512_set1_epi32(x); }
-  static I add_int(I a, I b) { return _mm512_add_epi32(a, b); }
-  static void store_int8(std::int8_t* p, I a) { _mm_storeu_si128(reinterpret_cast<__m128i*>(p), _mm512_cvtepi32_epi8(a)); }
-  static std::int32_t sum(I a) { return _mm512_reduce_add_epi32(a); }
-  static float sum(F a) {
-    const __m256 b = _mm256_add_ps(_mm512_castps512_ps256(a), _mm512_extractf32x8_ps(a, 1));
-    const __m128 c = _mm_add_ps(_mm256_castps256_ps128(b), _mm256_extractf128_ps(b, 1));
-    const __m128 d = _mm_add_ps(c, _mm_movehl_ps(c, c));
-    return _mm_cvtss_f32(_mm_add_ss(d, _mm_shuffle_ps(d, d, 1)));
+
+  COLONNADE_OP float sum(F a) {
+    const __m256 eight = _mm256_add_ps(_mm512_castps512_ps256(a), _mm512_extractf32x8_ps(a, 1));
+    const __m128 four = _mm_add_ps(_mm256_castps256_ps128(eight), _mm256_extractf128_ps(eight, 1));
+    const __m128 two = _mm_add_ps(four, _mm_movehl_ps(four, four));
+    return _mm_cvtss_f32(_mm_add_ss(two, _mm_movehdup_ps(two)));
   }
-  static float max_lane(F a) { return _mm512_reduce_max_ps(a); }
-  static F bf16_low(const std::byte* p) { return _mm512_castsi512_ps(_mm512_slli_epi32(_mm512_loadu_si512(p), 16)); }
-  static F bf16_high(const std::byte* p) {
-    return _mm512_castsi512_ps(_mm512_and_si512(_mm512_loadu_si512(p), _mm512_set1_epi32(static_cast<int>(0xffff0000u))));
+  COLONNADE_OP float largest(F a) {
+    const __m256 eight = _mm256_max_ps(_mm512_castps512_ps256(a), _mm512_extractf32x8_ps(a, 1));
+    const __m128 four = _mm_max_ps(_mm256_castps256_ps128(eight), _mm256_extractf128_ps(eight, 1));
+    const __m128 two = _mm_max_ps(four, _mm_movehl_ps(four, four));
+    return _mm_cvtss_f32(_mm_max_ss(two, _mm_movehdup_ps(two)));
   }
-  static F load_bf16(const std::byte* p) {
-    return _mm512_castsi512_ps(
-        _mm512_slli_epi32(_mm512_cvtepu16_epi32(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(p))), 16));
+
+  COLONNADE_OP I zero_i() { return _mm512_setzero_si512(); }
+  COLONNADE_OP I set_i(std::int32_t x) { return _mm512_set1_epi32(x); }
+  COLONNADE_OP I add_i(I a, I b) { return _mm512_add_epi32(a, b); }
+  COLONNADE_OP I sub_i(I a, I b) { return _mm512_sub_epi32(a, b); }
+  template <int Bits>
+  COLONNADE_OP I shift_left(I a) { return _mm512_slli_epi32(a, Bits); }
+  template <int Bits>
+  COLONNADE_OP I shift_right(I a) { return _mm512_srai_epi32(a, Bits); }
+  COLONNADE_OP std::int32_t sum_i(I a) {
+    const __m256i eight = _mm256_add_epi32(_mm512_castsi512_si256(a), _mm512_extracti32x8_epi32(a, 1));
+    const __m128i four = _mm_add_epi32(_mm256_castsi256_si128(eight), _mm256_extracti128_si256(eight, 1));
+    const __m128i two = _mm_add_epi32(four, _mm_shuffle_epi32(four, 0x4e));
+    return _mm_cvtsi128_si32(_mm_add_epi32(two, _mm_shuffle_epi32(two, 0xb1)));
   }
-  static I dot4(I acc, const std::byte* weights, const std::int8_t* activations) {
+  COLONNADE_OP I bits(F a) { return _mm512_castps_si512(a); }
+  COLONNADE_OP F from_bits(I a) { return _mm512_castsi512_ps(a); }
+  COLONNADE_OP F to_float(I a) { return _mm512_cvtepi32_ps(a); }
+  COLONNADE_OP I to_int(F a) { return _mm512_cvtps_epi32(a); }
+  COLONNADE_OP void store_bytes(std::int8_t* p, I a) {
+    _mm_storeu_si128(reinterpret_cast<__m128i*>(p), _mm512_cvtepi32_epi8(a));
+  }
+
+  COLONNADE_OP F load_bf16(const std::uint16_t* p) {
+    const __m256i halves = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(p));
+    return from_bits(_mm512_slli_epi32(_mm512_cvtepu16_epi32(halves), 16));
+  }
+  template <bool Odd>
+  COLONNADE_OP F load_bf16_pair(const std::byte* p) {
+    const I words = _mm512_loadu_si512(p);
+    const I wanted = Odd ? _mm512_and_si512(words, _mm512_set1_epi32(static_cast<int>(0xffff0000u)))
+                         : _mm512_slli_epi32(words, 16);
+    return from_bits(wanted);
+  }
+
+  COLONNADE_OP Bytes load_bytes(const std::byte* p) { return _mm512_loadu_si512(p); }
+  COLONNADE_OP Quad load_quad(const std::int8_t* p) {
     std::int32_t four;
-    std::memcpy(&four, activations, sizeof four);
-    return _mm512_dpbusd_epi32(acc, _mm512_loadu_si512(weights), _mm512_set1_epi32(four));
+    __builtin_memcpy(&four, p, sizeof(four));
+    return _mm512_set1_epi32(four);
   }
+  COLONNADE_OP I dot(I acc, Bytes w, Quad x) { return _mm512_dpbusd_epi32(acc, w, x); }
 };
 
 }  // namespace colonnade::engine::avx512
+
+#undef COLONNADE_OP

@@ -1,101 +1,134 @@
-// The 16-lane vector in plain C++: what every instruction set must compute.
+// Sixteen lanes without vector instructions: the specification of what the other instruction sets compute.
 #pragma once
 
-#include <bit>
-#include <cmath>
 #include <cstddef>
 #include <cstdint>
-#include <cstring>
+
+#define COLONNADE_LANES for (int lane = 0; lane < 16; ++lane)
 
 namespace colonnade::engine::scalar {
 
 struct Simd {
-  static constexpr int kTokenBlock = 1;   // tokens that share a loaded weight
-  static constexpr int kStripBlock = 1;   // int8 strips that share a loaded activation
-  struct F { float v[16]; };
-  struct I { std::int32_t v[16]; };
+  struct F { float v[16]; };          // 16 floats
+  struct I { std::uint32_t v[16]; };  // 16 ints of 32 bits; unsigned, so that they wrap
+  struct Bytes { std::uint8_t v[64]; };  // 16 rows x 4 columns of int8 weights + 128
+  struct Quad { std::int8_t v[4]; };     // 4 activations for every row
 
-  template <typename Op>
-  static F map(Op op) {
-    F out;
-    for (int i = 0; i < 16; ++i) out.v[i] = op(i);
-    return out;
-  }
-  static F set(float x) { return map([&](int) { return x; }); }
-  static F zero() { return set(0.0f); }
-  static F load(const float* p) { return map([&](int i) { return p[i]; }); }
+  // Register blocking: see strips_float.inl.h, strips_int8.inl.h and attention.inl.h.
+  static constexpr int kFewTokens = 1, kFloatTokens = 1, kFloatStrips = 1, kFloatChains = 4;
+  static constexpr int kFewInt8Tokens = 1, kInt8Tokens = 1, kInt8Strips = 1;
+  static constexpr int kAttendQueries = 1;
+
+  static F zero() { return F{}; }
+  static F set(float x) { F r; COLONNADE_LANES r.v[lane] = x; return r; }
+  static F load(const float* p) { F r; COLONNADE_LANES r.v[lane] = p[lane]; return r; }
+  static void store(float* p, F a) { COLONNADE_LANES p[lane] = a.v[lane]; }
+  /// The first n (0 … 16) lanes; the others are 0 and their memory is not touched.
   static F load_part(const float* p, std::size_t n) {
-    return map([&](int i) { return static_cast<std::size_t>(i) < n ? p[i] : 0.0f; });
+    F r{};
+    for (std::size_t i = 0; i < n; ++i) r.v[i] = p[i];
+    return r;
   }
-  static void store(float* p, F a) { std::memcpy(p, a.v, sizeof a.v); }
-  static void store_part(float* p, F a, std::size_t n) { std::memcpy(p, a.v, n * sizeof(float)); }
-  static F add(F a, F b) { return map([&](int i) { return a.v[i] + b.v[i]; }); }
-  static F sub(F a, F b) { return map([&](int i) { return a.v[i] - b.v[i]; }); }
-  static F mul(F a, F b) { return map([&](int i) { return a.v[i] * b.v[i]; }); }
-  static F div(F a, F b) { return map([&](int i) { return a.v[i] / b.v[i]; }); }
-  static F max(F a, F b) { return map([&](int i) { return a.v[i] > b.v[i] ? a.v[i] : b.v[i]; }); }
-  static F min(F a, F b) { return map([&](int i) { return a.v[i] < b.v[i] ? a.v[i] : b.v[i]; }); }
-  static F abs(F a) { return map([&](int i) { return std::fabs(a.v[i]); }); }
-  static F fma(F a, F b, F c) { return map([&](int i) { return std::fma(a.v[i], b.v[i], c.v[i]); }); }
-  /// value where x >= bound, else 0
-  static F keep_from(F value, F x, float bound) { return map([&](int i) { return x.v[i] >= bound ? value.v[i] : 0.0f; }); }
-  static I round(F a) {
-    I out;
-    for (int i = 0; i < 16; ++i) out.v[i] = static_cast<std::int32_t>(std::nearbyint(a.v[i]));
-    return out;
+  static void store_part(float* p, F a, std::size_t n) {
+    for (std::size_t i = 0; i < n; ++i) p[i] = a.v[i];
   }
-  static F to_float(I a) { return map([&](int i) { return static_cast<float>(a.v[i]); }); }
-  /// 2 to the power of n, -126 <= n <= 127
-  static F exp2(I n) { return map([&](int i) { return std::bit_cast<float>(static_cast<std::uint32_t>(n.v[i] + 127) << 23); }); }
-  static I set_int(std::int32_t x) {
-    I out;
-    for (std::int32_t& v : out.v) v = x;
-    return out;
+
+  static F add(F a, F b) { COLONNADE_LANES a.v[lane] += b.v[lane]; return a; }
+  static F sub(F a, F b) { COLONNADE_LANES a.v[lane] -= b.v[lane]; return a; }
+  static F mul(F a, F b) { COLONNADE_LANES a.v[lane] *= b.v[lane]; return a; }
+  static F div(F a, F b) { COLONNADE_LANES a.v[lane] /= b.v[lane]; return a; }
+  /// a * b + c, rounded once.
+  static F fma(F a, F b, F c) {
+    COLONNADE_LANES c.v[lane] = __builtin_fmaf(a.v[lane], b.v[lane], c.v[lane]);
+    return c;
   }
-  static I add_int(I a, I b) {
-    for (int i = 0; i < 16; ++i) a.v[i] += b.v[i];
-    return a;
+  /// b where one of them is NaN, as the instructions do.
+  static F max(F a, F b) { COLONNADE_LANES b.v[lane] = a.v[lane] > b.v[lane] ? a.v[lane] : b.v[lane]; return b; }
+  static F min(F a, F b) { COLONNADE_LANES b.v[lane] = a.v[lane] < b.v[lane] ? a.v[lane] : b.v[lane]; return b; }
+  static F abs(F a) { COLONNADE_LANES a.v[lane] = __builtin_fabsf(a.v[lane]); return a; }
+  static F neg(F a) { COLONNADE_LANES a.v[lane] = -a.v[lane]; return a; }
+  /// a in the lanes whose bit is set, b elsewhere.
+  static F select(unsigned bits, F a, F b) {
+    COLONNADE_LANES b.v[lane] = (bits >> lane & 1u) != 0 ? a.v[lane] : b.v[lane];
+    return b;
   }
-  static void store_int8(std::int8_t* p, I a) {
-    for (int i = 0; i < 16; ++i) p[i] = static_cast<std::int8_t>(a.v[i]);
-  }
-  static std::int32_t sum(I a) {
-    std::int32_t total = 0;
-    for (const std::int32_t v : a.v) total += v;
-    return total;
-  }
-  /// Adds lane i and i + 8, then i + 4, i + 2, i + 1.
+
+  /// Lane i with lane i + 8, then + 4, + 2, + 1.
   static float sum(F a) {
-    for (int width = 8; width > 0; width /= 2)
-      for (int i = 0; i < width; ++i) a.v[i] += a.v[i + width];
+    for (int width = 8; width >= 1; width /= 2) {
+      for (int lane = 0; lane < width; ++lane) a.v[lane] += a.v[lane + width];
+    }
     return a.v[0];
   }
-  static float max_lane(F a) {
-    float m = a.v[0];
-    for (const float v : a.v) m = v > m ? v : m;
-    return m;
-  }
-  static F bf16_low(const std::byte* p) { return words(p, [](std::uint32_t w) { return w << 16; }); }
-  static F bf16_high(const std::byte* p) { return words(p, [](std::uint32_t w) { return w & 0xffff0000u; }); }
-  static F load_bf16(const std::byte* p) {
-    std::uint16_t bits[16];
-    std::memcpy(bits, p, sizeof bits);
-    return map([&](int i) { return std::bit_cast<float>(static_cast<std::uint32_t>(bits[i]) << 16); });
-  }
-  /// acc + four products a lane: weights are 16 × 4 unsigned bytes, activations 4 signed bytes for all lanes.
-  static I dot4(I acc, const std::byte* weights, const std::int8_t* activations) {
-    for (int i = 0; i < 16; ++i)
-      for (int k = 0; k < 4; ++k) acc.v[i] += static_cast<std::int32_t>(weights[4 * i + k]) * activations[k];
-    return acc;
+  static float largest(F a) {
+    for (int width = 8; width >= 1; width /= 2) {
+      for (int lane = 0; lane < width; ++lane) {
+        a.v[lane] = a.v[lane] > a.v[lane + width] ? a.v[lane] : a.v[lane + width];
+      }
+    }
+    return a.v[0];
   }
 
- private:
-  template <typename Op>
-  static F words(const std::byte* p, Op op) {
-    std::uint32_t bits[16];
-    std::memcpy(bits, p, sizeof bits);
-    return map([&](int i) { return std::bit_cast<float>(op(bits[i])); });
+  static I zero_i() { return I{}; }
+  static I set_i(std::int32_t x) { I r; COLONNADE_LANES r.v[lane] = static_cast<std::uint32_t>(x); return r; }
+  static I add_i(I a, I b) { COLONNADE_LANES a.v[lane] += b.v[lane]; return a; }
+  static I sub_i(I a, I b) { COLONNADE_LANES a.v[lane] -= b.v[lane]; return a; }
+  template <int Bits>
+  static I shift_left(I a) { COLONNADE_LANES a.v[lane] <<= Bits; return a; }
+  template <int Bits>
+  static I shift_right(I a) {  // keeps the sign
+    COLONNADE_LANES a.v[lane] = static_cast<std::uint32_t>(static_cast<std::int32_t>(a.v[lane]) >> Bits);
+    return a;
+  }
+  static std::int32_t sum_i(I a) {
+    std::uint32_t total = 0;
+    COLONNADE_LANES total += a.v[lane];
+    return static_cast<std::int32_t>(total);
+  }
+  static I bits(F a) { I r; __builtin_memcpy(&r, &a, sizeof(r)); return r; }
+  static F from_bits(I a) { F r; __builtin_memcpy(&r, &a, sizeof(r)); return r; }
+  static F to_float(I a) {
+    F r;
+    COLONNADE_LANES r.v[lane] = static_cast<float>(static_cast<std::int32_t>(a.v[lane]));
+    return r;
+  }
+  /// Rounds to even; for |a| < 2^22.
+  static I to_int(F a) {
+    const float magic = 12582912.0f;  // 1.5 * 2^23: the sum's low bits are the integer
+    return sub_i(bits(add(a, set(magic))), bits(set(magic)));
+  }
+  /// The lanes as bytes; they are within int8.
+  static void store_bytes(std::int8_t* p, I a) {
+    COLONNADE_LANES p[lane] = static_cast<std::int8_t>(static_cast<std::int32_t>(a.v[lane]));
+  }
+
+  static F load_bf16(const std::uint16_t* p) {
+    I r;
+    COLONNADE_LANES r.v[lane] = static_cast<std::uint32_t>(p[lane]) << 16;
+    return from_bits(r);
+  }
+  /// 16 words of 32 bits: the low halves (odd = false) or the high halves as floats.
+  template <bool Odd>
+  static F load_bf16_pair(const std::byte* p) {
+    I r;
+    __builtin_memcpy(&r, p, sizeof(r));
+    COLONNADE_LANES r.v[lane] = Odd ? r.v[lane] & 0xffff0000u : r.v[lane] << 16;
+    return from_bits(r);
+  }
+
+  static Bytes load_bytes(const std::byte* p) { Bytes r; __builtin_memcpy(&r, p, sizeof(r)); return r; }
+  static Quad load_quad(const std::int8_t* p) { Quad r; __builtin_memcpy(&r, p, sizeof(r)); return r; }
+  /// acc + the exact dot product of each row's 4 bytes with the 4 activations.
+  static I dot(I acc, const Bytes& w, Quad x) {
+    COLONNADE_LANES {
+      std::int32_t total = 0;
+      for (int i = 0; i < 4; ++i) total += static_cast<std::int32_t>(w.v[4 * lane + i]) * x.v[i];
+      acc.v[lane] += static_cast<std::uint32_t>(total);
+    }
+    return acc;
   }
 };
 
 }  // namespace colonnade::engine::scalar
+
+#undef COLONNADE_LANES

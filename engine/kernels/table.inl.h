@@ -1,33 +1,38 @@
-// The table of one instruction set from its vector type.
+// Makes the table of one instruction set from its vector type. Included by exactly one source file per instruction
+// set, which is compiled with that set's flags: everything here is a template over the vector type, so that no
+// function with such instructions can be picked by the linker for code that must run everywhere.
 #pragma once
 
 #include "engine/kernels/attention.inl.h"
 #include "engine/kernels/elementwise.inl.h"
 #include "engine/kernels/kernels.h"
-#include "engine/kernels/strips.inl.h"
+#include "engine/kernels/reductions.inl.h"
+#include "engine/kernels/store_kv.h"
+#include "engine/kernels/strips_float.inl.h"
+#include "engine/kernels/strips_int8.inl.h"
 
 namespace colonnade::engine {
 
-template <typename V>
+template <class V>
 constexpr KernelTable make_table(const char* name) {
   KernelTable table{};
   table.name = name;
-  table.strips[static_cast<std::size_t>(FormatId::kF32)] = Strips<V>::template floats<typename Strips<V>::F32Columns>;
-  table.strips[static_cast<std::size_t>(FormatId::kBf16)] = Strips<V>::template floats<typename Strips<V>::Bf16Columns>;
-  table.strips[static_cast<std::size_t>(FormatId::kInt8)] = Strips<V>::int8;
-  table.store_kv[0] = Attention<V, F32Cache<V>>::store_kv;
-  table.store_kv[1] = Attention<V, Bf16Cache<V>>::store_kv;
-  table.attend[0] = Attention<V, F32Cache<V>>::attend;
-  table.attend[1] = Attention<V, Bf16Cache<V>>::attend;
-  table.quantize = Elementwise<V>::quantize;
-  table.rms_norm = Elementwise<V>::rms_norm;
-  table.add = Elementwise<V>::add;
-  table.add_scaled = Elementwise<V>::add_scaled;
-  table.silu_gate = Elementwise<V>::silu_gate;
-  table.rope = Elementwise<V>::rope;
-  table.max_value = Elementwise<V>::max_value;
-  table.sum_exp = Elementwise<V>::sum_exp;
-  table.dot = Elementwise<V>::dot;
+  table.strips[static_cast<int>(FormatId::kF32)] = multiply_float_strips<V, F32Weights>;
+  table.strips[static_cast<int>(FormatId::kBf16)] = multiply_float_strips<V, Bf16Weights>;
+  table.strips[static_cast<int>(FormatId::kInt8)] = multiply_int8_strips<V>;
+  table.store_kv[static_cast<int>(KvType::kF32)] = store_kv_f32;
+  table.store_kv[static_cast<int>(KvType::kBf16)] = store_kv_bf16;
+  table.attend[static_cast<int>(KvType::kF32)] = attend_heads<V, KvF32>;
+  table.attend[static_cast<int>(KvType::kBf16)] = attend_heads<V, KvBf16>;
+  table.quantize = quantize_row<V>;
+  table.rms_norm = rms_norm_row<V>;
+  table.add = add_rows<V>;
+  table.add_scaled = add_scaled_rows<V>;
+  table.silu_gate = silu_gate_rows<V>;
+  table.rope = rope_head<V>;
+  table.max_value = max_of_row<V>;
+  table.sum_exp = sum_exp_of_row<V>;
+  table.dot = dot_rows<V>;
   return table;
 }
 

@@ -1,0 +1,144 @@
+#include "engine/kernels/measure.h"
+
+#include <algorithm>
+#include <atomic>
+#include <cstring>
+#include <random>
+#include <thread>
+#include <vector>
+
+#include "engine/base/aligned_buffer.h"
+#include "engine/base/clock.h"
+#include "engine/base/format_text.h"
+#include "engine/base/units.h"
+#include "engine/platform/memory.h"
+
+namespace colonnade::engine {
+namespace {
+
+/// Strips of one call: 512 rows, about what a core has of a matrix.
+constexpr std::uint32_t kStripsOfCall = 32;
+/// Different strips that are packed; the rest are copies.
+constexpr std::uint32_t kPatternStrips = 8;
+
+std::vector<std::byte> pack_pattern(FormatId format, std::uint32_t cols) {
+  std::mt19937 random(1);
+  std::uniform_real_distribution<float> uniform(-1.0f, 1.0f);
+  std::vector<float> weights(std::size_t{kPatternStrips} * kStripRows * cols);
+  for (float& weight : weights) weight = uniform(random);
+  std::vector<std::byte> packed;
+  for (std::uint32_t s = 0; s < kPatternStrips; ++s)
+    find_format(format)->encode_strip(weights.data() + std::size_t{s} * kStripRows * cols, cols, kStripRows, cols, packed);
+  return packed;
+}
+
+/// One thread's strips, activations and results.
+class Walk {
+ public:
+  Walk(const StripsCase& what, const std::vector<std::byte>& pattern, HugeMemory memory)
+      : what_(what),
+        strip_bytes_(pattern.size() / kPatternStrips),
+        memory_(std::move(memory)),
+        stride_(round_up(what.cols, kActivationGroup)),
+        groups_(stride_ / kActivationGroup),
+        values_(tokens() * stride_),
+        q8_(tokens() * stride_),
+        scales_(tokens() * groups_),
+        sums_(tokens() * groups_),
+        out_(tokens() * kStripsOfCall * kStripRows) {
+    n_strips_ = static_cast<std::uint32_t>(memory_.size() / strip_bytes_);
+    for (std::uint32_t s = 0; s < n_strips_; ++s) {
+      std::memcpy(memory_.data() + s * strip_bytes_, pattern.data() + s % kPatternStrips * strip_bytes_, strip_bytes_);
+    }
+    for (std::uint32_t s = 0; s <= kStripsOfCall; ++s) offsets_.push_back(s * strip_bytes_);
+    std::mt19937 random(2);
+    std::normal_distribution<float> normal;
+    for (std::size_t t = 0; t < tokens(); ++t) {
+      for (std::size_t c = 0; c < what.cols; ++c) values_.data()[t * stride_ + c] = normal(random);
+      what.kernels->quantize(values_.data() + t * stride_, what.cols, q8_.data() + t * stride_,
+                             scales_.data() + t * groups_, sums_.data() + t * groups_);
+    }
+  }
+
+  /// Multiplies the next strips; returns how many.
+  std::uint32_t step() {
+    const std::uint32_t count = std::min(kStripsOfCall, n_strips_ - next_);
+    MatrixView matrix;
+    matrix.format = what_.format;
+    matrix.rows = count * kStripRows;
+    matrix.cols = what_.cols;
+    matrix.base = memory_.data() + next_ * strip_bytes_;
+    matrix.strip_offsets = offsets_.data();
+    const Activations input = {values_.data(), stride_, q8_.data(), stride_, scales_.data(), sums_.data(), groups_, nullptr};
+    what_.kernels->strips[static_cast<std::size_t>(what_.format)](matrix, 0, count, input, what_.n_tokens, out_.data(),
+                                                                  kStripsOfCall * kStripRows);
+    next_ = next_ + count < n_strips_ ? next_ + count : 0;
+    return count;
+  }
+
+  std::uint32_t n_strips() const { return n_strips_; }
+
+ private:
+  std::size_t tokens() const { return static_cast<std::size_t>(what_.n_tokens); }
+
+  const StripsCase& what_;
+  std::size_t strip_bytes_;
+  HugeMemory memory_;
+  std::size_t stride_, groups_;
+  AlignedBuffer<float> values_;
+  AlignedBuffer<std::int8_t> q8_;
+  AlignedBuffer<float> scales_;
+  AlignedBuffer<std::int32_t> sums_;
+  AlignedBuffer<float> out_;
+  std::vector<std::uint64_t> offsets_;
+  std::uint32_t n_strips_ = 0;
+  std::uint32_t next_ = 0;
+};
+
+/// Strips a second of one thread.
+double strips_per_second(Walk& walk, double seconds) {
+  const double start = now_seconds();
+  double now = start;
+  double done = 0;
+  while (now - start < seconds) {
+    // Several calls between two looks at the clock; a call is at least microseconds.
+    for (int i = 0; i < 4; ++i) done += walk.step();
+    now = now_seconds();
+  }
+  return done / (now - start);
+}
+
+}  // namespace
+
+Result<StripsRate> measure_strips(const StripsCase& what, Parallel& team) {
+  COLONNADE_CHECK(what.kernels != nullptr && what.n_tokens >= 1 && what.cols >= 1, "a case to measure");
+  const std::vector<std::byte> pattern = pack_pattern(what.format, what.cols);
+  const std::size_t strip_bytes = pattern.size() / kPatternStrips;
+  const std::size_t bytes = std::max(what.bytes_each / strip_bytes, std::size_t{1}) * strip_bytes;
+  const auto n_threads = static_cast<std::size_t>(team.size());
+  std::vector<double> rates(n_threads, 0);
+  std::vector<char> failed(n_threads, 0);
+  std::atomic<std::size_t> ready{0};
+  team.run([&](int thread) {
+    const auto me = static_cast<std::size_t>(thread);
+    Result<HugeMemory> memory = HugeMemory::allocate(bytes, -1);  // on the node of the thread that touches it first
+    failed[me] = !memory.ok();
+    if (!memory.ok()) {
+      ready.fetch_add(1);
+      return;
+    }
+    Walk walk(what, pattern, std::move(*memory));
+    for (std::uint32_t done = 0; done < std::min(walk.n_strips(), 64u);) done += walk.step();
+    ready.fetch_add(1);
+    while (ready.load(std::memory_order_relaxed) < n_threads) std::this_thread::yield();
+    rates[me] = strips_per_second(walk, what.seconds);
+  });
+  if (std::find(failed.begin(), failed.end(), 1) != failed.end())
+    return Error{ErrorCode::kExhausted, text("measuring strips: no memory for ", format_bytes(bytes), " on each of ",
+                                             n_threads, " threads")};
+  double strips = 0;
+  for (const double rate : rates) strips += rate;
+  return StripsRate{strips * kStripRows * what.cols, strips * static_cast<double>(strip_bytes)};
+}
+
+}  // namespace colonnade::engine

@@ -1,0 +1,12 @@
+// Writing one position into a KV page: a plain scatter, the same code for every instruction set.
+#pragma once
+
+#include <cstddef>
+
+namespace colonnade::engine {
+
+/// See StoreKvFunction in kernels.h.
+void store_kv_f32(const float* key, const float* value, int head_dim, int slot, std::byte* block);
+void store_kv_bf16(const float* key, const float* value, int head_dim, int slot, std::byte* block);
+
+}  // namespace colonnade::engine
