@@ -77,6 +77,7 @@ struct GenerationService::State {
   SchedulerLimits limits;
   JobState job;
   ServiceCounters counters;
+  std::uint64_t jobs_ready = 0;
   std::optional<Error> start_error;  // a job that ended before it was ready
   bool refusing = false;
   bool stopped = false;
@@ -145,6 +146,7 @@ void GenerationService::State::on_status(const control::Status& status) {
     job.total_bytes = status.total_bytes();
     if (now_ready && !ready) {
       job.phase = JobPhase::kReady;
+      ++jobs_ready;
       start_error.reset();
       changed.notify_all();
     }
@@ -165,9 +167,10 @@ void GenerationService::State::on_result(const control::StepResult& result, std:
 
 /// The job is of no more use: whoever began in it gets the error, whoever waits goes on waiting.
 void GenerationService::State::lose(const Error& error) {
-  if (!link) return;
-  asio::post(io, [old = std::shared_ptr<Link>(std::move(link))] {});  // not now: it may be calling us
-  link.reset();
+  if (link) {
+    ++losses;
+    asio::post(io, [old = std::shared_ptr<Link>(std::move(link))] {});  // not now: it may be calling us
+  }
   {
     const std::lock_guard lock(mutex);
     if (!ready) start_error = error;
@@ -176,7 +179,6 @@ void GenerationService::State::lose(const Error& error) {
     changed.notify_all();
   }
   ready = false;
-  ++losses;
   scheduler.job_lost({ErrorCode::kUnavailable, "the worker job ended while it computed this request: " + error.message});
   publish_counters();
   if (on_lost) std::exchange(on_lost, nullptr)(error);
@@ -308,6 +310,11 @@ Status GenerationService::wait_ready() {
   if (s.stopped) return Error{ErrorCode::kCancelled, "stopped before the worker job was ready"};
   if (s.job.phase == JobPhase::kReady) return {};
   return *s.start_error;
+}
+
+std::uint64_t GenerationService::jobs_ready() const {
+  const std::lock_guard lock(state_->mutex);
+  return state_->jobs_ready;
 }
 
 JobState GenerationService::state() const {
