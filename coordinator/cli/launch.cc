@@ -1,0 +1,97 @@
+#include "coordinator/cli/launch.h"
+
+#include <atomic>
+#include <mutex>
+
+#include "coordinator/cli/job_processes.h"
+#include "coordinator/cli/launch_setup.h"
+#include "coordinator/scheduler.h"
+#include "coordinator/supervisor.h"
+#include "engine/kernels/kernels.h"
+#include "engine/model/step.h"
+#include "worker/in_process_job.h"
+#include "worker/mpi_job.h"
+
+namespace colonnade::cli {
+namespace {
+
+// The coordinator may not see the engine's headers; here both are seen.
+static_assert(coordinator::kMaxAlternatives == engine::kMaxTop);
+static_assert(engine::kRowSample == 1 && engine::kRowFullLogits == 2);
+
+coordinator::ServiceOptions service_options(const LaunchSetup& setup) {
+  coordinator::ServiceOptions options;
+  options.vocab_size = setup.model.manifest.config.vocab_size;
+  options.context_tokens = setup.context_tokens;
+  options.page_tokens = engine::kPageTokens;
+  options.n_pages = static_cast<int>(setup.worker.kv_tokens / engine::kPageTokens);
+  options.max_step_tokens = setup.worker.max_step_tokens;
+  options.n_stages = setup.options.n_stages;
+  options.prefix_reuse = setup.options.prefix_reuse;
+  options.step_deadline_s = setup.worker.step_timeout_s;
+  options.heartbeat_timeout_s = setup.worker.heartbeat_timeout_s;
+  return options;
+}
+
+class Job final : public RunningJob {
+ public:
+  explicit Job(LaunchSetup setup) : setup_(std::move(setup)), service_(service_options(setup_)) {}
+  ~Job() override { stop(); }
+
+  Status start() {
+    switch (setup_.kind) {
+      case JobKind::kThreads: {
+        COLONNADE_ASSIGN(threads_, worker::start_in_process_job(setup_.worker, setup_.n_ranks));
+        service_.connect({threads_->address(), threads_->secret()}, {});
+        return {};
+      }
+      case JobKind::kUnderMpi: {
+        COLONNADE_ASSIGN(rank_, worker::MpiRankThread::start(setup_.worker));
+        service_.connect({rank_->address(), rank_->secret()}, {});
+        return {};
+      }
+      case JobKind::kProcess:
+      case JobKind::kMpi: {
+        coordinator::SupervisorOptions options;
+        options.make_start = [this] { return make_job_start(setup_); };
+        options.restart = setup_.options.restart;
+        supervisor_ = std::make_unique<coordinator::Supervisor>(std::move(options), service_);
+        supervisor_->start();
+        return {};
+      }
+    }
+    return {};
+  }
+
+  const shard::OpenedModel& model() const override { return setup_.model; }
+  const shard::Plan& plan() const override { return setup_.plan; }
+  coordinator::GenerationService& service() override { return service_; }
+  const std::vector<std::string>& choices() const override { return setup_.choices; }
+  int context_tokens() const override { return setup_.context_tokens; }
+  Status wait_ready() override { return service_.wait_ready(); }
+
+  void stop() override {
+    service_.stop();
+    if (supervisor_) supervisor_->stop();
+    if (threads_) (void)threads_->stop();
+    if (rank_) (void)rank_->join();
+  }
+
+ private:
+  const LaunchSetup setup_;
+  coordinator::GenerationService service_;
+  std::unique_ptr<worker::InProcessJob> threads_;
+  std::unique_ptr<worker::MpiRankThread> rank_;
+  std::unique_ptr<coordinator::Supervisor> supervisor_;
+};
+
+}  // namespace
+
+Result<std::unique_ptr<RunningJob>> launch_job(const LaunchOptions& options) {
+  COLONNADE_ASSIGN(LaunchSetup setup, set_up_launch(options));
+  auto job = std::make_unique<Job>(std::move(setup));
+  COLONNADE_TRY(job->start());
+  return std::unique_ptr<RunningJob>(std::move(job));
+}
+
+}  // namespace colonnade::cli

@@ -1,0 +1,157 @@
+#include "coordinator/cli/launch_setup.h"
+
+#include <unistd.h>
+
+#include <algorithm>
+#include <numeric>
+#include <optional>
+
+#include "engine/base/format_text.h"
+#include "engine/base/units.h"
+#include "engine/kernels/kernels.h"
+#include "engine/platform/topology.h"
+#include "worker/mpi_job.h"
+
+namespace colonnade::cli {
+namespace {
+
+// Room for several conversations at once; less when the memory says so.
+constexpr std::uint64_t kWishedKvTokens = 32768;
+constexpr std::uint64_t kFewestKvTokens = 1024;
+constexpr int kDefaultStepTokens = 512;
+
+Error invalid(std::string message) { return {ErrorCode::kInvalidArgument, std::move(message)}; }
+
+std::string plural(std::uint64_t count, const std::string& thing) { return text(count, " ", thing, count == 1 ? "" : "s"); }
+
+int slots_of(const std::vector<Host>& hosts) {
+  return std::accumulate(hosts.begin(), hosts.end(), 0, [](int sum, const Host& host) { return sum + std::max(host.slots, 1); });
+}
+
+Status choose_ranks(const engine::Topology& topology, LaunchSetup& setup) {
+  const LaunchOptions& options = setup.options;
+  const auto launched = worker::launched_rank();
+  std::string why = "--ranks";
+  setup.n_ranks = options.n_ranks;
+  if (!options.hosts_file.empty()) {
+    COLONNADE_ASSIGN(setup.hosts, read_host_file(options.hosts_file));
+  }
+  if (options.ranks_as == RanksAs::kProcesses && launched) {
+    if (!setup.hosts.empty()) return invalid("--hosts: under mpirun the hosts are mpirun's; give it the host file");
+    if (options.n_ranks != 0 && options.n_ranks != launched->size)
+      return invalid(text("--ranks: expected ", launched->size, ", the ranks that were launched, found ", options.n_ranks));
+    setup.n_ranks = launched->size;
+    setup.kind = JobKind::kUnderMpi;
+    why = "as launched";
+  } else if (setup.n_ranks == 0 && !setup.hosts.empty()) {
+    setup.n_ranks = slots_of(setup.hosts);
+    why = "the slots of the host file";
+  } else if (setup.n_ranks == 0) {
+    // Stages need a rank each, whatever the machine.
+    setup.n_ranks = std::max(engine::suggested_ranks(topology), options.n_stages);
+    why = "one for each NUMA node";
+    if (setup.n_ranks == options.n_stages && setup.n_ranks > engine::suggested_ranks(topology)) why = "one for each stage";
+  }
+  if (setup.kind != JobKind::kUnderMpi) {
+    const bool alone = setup.n_ranks == 1 && setup.hosts.empty();
+    const bool threads = options.ranks_as == RanksAs::kThreads || (options.ranks_as == RanksAs::kAuto && alone);
+    if (threads && !setup.hosts.empty()) return invalid("--ranks-as threads: ranks of several hosts are processes");
+    setup.kind = threads ? JobKind::kThreads : alone ? JobKind::kProcess : JobKind::kMpi;
+  }
+  const int slots = setup.hosts.empty() ? static_cast<int>(topology.cores.size()) : slots_of(setup.hosts);
+  setup.oversubscribe = setup.n_ranks > slots;
+  constexpr const char* kWays[] = {"threads of this process", "a process", "processes under mpirun", "processes under mpirun"};
+  setup.choices.push_back(text(plural(static_cast<std::uint64_t>(setup.n_ranks), "rank"), " (", why, "), ",
+                               kWays[static_cast<int>(setup.kind)], setup.oversubscribe ? "; more ranks than cores" : ""));
+  if (setup.kind == JobKind::kMpi && ::geteuid() == 0)
+    setup.choices.push_back("running as root: mpirun is told that this is meant (OMPI_ALLOW_RUN_AS_ROOT)");
+  return {};
+}
+
+/// What each rank may use. Of other hosts only they know: there the ranks themselves refuse what does not fit.
+std::vector<shard::RankMachine> machines_of(const engine::Topology& topology, const LaunchSetup& setup) {
+  std::vector<shard::RankMachine> machines(static_cast<std::size_t>(setup.n_ranks));
+  if (!setup.hosts.empty() || setup.kind == JobKind::kUnderMpi) return machines;
+  const auto placement = engine::place_ranks(topology, setup.n_ranks);
+  for (std::size_t r = 0; r < machines.size(); ++r) machines[r].memory_bytes = placement[r].memory_bytes;
+  return machines;
+}
+
+/// The KV cache: as asked, or as much as is useful and fits.
+Status choose_kv(const engine::Topology& topology, LaunchSetup& setup) {
+  const LaunchOptions& options = setup.options;
+  const engine::ModelConfig& config = setup.model.manifest.config;
+  const auto longest = static_cast<std::uint64_t>(config.max_context_tokens);
+  const auto asked_context = static_cast<std::uint64_t>(options.context_tokens);
+  if (asked_context > longest)
+    return invalid(text("--context: expected at most ", longest, ", the model's own, found ", asked_context));
+  if (options.kv_tokens != 0 && asked_context > options.kv_tokens)
+    return invalid(text("--context: expected at most ", options.kv_tokens, ", the KV cache, found ", asked_context));
+
+  const auto machines = machines_of(topology, setup);
+  shard::PlanOptions plan_options;
+  plan_options.n_stages = options.n_stages;
+  plan_options.kv_element_bytes = options.kv_element_bytes;
+  plan_options.max_step_tokens = options.max_step_tokens != 0 ? options.max_step_tokens : kDefaultStepTokens;
+  plan_options.kv_tokens = options.kv_tokens != 0 ? options.kv_tokens : std::max(kWishedKvTokens, asked_context);
+  const auto whole_pages = [](std::uint64_t tokens) { return round_up(tokens, engine::kPageTokens); };
+  const std::uint64_t fewest = whole_pages(std::max(asked_context, std::min(longest, kFewestKvTokens)));
+  const char* why = options.kv_tokens != 0 ? "--kv-tokens" : "room for several conversations";
+  for (;;) {
+    plan_options.kv_tokens = whole_pages(plan_options.kv_tokens);
+    auto plan = shard::make_plan(config, setup.model.manifest.paths, machines, plan_options);
+    if (plan.ok()) {
+      setup.plan = std::move(plan).value();
+      break;
+    }
+    const bool smaller = options.kv_tokens == 0 && plan.error().code == ErrorCode::kExhausted && plan_options.kv_tokens > fewest;
+    if (!smaller) return plan.error();
+    plan_options.kv_tokens = std::max(plan_options.kv_tokens / 2, fewest);
+    why = "what the memory has room for";
+  }
+  setup.context_tokens = static_cast<int>(asked_context != 0 ? asked_context : std::min(longest, plan_options.kv_tokens));
+  setup.worker.kv_tokens = plan_options.kv_tokens;
+  setup.worker.max_step_tokens = plan_options.max_step_tokens;
+  std::uint64_t kv_bytes = 0;
+  for (const shard::RankPlan& rank : setup.plan.ranks) kv_bytes += rank.kv_bytes;
+  setup.choices.push_back(text("context ", setup.context_tokens, " tokens (",
+                               asked_context != 0 ? "--context" : static_cast<std::uint64_t>(setup.context_tokens) == longest ? "the model's own" : "the KV cache",
+                               "); KV cache ", plan_options.kv_tokens, " tokens (", why, "), ", format_bytes(kv_bytes), " in ",
+                               options.kv_element_bytes == 4 ? "f32" : "bf16"));
+  return {};
+}
+
+void describe_plan(LaunchSetup& setup) {
+  std::uint64_t most = 0;
+  std::uint64_t weights = 0;
+  for (const shard::RankPlan& rank : setup.plan.ranks) {
+    most = std::max(most, rank.total_bytes());
+    weights += rank.weight_bytes;
+  }
+  setup.choices.push_back(text("plan: ", plural(setup.plan.stages.size(), "stage"), ", weights ", format_bytes(weights),
+                               ", at most ", format_bytes(most), " a rank, imbalance ",
+                               static_cast<int>(setup.plan.imbalance_percent * 10 + 0.5) / 10.0, " %"));
+}
+
+}  // namespace
+
+Result<LaunchSetup> set_up_launch(const LaunchOptions& options) {
+  LaunchSetup setup;
+  setup.options = options;
+  COLONNADE_ASSIGN(const engine::Topology topology, engine::read_topology());
+  COLONNADE_TRY(choose_ranks(topology, setup));
+  COLONNADE_ASSIGN(setup.model, shard::open_model(options.model, options.values, options.cache));
+  setup.choices.insert(setup.choices.begin(), text("model ", setup.model.manifest.name, " (", setup.model.manifest.config.family,
+                                                   ") from ", setup.model.directory.string()));
+  COLONNADE_TRY(choose_kv(topology, setup));
+  describe_plan(setup);
+  setup.worker.model = std::filesystem::absolute(setup.model.directory);
+  setup.worker.n_stages = options.n_stages;
+  setup.worker.kv_type = options.kv_element_bytes == 4 ? engine::KvType::kF32 : engine::KvType::kBf16;
+  setup.worker.isa = options.isa;
+  setup.worker.threads = options.threads;
+  if (!options.isa.empty()) COLONNADE_TRY(engine::choose_kernels(options.isa));
+  return setup;
+}
+
+}  // namespace colonnade::cli
