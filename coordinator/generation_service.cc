@@ -312,6 +312,11 @@ Status GenerationService::wait_ready() {
   return *s.start_error;
 }
 
+bool GenerationService::start_failed() const {
+  const std::lock_guard lock(state_->mutex);
+  return state_->start_error.has_value();
+}
+
 std::uint64_t GenerationService::jobs_ready() const {
   const std::lock_guard lock(state_->mutex);
   return state_->jobs_ready;

@@ -92,6 +92,9 @@ class GenerationService final : public Generator {
   /// Blocks until the job is ready; fails when a job ended before it was ready, or with kCancelled after stop().
   Status wait_ready();
 
+  /// wait_ready() would fail now: a job ended before it was ready.
+  bool start_failed() const;
+
   /// Jobs that became ready, since the start.
   std::uint64_t jobs_ready() const;
 

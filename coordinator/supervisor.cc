@@ -20,6 +20,8 @@ namespace {
 
 // Time for the link to tell why, when a job has ended: its own words are better than an exit status.
 constexpr double kLastWordsS = 0.2;
+// mpirun takes a second or two to end the other ranks when one is gone.
+constexpr double kCollapseS = 3.0;
 
 /// Lines of the job. Ours have their time and level already; others (mpirun's) get them here.
 class JobOutput {
@@ -123,10 +125,11 @@ void Supervisor::State::end(ChildProcess& child, JobOutput& output) {
       wait(std::max(0.0, limit - now_seconds()), child, output);
     return child.ended().has_value();
   };
-  // A job that was given up may hang anywhere, so it gets no more time than SIGTERM needs.
+  // A job that was told to leave needs time; one that lost a rank ends by itself, and mpirun does not like a SIGTERM
+  // in the middle of that.
   const bool told = stopping && !lost;
-  if (!(told && wait_for_end(options.stop_grace_s))) {
-    if (told) log_warning("the worker job did not leave; ending it");
+  if (!wait_for_end(told ? options.stop_grace_s : kCollapseS)) {
+    log_warning(told ? "the worker job did not leave; ending it" : "the worker job hangs; ending it");
     child.send_signal(SIGTERM);
     wait_for_end(options.stop_grace_s);
   }

@@ -5,12 +5,16 @@ namespace colonnade::cli {
 
 std::span<const Command* const> all_commands() {
   static const Command* const kCommands[] = {
+      &serve_command(),
+      &run_command(),
       &pack_command(),
       &inspect_command(),
       &plan_command(),
       &topology_command(),
       &doctor_command(),
       &bench_command(),
+      &perplexity_command(),
+      &logits_command(),
       &tokenize_command(),
       &detokenize_command(),
       &worker_command(),

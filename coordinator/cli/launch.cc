@@ -1,8 +1,5 @@
 #include "coordinator/cli/launch.h"
 
-#include <atomic>
-#include <mutex>
-
 #include "coordinator/cli/job_processes.h"
 #include "coordinator/cli/launch_setup.h"
 #include "coordinator/scheduler.h"
@@ -67,6 +64,7 @@ class Job final : public RunningJob {
   const shard::Plan& plan() const override { return setup_.plan; }
   coordinator::GenerationService& service() override { return service_; }
   const std::vector<std::string>& choices() const override { return setup_.choices; }
+  bool restarts() const override { return supervisor_ != nullptr && setup_.options.restart; }
   int context_tokens() const override { return setup_.context_tokens; }
   Status wait_ready() override { return service_.wait_ready(); }
 
@@ -86,6 +84,15 @@ class Job final : public RunningJob {
 };
 
 }  // namespace
+
+std::optional<Status> run_as_rank(const LaunchOptions& options) {
+  const auto launched = worker::launched_rank();
+  if (!launched || launched->rank == 0 || options.ranks_as == RanksAs::kThreads) return std::nullopt;
+  // Rank 0 says what concerns everybody; where the model lies each host finds out for itself.
+  auto setup = set_up_launch(options);
+  if (!setup.ok()) return Status(setup.error());
+  return worker::run_mpi_worker(setup->worker);
+}
 
 Result<std::unique_ptr<RunningJob>> launch_job(const LaunchOptions& options) {
   COLONNADE_ASSIGN(LaunchSetup setup, set_up_launch(options));

@@ -13,6 +13,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -55,6 +56,10 @@ std::vector<Option> launch_option_list();
 /// The values of one invocation; the command must have a positional MODEL and the options of launch_option_list().
 Result<LaunchOptions> launch_options(const Options& options);
 
+/// In a process that a launcher (mpirun, srun) started as another rank than the first: does that rank's work and returns
+/// how it ended. Nothing in any other process. Commands call it before launch_job().
+std::optional<Status> run_as_rank(const LaunchOptions& options);
+
 /// A model, its job and the generator on top. Thread-safe except stop().
 class RunningJob {
  public:
@@ -67,6 +72,9 @@ class RunningJob {
 
   /// What was chosen and why, one fact a line: for people.
   virtual const std::vector<std::string>& choices() const = 0;
+
+  /// A job that dies is started again.
+  virtual bool restarts() const = 0;
 
   /// Longest sequence (prompt and generated tokens).
   virtual int context_tokens() const = 0;

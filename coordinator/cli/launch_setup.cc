@@ -36,7 +36,7 @@ Status choose_ranks(const engine::Topology& topology, LaunchSetup& setup) {
   if (!options.hosts_file.empty()) {
     COLONNADE_ASSIGN(setup.hosts, read_host_file(options.hosts_file));
   }
-  if (options.ranks_as == RanksAs::kProcesses && launched) {
+  if (options.ranks_as != RanksAs::kThreads && launched && launched->size > 1) {
     if (!setup.hosts.empty()) return invalid("--hosts: under mpirun the hosts are mpirun's; give it the host file");
     if (options.n_ranks != 0 && options.n_ranks != launched->size)
       return invalid(text("--ranks: expected ", launched->size, ", the ranks that were launched, found ", options.n_ranks));
