@@ -1,4 +1,5 @@
 // colonnade bench: how fast this machine runs a model, the kernels or the joins, against the machine's own limits.
+#include "coordinator/cli/bench_join.h"
 #include "coordinator/cli/bench_model.h"
 #include "coordinator/cli/command.h"
 
@@ -7,6 +8,10 @@ namespace {
 
 int run(const Options& options) {
   const std::string what = options.positional("WHAT");
+  if (what == "join") {
+    const Status status = bench_join(static_cast<int>(options.integer("ranks")));
+    return status.ok() ? 0 : fail(status.error());
+  }
   if (what.empty() && options.text("synthetic").empty())
     return fail({ErrorCode::kInvalidArgument, "bench: expected a model or --synthetic SHAPE, found neither"});
   const Status status = bench_model(options);
@@ -24,8 +29,11 @@ const Command& bench_command() {
                   "  colonnade bench --synthetic llama-3.2-1b --values int8 --layouts 1x2,2x1\n"
                   "pp512 is a prompt of 512 tokens, tg128 are 128 tokens one by one. GB/s are the weights' bytes that a\n"
                   "token touches, times tokens a second; beside it the fraction of a plain streaming read by the same cores\n"
-                  "just before and after. Synthetic weights are random numbers of the real shape: no file is needed.",
-       .positionals = {{.name = "WHAT", .help = "a Hugging Face directory or a packed model", .required = false}},
+                  "just before and after. Synthetic weights are random numbers of the real shape: no file is needed.\n\n"
+                  "How long ranks take to join, and messages between them:\n"
+                  "  colonnade bench join --ranks 4\n"
+                  "  mpirun -n 4 colonnade bench join",
+       .positionals = {{.name = "WHAT", .help = "a Hugging Face directory or a packed model; or the word join", .required = false}},
        .options = {
            {.name = "synthetic", .kind = OptionKind::kText, .value_name = "SHAPE", .help = "Random weights in the shape of a well-known model, or of a config.json."},
            {.name = "values", .kind = OptionKind::kChoice, .value_name = "FORMAT", .help = "Weights as int8, bf16 or f32; int8 for synthetic models.", .choices = {"f32", "bf16", "int8"}},
@@ -35,6 +43,7 @@ const Command& bench_command() {
            {.name = "max-step-tokens", .kind = OptionKind::kInt, .default_value = "512", .value_name = "TOKENS", .help = "Tokens of one step of the prompt.", .min = 1, .max = 65536},
            {.name = "repetitions", .kind = OptionKind::kInt, .default_value = "3", .value_name = "N", .help = "Rounds over all layouts.", .min = 1, .max = 1000},
            {.name = "layouts", .kind = OptionKind::kText, .value_name = "RxT,…", .help = "Ranks x threads of each; one rank with all granted cores by default."},
+           {.name = "ranks", .kind = OptionKind::kInt, .default_value = "2", .value_name = "N", .help = "Ranks as threads, for join.", .min = 1, .max = 256},
            {.name = "stages", .kind = OptionKind::kInt, .default_value = "1", .value_name = "N", .help = "Pipeline stages.", .min = 1},
            {.name = "kv", .kind = OptionKind::kChoice, .default_value = "bf16", .value_name = "TYPE", .help = "Numbers of the KV cache.", .choices = {"bf16", "f32"}},
            {.name = "isa", .kind = OptionKind::kText, .value_name = "NAME", .help = "Instruction set; the best by default."},
