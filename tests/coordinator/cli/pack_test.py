@@ -1,0 +1,122 @@
+"""colonnade pack and inspect as a user meets them. argv[1] is the binary, argv[2] the repository."""
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+import unittest
+from pathlib import Path
+
+REPOSITORY = Path(sys.argv.pop(2)).resolve()
+PROGRAM = os.path.abspath(sys.argv.pop(1))
+DEMO = REPOSITORY / "deploy/demo"
+SHARED = Path(os.environ.get("COLONNADE_SHARED", REPOSITORY / "../shared"))
+ENVIRONMENT = {k: v for k, v in os.environ.items() if not k.startswith("COLONNADE_")}
+
+
+def run(*arguments):
+    done = subprocess.run([PROGRAM, *map(str, arguments)], capture_output=True, text=True, check=False, timeout=100,
+                          stdin=subprocess.DEVNULL, env=ENVIRONMENT)
+    return done.returncode, done.stdout, done.stderr
+
+
+class Pack(unittest.TestCase):
+    def setUp(self):
+        self.folder = Path(tempfile.mkdtemp(prefix="colonnade-pack-"))
+        self.addCleanup(shutil.rmtree, self.folder)
+        self.out = self.folder / "packed"
+
+    def pack_demo(self, *options):
+        status, out, err = run("pack", DEMO, "-o", self.out, *options)
+        self.assertEqual(status, 0, err)
+        return out, err
+
+    def assert_refused(self, result, *parts, expected_status=1):
+        status, out, err = result
+        self.assertEqual(status, expected_status, err)
+        lines = [line for line in err.splitlines() if line.startswith("colonnade: ")]
+        self.assertEqual(len(lines), 1, err)
+        for part in parts:
+            self.assertIn(part, lines[0])
+
+    def test_pack_and_inspect(self):
+        out, err = self.pack_demo("--values", "int8", "--threads", "2")
+        self.assertIn("77 paths", out)
+        self.assertIn("of disk (", err)
+        self.assertIn("of memory", err)
+        status, text, _ = run("inspect", self.out)
+        self.assertEqual(status, 0)
+        self.assertIn("8 experts of 256 neurons, 2 active", text)
+        self.assertRegex(text, r"feed-forward, down +int8 +40 +1966080 +15\.00 %")
+
+        report = json.loads(run("inspect", self.out, "--json", "--paths", "--verify")[1])
+        self.assertEqual(report["name"], "demo")
+        self.assertEqual(report["parameters"], 7247744)
+        # 0.15000465… of the projection weights are not zero, by the model's own expected.json.
+        projections = [row for row in report["rows"] if row["what"].startswith(("attention", "feed-forward"))]
+        weights = sum(row["weights"] for row in projections)
+        density = sum(row["weights"] * row["density"] for row in projections) / weights
+        self.assertAlmostEqual(density, json.loads((DEMO / "expected.json").read_text())["projection_density"], places=9)
+        self.assertEqual(len(report["paths"]), report["n_paths"])
+        self.assertEqual(report["verified"]["bytes"], report["blob_bytes"])
+        self.assertEqual(sum(path["bytes"] for path in report["paths"]), report["blob_bytes"])
+        self.assertIn("tokenizer.json", report["source_files"])
+        self.assertTrue(all(path["offset"] % 4096 == 0 for path in report["paths"]))
+
+    def test_a_damaged_blob_is_found_by_verify(self):
+        self.pack_demo()
+        with open(self.out / "model-00000.paths", "r+b") as file:
+            file.seek(4096 * 100)
+            byte = file.read(1)
+            file.seek(4096 * 100)
+            file.write(bytes([byte[0] ^ 1]))
+        self.assertEqual(run("inspect", self.out)[0], 0)
+        self.assert_refused(run("inspect", self.out, "--verify"), "blob of", "checksum", "model-00000.paths")
+
+    def test_mistakes(self):
+        self.assert_refused(run("pack", DEMO), "--output", expected_status=2)
+        self.assert_refused(run("pack", self.folder / "none", "-o", self.out), "none/config.json", "No such file")
+        self.assert_refused(run("inspect", self.folder), "expected a packed model with manifest.colonnade")
+        self.assert_refused(run("pack", DEMO, "-o", self.out, "--values", "int3"), "int3", "bf16", expected_status=2)
+        self.assertFalse(self.out.exists())
+
+    def test_a_truncated_source_leaves_nothing(self):
+        source = self.folder / "source"
+        shutil.copytree(DEMO, source)
+        os.truncate(source / "model.safetensors", 2000000)
+        self.assert_refused(run("pack", source, "-o", self.out), "model.safetensors", "truncated")
+        self.assertFalse(self.out.exists())
+
+    def test_a_killed_pack_does_not_open(self):
+        for delay in (0.0, 0.005, 0.01, 0.02, 0.03, 0.05):
+            shutil.rmtree(self.out, ignore_errors=True)
+            process = subprocess.Popen([PROGRAM, "pack", str(DEMO), "-o", str(self.out), "--values", "f32"],
+                                       stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=ENVIRONMENT)
+            end = time.monotonic() + 30
+            while not (self.out / "model-00000.paths").exists() and process.poll() is None and time.monotonic() < end:
+                time.sleep(0.001)
+            time.sleep(delay)
+            process.send_signal(signal.SIGKILL)
+            process.wait()
+            # Either it had finished, then it is whole, or it does not open.
+            status, _, err = run("inspect", self.out, "--verify")
+            finished = (self.out / "manifest.colonnade").exists()
+            self.assertEqual(status, 0 if finished else 1, err)
+            if not finished:
+                self.pack_demo()
+                self.assertEqual(run("inspect", self.out, "--verify")[0], 0)
+
+    def test_the_demo_model_is_what_make_demo_writes(self):
+        source = SHARED / "models/tales/sparse"
+        if not source.exists():
+            self.skipTest(f"needs {source}")
+        subprocess.run([sys.executable, REPOSITORY / "scripts/make_demo", source, self.out], check=True,
+                       stdout=subprocess.DEVNULL)
+        for path in self.out.iterdir():
+            self.assertEqual(path.read_bytes(), (DEMO / path.name).read_bytes(), path.name)
+
+
+unittest.main()
