@@ -14,21 +14,23 @@ command -v npm > /dev/null || skip "npm is not installed"
 mkdir -p "$scratch"
 cp "$here/package.json" "$here/package-lock.json" "$here/client_test.mjs" "$scratch/"
 cd "$scratch"
-if [ ! -d node_modules/openai ]; then
+# Installed once for as long as the lock file stays the same.
+if ! cmp --silent package-lock.json installed-lock.json; then
   npm ci --no-audit --no-fund > npm.log 2>&1 || skip "npm cannot install the openai package: $(tail -n 1 npm.log)"
+  cp package-lock.json installed-lock.json
 fi
 
-port=$(python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])')
-export COLONNADE_API_KEY=sesame
-"$colonnade" serve "$model" --host 127.0.0.1 --port "$port" "$@" > serve.log 2>&1 &
+export COLONNADE_API_KEY=sesame XDG_CACHE_HOME=$PWD/cache
+"$colonnade" serve "$model" --port 0 "$@" > serve.log 2>&1 &
 server=$!
 trap 'kill $server 2> /dev/null; wait $server 2> /dev/null; tail -n 20 serve.log' EXIT
 for _ in $(seq 600); do
-  if curl --silent --fail "http://127.0.0.1:$port/health" > /dev/null; then break; fi
+  url=$(sed -n 's/^ready after .*: \(http:.*\)$/\1/p' serve.log)
+  [ -z "$url" ] || break
   kill -0 $server 2> /dev/null || { echo "the server ended"; exit 1; }
   sleep 0.1
 done
-COLONNADE_BASE_URL="http://127.0.0.1:$port/v1" node --test client_test.mjs
+COLONNADE_BASE_URL="$url/v1" node --test client_test.mjs
 trap - EXIT
 kill -TERM $server
 wait $server || { echo "the server ended with status $?"; tail -n 20 serve.log; exit 1; }
