@@ -23,7 +23,7 @@ fi
 export COLONNADE_API_KEY=sesame XDG_CACHE_HOME=$PWD/cache
 "$colonnade" serve "$model" --port 0 "$@" > serve.log 2>&1 &
 server=$!
-trap 'kill $server 2> /dev/null; wait $server 2> /dev/null; tail -n 20 serve.log' EXIT
+trap 'kill $server 2> /dev/null || true; wait $server 2> /dev/null || true; tail -n 20 serve.log' EXIT
 for _ in $(seq 600); do
   url=$(sed -n 's/^ready after .*: \(http:.*\)$/\1/p' serve.log)
   [ -z "$url" ] || break
