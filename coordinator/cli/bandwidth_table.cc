@@ -24,8 +24,8 @@ std::uint64_t sharers(const CacheInfo& cache, const std::vector<int>& cpus) {
   return std::max<std::uint64_t>(1, static_cast<std::uint64_t>(std::count_if(cpus.begin(), cpus.end(), shares)));
 }
 
-/// A buffer that stays in the cache of `level` (half of a core's share, the other half is for everybody else) but
-/// not in the one below it; 0 when no size does both.
+}  // namespace
+
 std::uint64_t size_in_cache(const Topology& topology, int level, const std::vector<int>& cpus) {
   const CacheInfo* cache = cache_of(topology, level, cpus[0]);
   if (cache == nullptr) return 0;
@@ -34,15 +34,12 @@ std::uint64_t size_in_cache(const Topology& topology, int level, const std::vect
   return below == nullptr || bytes > below->bytes / sharers(*below, cpus) * 5 / 4 ? bytes : 0;
 }
 
-/// A buffer that no cache holds a good part of.
 std::uint64_t size_in_memory(const Topology& topology, const std::vector<int>& cpus, std::uint64_t free_bytes) {
   const CacheInfo* last = cache_of(topology, 3, cpus[0]);
   const std::uint64_t cached = last == nullptr ? 0 : last->bytes / sharers(*last, cpus);
   const std::uint64_t wanted = std::max(8 * cached, 64 * kMiB);
   return std::min(wanted, free_bytes / 8 / cpus.size());
 }
-
-}  // namespace
 
 std::vector<BandwidthRow> measure_bandwidth(const Topology& topology, double seconds) {
   std::vector<BandwidthRow> rows;

@@ -1,5 +1,6 @@
 // colonnade bench: how fast this machine runs a model, the kernels or the joins, against the machine's own limits.
 #include "coordinator/cli/bench_join.h"
+#include "coordinator/cli/bench_kernels.h"
 #include "coordinator/cli/bench_model.h"
 #include "coordinator/cli/command.h"
 
@@ -13,8 +14,8 @@ int run(const Options& options) {
     return status.ok() ? 0 : fail(status.error());
   }
   if (what.empty() && options.text("synthetic").empty())
-    return fail({ErrorCode::kInvalidArgument, "bench: expected a model or --synthetic SHAPE, found neither"});
-  const Status status = bench_model(options);
+    return fail({ErrorCode::kInvalidArgument, "bench: expected a model, join, kernels or --synthetic SHAPE, found none of them"});
+  const Status status = what == "kernels" ? bench_kernels(options) : bench_model(options);
   return status.ok() ? 0 : fail(status.error());
 }
 
@@ -32,8 +33,11 @@ const Command& bench_command() {
                   "just before and after. Synthetic weights are random numbers of the real shape: no file is needed.\n\n"
                   "How long ranks take to join, and messages between them:\n"
                   "  colonnade bench join --ranks 4\n"
-                  "  mpirun -n 4 colonnade bench join",
-       .positionals = {{.name = "WHAT", .help = "a Hugging Face directory or a packed model; or the word join", .required = false}},
+                  "  mpirun -n 4 colonnade bench join\n\n"
+                  "The multiplication of each format by each instruction set with 1 … 256 tokens, from cache and from memory, on\n"
+                  "all granted cores, against a plain read of as many bytes:\n"
+                  "  colonnade bench kernels",
+       .positionals = {{.name = "WHAT", .help = "a Hugging Face directory or a packed model; or the word join or kernels", .required = false}},
        .options = {
            {.name = "synthetic", .kind = OptionKind::kText, .value_name = "SHAPE", .help = "Random weights in the shape of a well-known model, or of a config.json."},
            {.name = "values", .kind = OptionKind::kChoice, .value_name = "FORMAT", .help = "Weights as int8, bf16 or f32; int8 for synthetic models.", .choices = {"f32", "bf16", "int8"}},

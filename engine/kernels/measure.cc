@@ -11,7 +11,6 @@
 #include "engine/base/clock.h"
 #include "engine/base/format_text.h"
 #include "engine/base/units.h"
-#include "engine/platform/memory.h"
 
 namespace colonnade::engine {
 namespace {
@@ -35,10 +34,10 @@ std::vector<std::byte> pack_pattern(FormatId format, std::uint32_t cols) {
 /// One thread's strips, activations and results.
 class Walk {
  public:
-  Walk(const StripsCase& what, const std::vector<std::byte>& pattern, HugeMemory memory)
+  Walk(const StripsCase& what, const std::vector<std::byte>& pattern, std::span<std::byte> memory)
       : what_(what),
         strip_bytes_(pattern.size() / kPatternStrips),
-        memory_(std::move(memory)),
+        memory_(memory),
         stride_(round_up(what.cols, kActivationGroup)),
         groups_(stride_ / kActivationGroup),
         values_(tokens() * stride_),
@@ -76,14 +75,12 @@ class Walk {
     return count;
   }
 
-  std::uint32_t n_strips() const { return n_strips_; }
-
  private:
   std::size_t tokens() const { return static_cast<std::size_t>(what_.n_tokens); }
 
   const StripsCase& what_;
   std::size_t strip_bytes_;
-  HugeMemory memory_;
+  std::span<std::byte> memory_;
   std::size_t stride_, groups_;
   AlignedBuffer<float> values_;
   AlignedBuffer<std::int8_t> q8_;
@@ -101,8 +98,7 @@ double strips_per_second(Walk& walk, double seconds) {
   double now = start;
   double done = 0;
   while (now - start < seconds) {
-    // Several calls between two looks at the clock; a call is at least microseconds.
-    for (int i = 0; i < 4; ++i) done += walk.step();
+    done += walk.step();  // microseconds at least: long against a look at the clock
     now = now_seconds();
   }
   return done / (now - start);
@@ -114,28 +110,23 @@ Result<StripsRate> measure_strips(const StripsCase& what, Parallel& team) {
   COLONNADE_CHECK(what.kernels != nullptr && what.n_tokens >= 1 && what.cols >= 1, "a case to measure");
   const std::vector<std::byte> pattern = pack_pattern(what.format, what.cols);
   const std::size_t strip_bytes = pattern.size() / kPatternStrips;
-  const std::size_t bytes = std::max(what.bytes_each / strip_bytes, std::size_t{1}) * strip_bytes;
   const auto n_threads = static_cast<std::size_t>(team.size());
+  COLONNADE_CHECK(what.memory.size() == n_threads, "memory for each thread");
+  for (const std::span<std::byte> memory : what.memory) {
+    if (memory.size() < strip_bytes)
+      return Error{ErrorCode::kInvalidArgument, text("measuring strips: a strip has ", format_bytes(strip_bytes),
+                                                     ", found memory of ", format_bytes(memory.size()))};
+  }
   std::vector<double> rates(n_threads, 0);
-  std::vector<char> failed(n_threads, 0);
   std::atomic<std::size_t> ready{0};
   team.run([&](int thread) {
     const auto me = static_cast<std::size_t>(thread);
-    Result<HugeMemory> memory = HugeMemory::allocate(bytes, -1);  // on the node of the thread that touches it first
-    failed[me] = !memory.ok();
-    if (!memory.ok()) {
-      ready.fetch_add(1);
-      return;
-    }
-    Walk walk(what, pattern, std::move(*memory));
-    for (std::uint32_t done = 0; done < std::min(walk.n_strips(), 64u);) done += walk.step();
+    Walk walk(what, pattern, what.memory[me]);
+    strips_per_second(walk, what.seconds / 8);  // warms up caches, clock rate and predictors
     ready.fetch_add(1);
     while (ready.load(std::memory_order_relaxed) < n_threads) std::this_thread::yield();
     rates[me] = strips_per_second(walk, what.seconds);
   });
-  if (std::find(failed.begin(), failed.end(), 1) != failed.end())
-    return Error{ErrorCode::kExhausted, text("measuring strips: no memory for ", format_bytes(bytes), " on each of ",
-                                             n_threads, " threads")};
   double strips = 0;
   for (const double rate : rates) strips += rate;
   return StripsRate{strips * kStripRows * what.cols, strips * static_cast<double>(strip_bytes)};

@@ -3,6 +3,8 @@
 #pragma once
 
 #include <cstddef>
+#include <span>
+#include <vector>
 
 #include "engine/base/parallel.h"
 #include "engine/base/result.h"
@@ -15,8 +17,10 @@ struct StripsCase {
   FormatId format = FormatId::kInt8;
   int n_tokens = 1;
   std::uint32_t cols = 2048;
-  std::size_t bytes_each = 0;  // strips that each thread walks over, again and again: says where they lie
   double seconds = 0.2;
+  /// One for each thread, 64-byte aligned, for its strips: the size says from where they are read. Touched first by that
+  /// thread.
+  std::vector<std::span<std::byte>> memory;
 };
 
 /// Sums over the threads of the team.
@@ -25,8 +29,8 @@ struct StripsRate {
   double bytes_per_second = 0;    // of packed strips
 };
 
-/// Packs random strips and multiplies them on every thread of `team` for about `seconds`. kExhausted when there is not
-/// the memory. Needs bytes_each (at least one strip) and the activations on every thread.
+/// Fills the memory with random strips and multiplies them on every thread of `team`, again and again, for about
+/// `seconds`. kInvalidArgument when a thread's memory does not hold a strip.
 Result<StripsRate> measure_strips(const StripsCase& what, Parallel& team);
 
 }  // namespace colonnade::engine

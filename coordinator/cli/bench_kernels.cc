@@ -1,0 +1,150 @@
+#include "coordinator/cli/bench_kernels.h"
+
+#include <algorithm>
+#include <cstdio>
+#include <memory>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "coordinator/cli/bandwidth_table.h"
+#include "engine/base/format_text.h"
+#include "engine/base/json.h"
+#include "engine/base/log.h"
+#include "engine/base/progress.h"
+#include "engine/base/units.h"
+#include "engine/kernels/measure.h"
+#include "engine/platform/memory.h"
+#include "engine/platform/team.h"
+#include "engine/platform/topology.h"
+
+namespace colonnade::cli {
+namespace {
+
+constexpr int kTokens[] = {1, 4, 16, 64, 256};
+constexpr double kSecondsOfCase = 0.1;
+constexpr double kSecondsOfRead = 0.05;
+
+/// Where the strips lie.
+struct Place {
+  const char* name;
+  std::uint64_t bytes_each;
+  std::vector<std::span<std::byte>> memory;  // of each core
+};
+
+struct Line {
+  const engine::KernelTable* kernels;
+  const engine::Format* format;
+  int n_tokens;
+  const Place* place;
+  std::vector<double> weights, bytes, fractions;  // a second; bytes over those of a plain read
+};
+
+double median(std::vector<double> values) {
+  std::sort(values.begin(), values.end());
+  return values[values.size() / 2];
+}
+
+Result<std::vector<const engine::KernelTable*>> chosen_kernels(const std::string& isa) {
+  if (!isa.empty()) {
+    COLONNADE_ASSIGN(const engine::KernelTable* table, engine::choose_kernels(isa));
+    return std::vector<const engine::KernelTable*>{table};
+  }
+  std::vector<const engine::KernelTable*> tables;
+  for (const engine::KernelTable* table : engine::all_kernels())
+    if (engine::kernels_supported(*table)) tables.push_back(table);
+  return tables;
+}
+
+/// The memory is that of the largest place; each smaller one is its beginning.
+Result<std::vector<Place>> places_of(const engine::Topology& topology, const std::vector<int>& cpus,
+                                     std::vector<engine::HugeMemory>& memory) {
+  std::uint64_t free_bytes = 0;
+  for (const engine::NodeInfo& node : topology.nodes) free_bytes += node.free_bytes;
+  std::vector<Place> places;
+  places.push_back({"L2", size_in_cache(topology, 2, cpus), {}});
+  places.push_back({"memory", size_in_memory(topology, cpus, free_bytes), {}});
+  std::erase_if(places, [](const Place& place) { return place.bytes_each == 0; });
+  std::uint64_t largest = 0;
+  for (const Place& place : places) largest = std::max(largest, place.bytes_each);
+  for (std::size_t i = 0; i < cpus.size(); ++i) {
+    COLONNADE_ASSIGN(engine::HugeMemory own, engine::HugeMemory::allocate(largest, -1));  // where it is first touched
+    memory.push_back(std::move(own));
+    for (Place& place : places) place.memory.push_back(memory.back().span().first(place.bytes_each));
+  }
+  return places;
+}
+
+Status measure(Line& line, const std::vector<int>& cpus, engine::ThreadTeam& team) {
+  const double read = engine::measure_read_bandwidth(cpus, line.place->bytes_each, kSecondsOfRead);
+  engine::StripsCase what;
+  what.kernels = line.kernels;
+  what.format = line.format->id();
+  what.n_tokens = line.n_tokens;
+  what.memory = line.place->memory;
+  what.seconds = kSecondsOfCase;
+  COLONNADE_ASSIGN(const engine::StripsRate rate, engine::measure_strips(what, team));
+  const double read_after = engine::measure_read_bandwidth(cpus, line.place->bytes_each, kSecondsOfRead);
+  if (read <= 0 || read_after <= 0)
+    return Error{ErrorCode::kExhausted, text("bench kernels: no memory to read ", format_bytes(line.place->bytes_each),
+                                             " on each of ", cpus.size(), " cores")};
+  line.weights.push_back(rate.weights_per_second);
+  line.bytes.push_back(rate.bytes_per_second);
+  line.fractions.push_back(rate.bytes_per_second / ((read + read_after) / 2));
+  return {};
+}
+
+void print_lines(const std::vector<Line>& lines, const std::string& output) {
+  Json rows = Json::array();
+  if (output == "csv")
+    std::printf("format,isa,tokens,place,giga_weights_per_second,gigabytes_per_second,fraction_of_read_bandwidth,giga_macs_per_second\n");
+  if (output == "md")
+    std::printf("| format | ISA | tokens | strips in | G weights/s | GB/s | of a plain read | G MAC/s |\n"
+                "| --- | --- | --- | --- | --- | --- | --- | --- |\n");
+  for (const Line& line : lines) {
+    const double weights = median(line.weights) / 1e9, bytes = median(line.bytes) / 1e9;
+    const double fraction = median(line.fractions), macs = weights * line.n_tokens;
+    if (output == "json")
+      rows.push_back({{"format", line.format->name()}, {"isa", line.kernels->name}, {"tokens", line.n_tokens},
+                      {"place", line.place->name}, {"giga_weights_per_second", weights}, {"gigabytes_per_second", bytes},
+                      {"fraction_of_read_bandwidth", fraction}, {"giga_macs_per_second", macs}});
+    else
+      std::printf(output == "csv" ? "%s,%s,%d,%s,%.3f,%.3f,%.4f,%.2f\n" : "| %s | %s | %d | %s | %.2f | %.2f | %.2f | %.1f |\n",
+                  line.format->name(), line.kernels->name, line.n_tokens, line.place->name, weights, bytes, fraction, macs);
+  }
+  if (output == "json") std::printf("%s\n", dump_json(rows, 1).c_str());
+}
+
+}  // namespace
+
+Status bench_kernels(const Options& options) {
+  COLONNADE_ASSIGN(const std::vector<const engine::KernelTable*> tables, chosen_kernels(options.text("isa")));
+  COLONNADE_ASSIGN(const engine::Topology topology, engine::read_topology());
+  const std::vector<int> cpus = engine::place_ranks(topology, 1)[0].cpus;
+  COLONNADE_ASSIGN(const std::unique_ptr<engine::ThreadTeam> team, engine::ThreadTeam::make(cpus, static_cast<int>(cpus.size()), 20));
+
+  std::vector<engine::HugeMemory> memory;
+  COLONNADE_ASSIGN(const std::vector<Place> places, places_of(topology, cpus, memory));
+  std::vector<Line> lines;
+  for (const Place& place : places)
+    for (const engine::Format* format : engine::all_formats())
+      for (const engine::KernelTable* table : tables)
+        for (const int n_tokens : kTokens)
+          if (const std::string values = options.text("values"); values.empty() || values == format->name())
+            lines.push_back({table, format, n_tokens, &place, {}, {}, {}});
+  const auto repetitions = static_cast<std::size_t>(options.integer("repetitions"));
+  log_info(text(cpus.size(), " cores, matrices of 2048 columns, ", lines.size(), " cases x ", repetitions));
+  {
+    Progress progress("measuring", lines.size() * repetitions, ProgressUnit::kItems);
+    for (std::size_t repetition = 0; repetition < repetitions; ++repetition) {
+      for (Line& line : lines) {
+        COLONNADE_TRY(measure(line, cpus, *team));
+        progress.add(1);
+      }
+    }
+  }
+  print_lines(lines, options.text("format"));
+  return {};
+}
+
+}  // namespace colonnade::cli
