@@ -67,7 +67,8 @@ struct Loading {
 };
 
 std::string path_name(const Loading& loading, const shard::SliceRead& read) {
-  return text((loading.directory / loading.manifest.blob_files[read.file].name).string(), ": path ", read.path);
+  return text((loading.directory / loading.manifest.blob_files[read.file].name).string(), ": ",
+              shard::path_title(loading.manifest.paths[read.path]));
 }
 
 Status read_one(Loading& loading, const shard::SliceRead& read, shard::RunningChecksum& checksum) {

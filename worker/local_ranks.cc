@@ -1,8 +1,5 @@
 #include "worker/local_ranks.h"
 
-#include <fcntl.h>
-#include <unistd.h>
-
 #include <latch>
 #include <optional>
 #include <thread>
@@ -13,20 +10,10 @@
 #include "engine/base/thread_comm.h"
 #include "engine/platform/team.h"
 #include "engine/platform/topology.h"
+#include "worker/load.h"
 
 namespace colonnade::worker {
 namespace {
-
-Status read_exactly(int file, std::byte* out, std::uint64_t bytes, std::uint64_t offset, const std::string& name) {
-  while (bytes > 0) {
-    const ssize_t n = ::pread(file, out, bytes, static_cast<off_t>(offset));
-    if (n <= 0) return Error{ErrorCode::kIo, text(name, ": ", bytes, " bytes at offset ", offset, " cannot be read")};
-    out += n;
-    offset += static_cast<std::uint64_t>(n);
-    bytes -= static_cast<std::uint64_t>(n);
-  }
-  return {};
-}
 
 /// Everything of one rank; members are destroyed in reverse order, the executor first.
 struct Rank {
@@ -41,14 +28,8 @@ struct Rank {
 SliceProvider slices_of(const shard::Manifest& manifest, std::filesystem::path directory) {
   return [&manifest, directory = std::move(directory)](int, const shard::SliceLayout& layout) -> Result<engine::HugeMemory> {
     COLONNADE_ASSIGN(engine::HugeMemory memory, engine::HugeMemory::allocate(layout.bytes, -1));
-    for (const shard::SliceRead& read : layout.reads) {
-      const std::string name = (directory / manifest.blob_files[read.file].name).string();
-      const int file = ::open(name.c_str(), O_RDONLY | O_CLOEXEC);
-      if (file < 0) return Error{ErrorCode::kNotFound, text(name, ": cannot be opened")};
-      const Status status = read_exactly(file, memory.data() + read.destination, read.bytes, read.offset, name);
-      ::close(file);
-      COLONNADE_TRY(status);
-    }
+    LoadState state;
+    COLONNADE_TRY(load_slice(manifest, directory, layout, memory.span(), {}, state));
     return memory;
   };
 }

@@ -41,7 +41,8 @@ struct Fixture {
       layout.reads[i].destination = layout.bytes;
       layout.bytes += (layout.reads[i].bytes + 63) / 64 * 64;
     }
-    manifest.paths.resize(read_sizes.size());
+    for (std::size_t i = 0; i < read_sizes.size(); ++i)
+      manifest.paths.push_back({.kind = shard::PathKind::kAttention, .layer = static_cast<int>(i)});
     for (std::size_t f = 0; f < files.size(); ++f) {
       manifest.blob_files.push_back({.name = "part-" + std::to_string(f) + ".paths", .bytes = files[f].size()});
       write(f);
@@ -94,7 +95,7 @@ TEST_CASE("one wrong byte is found when checksums are asked for") {
   REQUIRE_FALSE(verified.ok());
   CHECK(verified.error().code == ErrorCode::kCorrupt);
   CHECK(verified.error().message.find("part-1.paths") != std::string::npos);
-  CHECK(verified.error().message.find("path 3") != std::string::npos);
+  CHECK(verified.error().message.find(shard::path_title(fixture.manifest.paths[3])) != std::string::npos);
   CHECK(fixture.load(memory, {.cpus = {}, .verify = false}, state).ok());
 }
 
