@@ -107,7 +107,7 @@ int main(int argc, char** argv) {
     status = colonnade::cli::fail({colonnade::ErrorCode::kExhausted, error.what()});
   }
   // Output that could not be written (a full disk, say) is no success.
-  if (std::fflush(stdout) != 0 && status == 0)
+  if ((std::fflush(stdout) != 0 || std::ferror(stdout) != 0) && status == 0)
     status = colonnade::cli::fail({colonnade::ErrorCode::kIo, "standard output: could not write all of it"});
   return status;
 }

@@ -126,8 +126,8 @@ const Command& plan_command() {
       {.name = "plan",
        .summary = "Shows which rank would hold what of a model, and whether it fits.",
        .details =
-           "The same function that a job uses: layers to stages, paths to ranks, bytes and memory of every rank. Nothing is\n"
-           "packed or started. Ranks are those of this machine unless --memory or --topology says otherwise.\n\n"
+           "The same function that a job uses: layers to stages, paths to ranks, bytes and memory of every rank. Nothing\n"
+           "is packed or started. Ranks are those of this machine unless --memory or --topology says otherwise.\n\n"
            "  colonnade plan MODEL --ranks 5 --stages 2\n"
            "  colonnade plan llama-3.1-405b --values int8 --ranks 8 --memory 128G --context 65536\n"
            "  colonnade plan config.json --ranks 3 --speeds 1,1,2 --json",
