@@ -102,10 +102,19 @@ void GenerationService::State::open(const JobEndpoint& endpoint, std::function<v
   if (link) lose({ErrorCode::kUnavailable, "another worker job takes over"});
   on_lost = std::move(lost);
   LinkEvents events;
-  events.on_welcome = [this](const control::Welcome& welcome) { on_welcome(welcome); };
-  events.on_status = [this](const control::Status& status) { on_status(status); };
-  events.on_result = [this](const control::StepResult& result, std::int64_t us) { on_result(result, us); };
-  events.on_closed = [this](const Error& error) { lose(error); };
+  // A link that was given up may still have frames to hand over in the call that gave it up.
+  events.on_welcome = [this](const control::Welcome& welcome) {
+    if (link) on_welcome(welcome);
+  };
+  events.on_status = [this](const control::Status& status) {
+    if (link) on_status(status);
+  };
+  events.on_result = [this](const control::StepResult& result, std::int64_t us) {
+    if (link) on_result(result, us);
+  };
+  events.on_closed = [this](const Error& error) {
+    if (link) lose(error);
+  };
   link = std::make_unique<Link>(io,
                                 LinkOptions{endpoint.address, endpoint.secret, options.connect_timeout_s,
                                             options.heartbeat_timeout_s},
@@ -175,6 +184,7 @@ void GenerationService::State::lose(const Error& error) {
     const std::lock_guard lock(mutex);
     if (!ready) start_error = error;
     job = {};
+    if (stopped) job.phase = JobPhase::kStopped;
     job.message = error.message;
     changed.notify_all();
   }

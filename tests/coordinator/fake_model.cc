@@ -4,7 +4,7 @@
 #include <cstring>
 #include <map>
 
-#include <catch2/catch.hpp>
+#include "engine/base/check.h"
 
 namespace colonnade::tests {
 namespace {
@@ -53,21 +53,22 @@ std::int32_t& FakeModel::slot(const control::StepSequence& sequence, int positio
 }
 
 control::StepResult FakeModel::run(const control::Step& step) {
-  REQUIRE(step.id() == ++last_id_);
+  COLONNADE_CHECK(last_id_ == 0 || step.id() == last_id_ + 1, "steps out of order");
+  last_id_ = step.id();
   int n_tokens = 0;
   for (const auto& sequence : step.sequences()) n_tokens += sequence.tokens_size();
-  REQUIRE(n_tokens > 0);
-  REQUIRE(n_tokens <= max_step_tokens_);
-  REQUIRE(step.rows_size() <= max_step_rows_);
+  COLONNADE_CHECK(n_tokens > 0, "a step that no job would take");
+  COLONNADE_CHECK(n_tokens <= max_step_tokens_, "a step that no job would take");
+  COLONNADE_CHECK(step.rows_size() <= max_step_rows_, "a step that no job would take");
 
   std::map<std::pair<int, int>, int> written;  // (page, slot) -> writer: nobody writes where another does
   for (int s = 0; s < step.sequences_size(); ++s) {
     const auto& sequence = step.sequences(s);
     const int end = sequence.first_position() + sequence.tokens_size();
-    REQUIRE(sequence.pages_size() == (end + page_tokens_ - 1) / page_tokens_);
+    COLONNADE_CHECK(sequence.pages_size() == (end + page_tokens_ - 1) / page_tokens_, "a step that no job would take");
     for (int i = 0; i < sequence.tokens_size(); ++i) {
       const int position = sequence.first_position() + i;
-      REQUIRE(written.emplace(std::pair{sequence.pages(position / page_tokens_), position % page_tokens_}, s).second);
+      COLONNADE_CHECK(written.emplace(std::pair{sequence.pages(position / page_tokens_), position % page_tokens_}, s).second, "a step that no job would take");
       slot(sequence, position) = sequence.tokens(i);
     }
   }
@@ -75,14 +76,14 @@ control::StepResult FakeModel::run(const control::Step& step) {
   result.set_id(step.id());
   int last_index = -1;
   for (const auto& row : step.rows()) {
-    REQUIRE(row.token_index() > last_index);
+    COLONNADE_CHECK(row.token_index() > last_index, "a step that no job would take");
     last_index = row.token_index();
     int first = 0;
     int s = 0;
     while (row.token_index() >= first + step.sequences(s).tokens_size()) first += step.sequences(s++).tokens_size();
     const auto& sequence = step.sequences(s);
     const int position = sequence.first_position() + row.token_index() - first;
-    REQUIRE(row.position() == position + 1);
+    COLONNADE_CHECK(row.position() == position + 1, "a step that no job would take");
     std::vector<std::int32_t> tokens;
     for (int p = 0; p <= position; ++p) tokens.push_back(slot(sequence, p));
     control::RowResult& out = *result.add_rows();
@@ -90,7 +91,7 @@ control::StepResult FakeModel::run(const control::Step& step) {
     if ((row.flags() & 1) != 0) {
       std::map<std::int32_t, std::pair<float, float>> edits;
       for (const auto& edit : row.edits())
-        REQUIRE(edits.emplace(edit.token(), std::pair{edit.add(), edit.repetition()}).second);
+        COLONNADE_CHECK(edits.emplace(edit.token(), std::pair{edit.add(), edit.repetition()}).second, "a step that no job would take");
       out.set_token(choose(hash_of(tokens), row.seed(), row.position(), row.temperature(), row.top_k(), edits));
       out.set_logprob(fake_logprob(tokens, out.token()));
     }

@@ -12,7 +12,8 @@ namespace colonnade::tests {
 
 inline constexpr int kFakeVocab = 97;
 
-/// Executes steps at once and in order, as ranks do. Fails a Catch2 check for a step that does not fit.
+/// Executes steps at once and in order, as ranks do. A failed check for a step that does not fit: not Catch2's, which are
+/// for one thread only.
 class FakeModel {
  public:
   FakeModel(int n_pages, int page_tokens, int max_step_tokens, int max_step_rows);
