@@ -181,6 +181,9 @@ Status run_job(const Options& options, const LaunchOptions& launch) {
   COLONNADE_ASSIGN(const auto tokenizer, open_tokenizer(job->model().directory));
   COLONNADE_ASSIGN(const GenerationRequest parameters, request_template(options, job->model().manifest));
   COLONNADE_TRY(job->wait_ready());
+  const coordinator::JobState state = job->service().state();
+  if (state.n_ranks > 1)
+    std::fprintf(stderr, "%s; kernels %s; transport %s\n", state.plan.c_str(), state.kernels.c_str(), state.transport.c_str());
   StopSignals signals;
   Session session(*job, *tokenizer, signals);
   return chats ? chat(session, *tokenizer, parameters) : complete(session, *tokenizer, parameters, prompt);
