@@ -1,18 +1,17 @@
 #include "coordinator/cli/doctor_job.h"
 
-#include <fcntl.h>
 #include <poll.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <csignal>
-#include <cstdlib>
-#include <cstring>
+#include <cstdio>
 #include <filesystem>
-#include <fstream>
-#include <utility>
+#include <string_view>
 
+#include "coordinator/child_process.h"
+#include "coordinator/cli/host_file.h"
 #include "engine/base/clock.h"
 #include "engine/base/format_text.h"
 #include "engine/base/units.h"
@@ -20,94 +19,52 @@
 namespace colonnade::cli {
 namespace {
 
-Result<std::string> own_program() {
-  std::error_code failure;
-  const auto path = std::filesystem::read_symlink("/proc/self/exe", failure);
-  if (failure) return Error{ErrorCode::kIo, text("/proc/self/exe: ", failure.message())};
-  return path.string();
-}
+/// mpirun, told to end, ends its daemons on the other hosts first.
+constexpr double kGrace_s = 3;
 
-std::vector<std::string> command_line(const DoctorJob& job, const std::string& program) {
+/// How the line begins that rank 0 prints with --report; everything else in the output is for people.
+constexpr std::string_view kReportStart = R"([{"host":)";
+
+coordinator::ChildCommand make_command(const DoctorJob& job, const std::string& program) {
+  coordinator::ChildCommand command;
   // One rank a host, wherever it likes; ranks answer with facts, this process judges.
-  std::vector<std::string> words = {"mpirun",    "--hostfile", job.hosts_file, "--map-by", "ppr:1:node",
-                                    "--bind-to", "none",       program,        "doctor",   "--report",
-                                    "--timeout", text(job.timeout_s)};
-  if (!job.model.empty()) words.push_back(job.model);
-  return words;
+  command.arguments = {"mpirun", "--hostfile", job.hosts_file, "--map-by", "ppr:1:node", "--bind-to", "none",
+                       program,  "doctor",     "--report",     "--timeout", text(job.timeout_s)};
+  if (!job.model.empty()) command.arguments.push_back(job.model);
+  command.death_signal = SIGTERM;
+  if (geteuid() == 0) {  // otherwise mpirun refuses
+    command.environment = {{"OMPI_ALLOW_RUN_AS_ROOT", "1"}, {"OMPI_ALLOW_RUN_AS_ROOT_CONFIRM", "1"}};
+  }
+  return command;
 }
 
-/// A child process in a session of its own, its output on a pipe. Killed with all its children if still there.
-class Child {
- public:
-  static Result<Child> start(const std::vector<std::string>& words) {
-    int ends[2];
-    if (pipe2(ends, O_CLOEXEC) != 0) return Error{ErrorCode::kIo, text("pipe: ", std::strerror(errno))};
-    std::vector<char*> arguments;
-    for (const std::string& word : words) arguments.push_back(const_cast<char*>(word.c_str()));
-    arguments.push_back(nullptr);
-    const pid_t pid = fork();
-    if (pid == 0) {
-      setsid();
-      const int nothing = open("/dev/null", O_RDONLY);
-      dup2(nothing, STDIN_FILENO);
-      dup2(ends[1], STDOUT_FILENO);
-      execvp(arguments[0], arguments.data());
-      _exit(127);
-    }
-    close(ends[1]);
-    if (pid < 0) {
-      close(ends[0]);
-      return Error{ErrorCode::kExhausted, text("cannot start ", words[0], ": ", std::strerror(errno))};
-    }
-    return Child(pid, ends[0]);
+/// Appends what the child prints until it closes its output; false when that is not before the deadline.
+bool read_output(const coordinator::ChildProcess& child, double deadline, std::string& out) {
+  char buffer[4096];
+  for (;;) {
+    const double left_s = deadline - now_seconds();
+    pollfd ready{child.output_descriptor(), POLLIN, 0};
+    if (left_s <= 0 || poll(&ready, 1, static_cast<int>(left_s * 1000) + 1) == 0) return false;
+    const ssize_t n = read(child.output_descriptor(), buffer, sizeof buffer);
+    if (n > 0) out.append(buffer, static_cast<std::size_t>(n));
+    if (n == 0 || (n < 0 && errno != EINTR && errno != EAGAIN)) return true;
   }
-  Child(Child&& other) noexcept : pid_(std::exchange(other.pid_, -1)), output_(std::exchange(other.output_, -1)) {}
-  ~Child() {
-    if (output_ >= 0) close(output_);
-    if (pid_ <= 0) return;
-    ::kill(-pid_, SIGKILL);
-    waitpid(pid_, nullptr, 0);
-  }
+}
 
-  /// All it prints until it closes its output; false at the deadline.
-  bool read_all(double deadline, std::string& out) {
-    char buffer[4096];
-    for (;;) {
-      const double left = deadline - now_seconds();
-      pollfd ready{output_, POLLIN, 0};
-      if (left <= 0 || poll(&ready, 1, static_cast<int>(left * 1000) + 1) == 0) return false;
-      const ssize_t n = read(output_, buffer, sizeof buffer);
-      if (n == 0) return true;
-      if (n > 0) out.append(buffer, static_cast<std::size_t>(n));
-      else if (errno != EINTR) return true;
-    }
-  }
+/// Takes the report out of the output.
+std::string take_report(std::string& output) {
+  std::size_t start = output.find(kReportStart);
+  if (start != 0 && start != std::string::npos && output[start - 1] != '\n') start = std::string::npos;
+  if (start == std::string::npos) return "";
+  const std::size_t end = std::min(output.find('\n', start), output.size() - 1);
+  std::string report = output.substr(start, end - start + 1);
+  output.erase(start, end - start + 1);
+  return report;
+}
 
-  /// Its exit status, 128 + the signal that ended it.
-  int wait() {
-    int status = 0;
-    while (waitpid(pid_, &status, 0) < 0 && errno == EINTR) {
-    }
-    pid_ = -1;
-    return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
-  }
-
- private:
-  Child(pid_t pid, int output) : pid_(pid), output_(output) {}
-  pid_t pid_;
-  int output_;
-};
-
-Result<std::vector<HostFacts>> parse_report(const std::string& output) {
-  // Debuggers of the network print to stdout too: the report is the last line.
-  const std::size_t end = output.find_last_not_of('\n');
-  const std::size_t start = end == std::string::npos ? end : output.rfind('\n', end);
-  const std::string line = end == std::string::npos ? "" : output.substr(start == std::string::npos ? 0 : start + 1);
+Result<std::vector<HostFacts>> parse_report(const std::string& line) {
   COLONNADE_ASSIGN(const Json report, parse_json(line, "report of the doctor job"));
   std::vector<HostFacts> hosts;
-  if (!report.is_array() || report.empty()) {
-    return Error{ErrorCode::kCorrupt, "report of the doctor job: expected the facts of one or more hosts"};
-  }
   for (const Json& entry : report) {
     COLONNADE_ASSIGN(HostFacts facts, host_facts_from_json(entry));
     hosts.push_back(std::move(facts));
@@ -118,29 +75,31 @@ Result<std::vector<HostFacts>> parse_report(const std::string& output) {
 }  // namespace
 
 Result<std::vector<HostFacts>> run_doctor_job(const DoctorJob& job) {
-  if (std::ifstream(job.hosts_file).fail()) {
-    return Error{ErrorCode::kNotFound, text("--hosts ", job.hosts_file, ": cannot be read: ", std::strerror(errno))};
+  COLONNADE_ASSIGN(const std::vector<Host> hosts, read_host_file(job.hosts_file));
+  if (coordinator::find_program("mpirun").empty()) {
+    return Error{ErrorCode::kNotFound, "mpirun: not found in PATH (Debian: apt install openmpi-bin)"};
   }
-  COLONNADE_ASSIGN(const std::string program, own_program());
-  if (geteuid() == 0) {  // otherwise mpirun refuses
-    setenv("OMPI_ALLOW_RUN_AS_ROOT", "1", 1);
-    setenv("OMPI_ALLOW_RUN_AS_ROOT_CONFIRM", "1", 1);
-  }
-  const double deadline = now_seconds() + job.timeout_s;
-  COLONNADE_ASSIGN(Child child, Child::start(command_line(job, program)));
+  std::error_code failure;
+  const std::string program = std::filesystem::read_symlink("/proc/self/exe", failure).string();
+  if (failure) return Error{ErrorCode::kIo, text("/proc/self/exe: ", failure.message())};
+  COLONNADE_ASSIGN(coordinator::ChildProcess child, coordinator::ChildProcess::start(make_command(job, program)));
+  const std::string where = text("the job on the ", hosts.size(), hosts.size() == 1 ? " host of " : " hosts of ", job.hosts_file);
   std::string output;
-  if (!child.read_all(deadline, output)) {
-    return Error{ErrorCode::kTimeout,
-                 text("the job on the hosts of ", job.hosts_file, " did not end within ", format_seconds(job.timeout_s),
-                      ": is every host up, with ssh without a password from here?")};
+  const bool in_time = read_output(child, now_seconds() + job.timeout_s, output);
+  if (!in_time) {
+    child.send_signal(SIGTERM);
+    (void)read_output(child, now_seconds() + kGrace_s, output);
   }
-  const int status = child.wait();
-  if (status == 127) return Error{ErrorCode::kNotFound, "mpirun: not found in PATH (Debian: apt-get install openmpi-bin)"};
-  if (status != 0) {
-    return Error{ErrorCode::kUnavailable, text("the job on the hosts of ", job.hosts_file, " ended with status ", status,
-                                               ": it needs ", program, " on each of them, see above for mpirun's own words")};
+  child.end_session();
+  const std::string report = take_report(output);
+  std::fwrite(output.data(), 1, output.size(), stderr);
+  if (!report.empty()) return parse_report(report);
+  if (!in_time) {
+    return Error{ErrorCode::kTimeout, text(where, " did not end within ", format_seconds(job.timeout_s),
+                                           ": is every host up, with ssh without a password from here?")};
   }
-  return parse_report(output);
+  return Error{ErrorCode::kUnavailable,
+               text(where, " ended without a report: it needs ", program, " on each of them; mpirun's own words are above")};
 }
 
 }  // namespace colonnade::cli
