@@ -9,7 +9,7 @@ here=$(cd "$(dirname "$0")" && pwd)
 skip() { echo "skipped: $1"; exit 77; }
 command -v node > /dev/null || skip "node is not installed"
 command -v npm > /dev/null || skip "npm is not installed"
-[ "$(node -p 'process.versions.node.split(".")[0]')" -ge 20 ] || skip "node $(node --version) is older than 20"
+[ "$(node -p 'process.versions.node.split(".")[0]')" -ge 18 ] || skip "node $(node --version) is older than 18"
 
 mkdir -p "$scratch"
 cp "$here/package.json" "$here/package-lock.json" "$here/client_test.mjs" "$scratch/"
