@@ -165,6 +165,9 @@ void attend_heads(const AttendArgs& args) {
       for (; query + V::kAttendQueries <= part.n_queries; query += V::kAttendQueries) {
         attend_page<V, Kv, V::kAttendQueries>(part, page, query, state);
       }
+      if constexpr (V::kAttendQueries > 2) {
+        for (; query + 2 <= part.n_queries; query += 2) attend_page<V, Kv, 2>(part, page, query, state);
+      }
       for (; query < part.n_queries; ++query) attend_page<V, Kv, 1>(part, page, query, state);
     }
     for (int query = 0; query < part.n_queries; ++query) {

@@ -17,9 +17,9 @@ struct Simd {
   struct Bytes { __m256i lo_even, lo_odd, hi_even, hi_odd; };
   struct Quad { __m256i even, odd; };
 
-  // 16 registers: 12 accumulators (two registers each: 3 tokens x 2 chains).
+  // 16 registers: 12 accumulators (two registers each: 3 tokens x 2 chains). int8: 8 while a group lasts.
   static constexpr int kFewTokens = 1, kFloatTokens = 3, kFloatStrips = 1, kFloatChains = 2;
-  static constexpr int kFewInt8Tokens = 2, kInt8Tokens = 3, kInt8Strips = 1;
+  static constexpr int kFewInt8Tokens = 4, kInt8Tokens = 4, kInt8Strips = 1;
   static constexpr int kAttendQueries = 1;
 
   /// All bits set in the first n of 8 lanes.

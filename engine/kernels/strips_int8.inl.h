@@ -1,8 +1,8 @@
 // Multiplication of int8 strips with int8 activations.
 //
-// For every (row, token): per activation group the exact integer dot product of (weight + 128) with the activations,
-// less 128 times their sum; then acc = fma(float(integer), activation scale, acc) over ascending groups; at the end
-// acc * row scale. Integers are exact, so their order is free.
+// For every (row, token): per activation group an exact integer, -128 times the sum of the activations plus the dot
+// product of (weight + 128) with them; then acc = fma(float(integer), activation scale, acc) over ascending groups; at
+// the end acc * row scale. Integers are exact, so their order is free.
 #pragma once
 
 #include "engine/formats/strip_layout.h"
@@ -33,6 +33,7 @@ struct Int8Block {
   [[gnu::always_inline]] static inline void multiply_quad(const std::byte* at, std::size_t strip_bytes,
                                                           const std::int8_t* const* q8, std::size_t quad,
                                                           I (&sums)[S][T][kChains]) {
+    if constexpr (S == 1) __builtin_prefetch(at + kPrefetchBytes);
     typename V::Bytes weights[S];
     for (int s = 0; s < S; ++s) weights[s] = V::load_bytes(at + static_cast<std::size_t>(s) * strip_bytes);
     for (int t = 0; t < T; ++t) {
@@ -49,15 +50,13 @@ struct Int8Block {
     I sums[S][T][kChains];
     for (int s = 0; s < S; ++s) {
       for (int t = 0; t < T; ++t) {
-        for (int c = 0; c < kChains; ++c) sums[s][t][c] = V::zero_i();
+        sums[s][t][0] = V::set_i(-kInt8Zero * x.sums[t][group]);
+        for (int c = 1; c < kChains; ++c) sums[s][t][c] = V::zero_i();
       }
     }
     const std::size_t first_quad = group * kQuadsPerGroup;
     std::size_t quad = 0;
     for (; quad + 4 <= n_quads; quad += 4, at += 4 * kInt8QuadBytes) {
-      if constexpr (S == 1) {
-        for (std::size_t line = 0; line < 4 * kInt8QuadBytes; line += 64) __builtin_prefetch(at + kPrefetchBytes + line);
-      }
       multiply_quad<0>(at, strip_bytes, x.q8, first_quad + quad, sums);
       multiply_quad<1 % kChains>(at + kInt8QuadBytes, strip_bytes, x.q8, first_quad + quad + 1, sums);
       multiply_quad<2 % kChains>(at + 2 * kInt8QuadBytes, strip_bytes, x.q8, first_quad + quad + 2, sums);
@@ -69,7 +68,6 @@ struct Int8Block {
       }
     }
     for (int t = 0; t < T; ++t) {
-      const I excess = V::template shift_left<7>(V::set_i(x.sums[t][group]));
       const F scale = V::set(x.scales[t][group]);
       for (int s = 0; s < S; ++s) {
         I total = sums[s][t][0];
@@ -77,7 +75,7 @@ struct Int8Block {
         if constexpr (kChains == 4) {
           total = V::add_i(V::add_i(total, sums[s][t][1]), V::add_i(sums[s][t][2], sums[s][t][3]));
         }
-        acc[s][t] = V::fma(V::to_float(V::sub_i(total, excess)), scale, acc[s][t]);
+        acc[s][t] = V::fma(V::to_float(total), scale, acc[s][t]);
       }
     }
   }
