@@ -2,7 +2,7 @@
 switch (bridge) that all share. mpirun reaches them through an agent script in place of ssh. Needs root and iproute2.
 
     with VirtualHosts(2) as hosts:
-        hosts.run(0, ["mpirun", "--hostfile", hosts.hostfile(slots=2), "hostname"])
+        hosts.run(0, ["mpirun", "--hostfile", hosts.hostfile(2, [0, 1]), "hostname"])
 """
 import os
 import shlex
@@ -93,9 +93,9 @@ class VirtualHosts:
     def _enter(self, name):
         return ["ip", "netns", "exec", name, *UNSHARE, "sh", "-e", f"{self.folder}/enter.sh", name, f"{self.folder}/hosts"]
 
-    def hostfile(self, slots):
-        """The path of a host file with all hosts."""
-        self._write("hostfile", "".join(f"{name} slots={slots}\n" for name in self.names))
+    def hostfile(self, slots, hosts):
+        """The path of a host file with these hosts (by number)."""
+        self._write("hostfile", "".join(f"{self.names[host]} slots={slots}\n" for host in hosts))
         return os.path.join(self.folder, "hostfile")
 
     def environment(self):

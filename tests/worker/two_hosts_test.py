@@ -28,10 +28,10 @@ def greedy(*arguments):
 
 class TwoHosts(unittest.TestCase):
     def setUp(self):
-        self.hosts = VirtualHosts(2)
+        self.hosts = VirtualHosts(3)  # of which most tests use two
         self.hosts.__enter__()
         self.addCleanup(self.hosts.__exit__)
-        self.hostfile = self.hosts.hostfile(slots=2)
+        self.hostfile = self.hosts.hostfile(slots=2, hosts=[0, 1])
 
     def ask(self, path, body=None):
         command = [sys.executable, "-c", ASK, path, json.dumps(body) if body else ""]
@@ -72,7 +72,7 @@ class TwoHosts(unittest.TestCase):
         status, out, err = self.hosts.run(0, [PROGRAM, "doctor", DEMO, "--hosts", self.hostfile, "--json"])
         self.assertEqual(status, 0, out + err)
         report = json.loads(out)
-        self.assertEqual([host["host"] for host in report["hosts"]], self.hosts.names)
+        self.assertEqual([host["host"] for host in report["hosts"]], self.hosts.names[:2])
         self.assertIn("tcp", report["hosts"][0]["transport"])
         self.assertGreater(report["hosts"][1]["round_trip_us"], 0)
 
@@ -97,13 +97,18 @@ class TwoHosts(unittest.TestCase):
         self.check_completion()
         self.assertIn("tcp", printed())
 
+    def test_coordinator_on_a_host_without_ranks(self):
+        printed = self.serve(PROGRAM, "serve", DEMO, "--hosts", self.hosts.hostfile(slots=1, hosts=[1, 2]), "--ranks", "2")
+        self.check_completion()
+        self.assertIn("tcp", printed())
+
     def test_serve_under_mpirun(self):
         printed = self.serve("mpirun", "--hostfile", self.hostfile, "-n", "4", "--map-by", "node", PROGRAM, "serve", DEMO)
         self.check_completion()
         self.assertIn("tcp", printed())
 
     def test_a_host_that_drops_out_and_comes_back(self):
-        printed = self.serve(PROGRAM, "serve", DEMO, "--hosts", self.hosts.hostfile(slots=1), "--ranks", "2")
+        printed = self.serve(PROGRAM, "serve", DEMO, "--hosts", self.hosts.hostfile(slots=1, hosts=[0, 1]), "--ranks", "2")
         self.check_completion()
         self.hosts.cut(1)
         deadline = time.monotonic() + 60
