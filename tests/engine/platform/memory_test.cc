@@ -76,5 +76,27 @@ TEST_CASE("transparent huge pages are really there") {
   CHECK(huge_kib >= 2048);
 }
 
+TEST_CASE("reserved pages are used when they suffice, and given back") {
+  const auto reserved_free = [] {
+    std::ifstream file("/sys/kernel/mm/hugepages/hugepages-2048kB/free_hugepages");
+    std::uint64_t pages = 0;
+    file >> pages;
+    return pages;
+  };
+  const std::uint64_t before = reserved_free();
+  if (before < 4) COLONNADE_SKIP("fewer than 4 reserved huge pages are free (/proc/sys/vm/nr_hugepages)");
+  {
+    auto memory = HugeMemory::allocate(5 * kMiB, 0);
+    REQUIRE(memory.ok());
+    CHECK(std::string(memory->page_kind()) == "hugetlbfs");
+    CHECK(all_zero(*memory));
+    CHECK(reserved_free() == before - 3);
+    auto too_much = HugeMemory::allocate((before + 1) * 2 * kMiB, -1);
+    REQUIRE(too_much.ok());
+    CHECK(std::string(too_much->page_kind()) != "hugetlbfs");
+  }
+  CHECK(reserved_free() == before);
+}
+
 }  // namespace
 }  // namespace colonnade::engine
