@@ -57,7 +57,8 @@ void append_worker_command(const LaunchSetup& setup, const std::string& program,
   const worker::WorkerOptions& worker = setup.worker;
   out.insert(out.end(), {program, "worker", worker.model.string(), "--control", control, "--stages", text(worker.n_stages),
                          "--kv", worker.kv_type == engine::KvType::kF32 ? "f32" : "bf16", "--kv-tokens",
-                         text(worker.kv_tokens), "--max-step-tokens", text(worker.max_step_tokens)});
+                         text(worker.kv_tokens), "--max-step-tokens", text(worker.max_step_tokens), "--heartbeat-timeout",
+                         text(worker.heartbeat_timeout_s), "--step-timeout", text(worker.step_timeout_s)});
   if (!worker.isa.empty()) out.insert(out.end(), {"--isa", worker.isa});
   if (worker.threads != 0) out.insert(out.end(), {"--threads", text(worker.threads)});
   constexpr const char* kLevels[] = {"debug", "info", "warning", "error"};

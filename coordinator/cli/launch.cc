@@ -1,5 +1,7 @@
 #include "coordinator/cli/launch.h"
 
+#include <csignal>
+
 #include "coordinator/cli/job_processes.h"
 #include "coordinator/cli/launch_setup.h"
 #include "coordinator/scheduler.h"
@@ -65,6 +67,7 @@ class Job final : public RunningJob {
   coordinator::GenerationService& service() override { return service_; }
   const std::vector<std::string>& choices() const override { return setup_.choices; }
   bool restarts() const override { return supervisor_ != nullptr && setup_.options.restart; }
+  bool under_launcher() const override { return setup_.kind == JobKind::kUnderMpi; }
   int context_tokens() const override { return setup_.context_tokens; }
   Status wait_ready() override { return service_.wait_ready(); }
 
@@ -91,6 +94,9 @@ std::optional<Status> run_as_rank(const LaunchOptions& options) {
   // Rank 0 says what concerns everybody; where the model lies each host finds out for itself.
   auto setup = set_up_launch(options);
   if (!setup.ok()) return Status(setup.error());
+  // The launcher sends its signals to every rank; rank 0 answers them and tells the others to leave.
+  std::signal(SIGINT, SIG_IGN);
+  std::signal(SIGTERM, SIG_IGN);
   return worker::run_mpi_worker(setup->worker);
 }
 

@@ -47,6 +47,8 @@ struct LaunchOptions {
   std::string isa;                // "" : the best
   int threads = 0;                // of one rank; 0: its share of the granted cores
   bool prefix_reuse = true;       // KV pages of equal prompt beginnings are shared
+  double heartbeat_timeout_s = 15;  // a job or rank that is silent for so long is gone
+  double step_timeout_s = 120;    // the same for a step that does not end
   bool restart = false;           // start the job again when it dies (serve)
 };
 
@@ -75,6 +77,9 @@ class RunningJob {
 
   /// A job that dies is started again.
   virtual bool restarts() const = 0;
+
+  /// We run under a launcher that kills its processes about a second after it was told to stop.
+  virtual bool under_launcher() const = 0;
 
   /// Longest sequence (prompt and generated tokens).
   virtual int context_tokens() const = 0;

@@ -26,6 +26,10 @@ std::vector<Option> launch_option_list() {
       {.name = "threads", .kind = OptionKind::kInt, .value_name = "N",
        .help = "Threads of one rank; unset: its share of the granted cores.", .min = 1, .max = 4096},
       {.name = "cache", .value_name = "DIR", .help = "Where packed copies of Hugging Face models are kept."},
+      {.name = "heartbeat-timeout", .kind = OptionKind::kNumber, .default_value = "15", .value_name = "SECONDS",
+       .help = "A rank or job that is silent for so long is gone.", .min = 1, .max = 1e6},
+      {.name = "step-timeout", .kind = OptionKind::kNumber, .default_value = "120", .value_name = "SECONDS",
+       .help = "A step that takes longer means that the job hangs.", .min = 1, .max = 1e6},
       {.name = "ranks-as", .kind = OptionKind::kChoice, .default_value = "auto", .value_name = "WAY",
        .help = "Ranks as threads of this process or as processes.", .choices = {"auto", "threads", "processes"}, .hidden = true},
   };
@@ -49,6 +53,8 @@ Result<LaunchOptions> launch_options(const Options& options) {
   launch.isa = options.text("isa");
   launch.threads = static_cast<int>(number("threads"));
   launch.prefix_reuse = options.flag("prefix-reuse");
+  launch.heartbeat_timeout_s = options.number("heartbeat-timeout");
+  launch.step_timeout_s = options.number("step-timeout");
   return launch;
 }
 

@@ -150,6 +150,8 @@ Result<LaunchSetup> set_up_launch(const LaunchOptions& options) {
   setup.worker.kv_type = options.kv_element_bytes == 4 ? engine::KvType::kF32 : engine::KvType::kBf16;
   setup.worker.isa = options.isa;
   setup.worker.threads = options.threads;
+  setup.worker.heartbeat_timeout_s = options.heartbeat_timeout_s;
+  setup.worker.step_timeout_s = options.step_timeout_s;
   if (!options.isa.empty()) COLONNADE_TRY(engine::choose_kernels(options.isa));
   return setup;
 }

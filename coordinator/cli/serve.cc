@@ -1,4 +1,5 @@
 // colonnade serve: the model over HTTP. A wiring diagram: job, tokenizer, API, server; then waiting for signals.
+#include <algorithm>
 #include <atomic>
 #include <cstdio>
 #include <ctime>
@@ -20,6 +21,9 @@ namespace {
 
 using coordinator::JobPhase;
 using coordinator::JobState;
+
+// What a launcher that was told to stop leaves us, with a margin.
+constexpr double kLauncherPatienceS = 0.5;
 
 void print_line(const std::string& line) {
   std::printf("%s\n", line.c_str());
@@ -122,7 +126,9 @@ Status serve(const Options& options, const LaunchOptions& launch) {
   Status ended;
   if (ready) {
     ended = serve_until_stopped(*job, signals);
-    const bool finished = drain(*job, server, signals, ended.ok() ? options.number("drain-seconds") : 1.0);
+    double patience_s = ended.ok() ? options.number("drain-seconds") : 1.0;
+    if (job->under_launcher()) patience_s = std::min(patience_s, kLauncherPatienceS);
+    const bool finished = drain(*job, server, signals, patience_s);
     if (ended.ok() && !finished) ended = Error{ErrorCode::kCancelled, "stopped before all requests had finished"};
   }
   server.stop(0);

@@ -1,0 +1,45 @@
+#include "coordinator/cli/host_file.h"
+
+#include <fstream>
+
+#include <catch2/catch.hpp>
+
+#include "tests/support/shared_data.h"
+
+using colonnade::cli::is_this_host;
+using colonnade::cli::read_host_file;
+
+namespace {
+
+auto read(const std::string& content) {
+  const auto path = colonnade::tests::scratch_folder() / "hosts";
+  std::ofstream(path) << content;
+  return read_host_file(path);
+}
+
+}  // namespace
+
+TEST_CASE("host files in the forms that mpirun takes") {
+  const auto hosts = read("# machines\nnode1 slots=4 max_slots=8\n\n  node2:2\nnode3 # spare\n");
+  REQUIRE(hosts.ok());
+  REQUIRE(hosts->size() == 3);
+  CHECK((*hosts)[0].name == "node1");
+  CHECK((*hosts)[0].slots == 4);
+  CHECK((*hosts)[1].name == "node2");
+  CHECK((*hosts)[1].slots == 2);
+  CHECK((*hosts)[2].name == "node3");
+  CHECK((*hosts)[2].slots == 0);
+}
+
+TEST_CASE("host files that are wrong are named with the line") {
+  CHECK_THAT(read("node1\nnode2 slots=many\n").error().message,
+             Catch::EndsWith(", line 2: expected a number of slots above 0, found \"slots=many\""));
+  CHECK_THAT(read("node1:0\n").error().message, Catch::Contains("line 1"));
+  CHECK_THAT(read("# nobody\n").error().message, Catch::Contains("expected at least one host, found none"));
+  CHECK_THAT(read_host_file("/nowhere/hosts").error().message, Catch::Contains("/nowhere/hosts"));
+}
+
+TEST_CASE("this host knows itself") {
+  CHECK(is_this_host("localhost"));
+  CHECK_FALSE(is_this_host("some-other-machine"));
+}
