@@ -70,7 +70,6 @@ class Reader {
 /// What rank 0 decides for all.
 Bytes write_options(const WorkerOptions& options) {
   Writer out;
-  out.list(options.model.string());
   out.value(options.n_stages);
   out.value(options.kv_type);
   out.value(options.kv_tokens);
@@ -81,16 +80,12 @@ Bytes write_options(const WorkerOptions& options) {
 
 Status read_options(const Bytes& bytes, WorkerOptions& options) {
   Reader in(bytes);
-  std::string model;
-  in.list(model);
   in.value(options.n_stages);
   in.value(options.kv_type);
   in.value(options.kv_tokens);
   in.value(options.max_step_tokens);
   in.list(options.speeds);
-  COLONNADE_TRY(in.end("options"));
-  options.model = model;
-  return {};
+  return in.end("options");
 }
 
 std::uint64_t fingerprint(const shard::Manifest& manifest) {

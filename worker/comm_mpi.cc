@@ -1,6 +1,7 @@
 #include "worker/comm_mpi.h"
 
 #include <mpi.h>
+#include <sys/prctl.h>
 
 #include <algorithm>
 #include <cstdlib>
@@ -9,13 +10,13 @@
 #include <utility>
 #include <vector>
 
-#include "engine/base/clock.h"
 #include "engine/base/shared_join.h"
 #include "engine/base/thread_comm.h"
 #include "worker/comm_mpi_calls.h"
 #include "worker/comm_mpi_environment.h"
 #include "worker/comm_mpi_join.h"
 #include "worker/comm_mpi_messages.h"
+#include "worker/comm_mpi_wait.h"
 
 namespace colonnade::worker {
 namespace {
@@ -24,10 +25,8 @@ using mpi::check;
 
 // Sleeps while a large message is under way: MPI moves its parts only when it is called.
 constexpr std::int64_t kBusySleepUs = 50;
-// Sleeps while only messages of other hosts can come, which ring no bell: growing from one to the other. 500 looks a
-// second at 5–10 µs each keep an idle rank below 1 % of a core.
-constexpr std::int64_t kFirstRemoteSleepUs = 50;
-constexpr std::int64_t kLastRemoteSleepUs = 2000;
+// The next step often comes within so long of the last one.
+constexpr std::int64_t kRemoteYieldUs = 200;
 constexpr std::int64_t kLocalSleepUs = 100'000;
 
 /// One per rank of a host, in memory that they share.
@@ -89,12 +88,12 @@ class MpiCommunicator final : public Communicator, private Traffic {
   }
 
   bool something_came() {
-    const Result<bool> moved = advance();
-    if (!moved.ok()) {
-      if (!failure_) failure_ = moved.error();
-      return true;
+    for (int call = 0; call < (remote_ ? mpi::kCallsPerLook : 1); ++call) {
+      const Result<bool> moved = advance();
+      if (!moved.ok() && !failure_) failure_ = moved.error();
+      if (!moved.ok() || *moved) return true;
     }
-    return *moved || bells_[own_bell_].bell.count() != seen_;
+    return bells_[own_bell_].bell.count() != seen_;
   }
 
   int rank_;
@@ -108,6 +107,8 @@ class MpiCommunicator final : public Communicator, private Traffic {
   std::shared_ptr<std::byte> bell_memory_;
   Bell* bells_ = nullptr;
   int own_bell_ = 0;
+  bool remote_ = false;            // there are ranks on other hosts, which ring no bell here
+  std::int64_t quiet_us_ = 0;      // spent in wait() since there was work
   std::uint32_t seen_ = 0;         // rings of the own bell that wait() has told of
   mpi::JoinPlace join_place_;
 };
@@ -142,6 +143,8 @@ Result<std::unique_ptr<Communicator>> MpiCommunicator::make(MPI_Comm comm, MPI_C
   }
   made->own_bell_ = made->bell_of_[static_cast<std::size_t>(rank)];
   const auto n_mates = static_cast<int>(made->mates_.size());
+  made->remote_ = n_mates < size;
+  if (made->remote_) (void)::prctl(PR_SET_TIMERSLACK, 1'000UL);  // sleeps end within 1 µs and not 50
   made->join_place_ = {.comm = join_comm,
                        .rank = rank,
                        .host_of = host_of,
@@ -159,35 +162,35 @@ Result<std::unique_ptr<Communicator>> MpiCommunicator::make(MPI_Comm comm, MPI_C
 void MpiCommunicator::wait(std::int64_t timeout_us) {
   Doorbell& bell = bells_[own_bell_].bell;
   const WaitPolicy& policy = join_place_.options.wait;
-  const std::int64_t start = now_us();
-  const bool remote = static_cast<int>(mates_.size()) < size_;
-  std::int64_t remote_sleep_us = kFirstRemoteSleepUs;
-  int yields = 0;
-  for (;;) {
+  mpi::BackOff back_off(policy, remote_ ? kRemoteYieldUs : 0);
+  back_off.resume(quiet_us_);
+  const std::int64_t end_us = quiet_us_ + timeout_us;  // on the back-off's clock
+  const std::uint64_t messages = inbox_.n_messages();
+  const std::uint64_t heartbeats = inbox_.n_heartbeats();
+  for (int yields = 0;;) {
     const std::uint32_t count = bell.count();
     if (something_came()) {
       seen_ = count;
+      const bool only_heartbeats = inbox_.n_messages() > messages && inbox_.n_messages() - messages == inbox_.n_heartbeats() - heartbeats;
+      quiet_us_ = only_heartbeats ? back_off.waited_us() : 0;
       return;
     }
-    const std::int64_t waited = now_us() - start;
-    if (timeout_us >= 0 && waited >= timeout_us) return;
-    if (waited < policy.spin_us) {
-      spin_pause();
-      continue;
+    std::int64_t sleep_us = back_off.pause();
+    if (timeout_us >= 0 && back_off.waited_us() >= end_us) {
+      quiet_us_ = back_off.waited_us();
+      return;
     }
+    if (sleep_us == 0) continue;
     if (yields < policy.yields) {
       ++yields;
       yield_core();
       continue;
     }
-    std::int64_t sleep_us = kLocalSleepUs;
-    if (outbox_.busy() || inbox_.busy()) {
+    if (outbox_.busy() || inbox_.busy())
       sleep_us = kBusySleepUs;
-    } else if (remote) {
-      sleep_us = remote_sleep_us;
-      remote_sleep_us = std::min(remote_sleep_us * 5 / 4, kLastRemoteSleepUs);
-    }
-    if (timeout_us >= 0) sleep_us = std::min(sleep_us, timeout_us - waited);
+    else if (!remote_)
+      sleep_us = kLocalSleepUs;
+    if (timeout_us >= 0) sleep_us = std::min(sleep_us, end_us - back_off.waited_us());
     bell.sleep(count, sleep_us, FutexScope::kShared);
   }
 }

@@ -73,6 +73,8 @@ Result<bool> Inbox::advance() {
     COLONNADE_TRY(check(MPI_Imrecv(message.bytes.data(), count, MPI_BYTE, &handle, &message.request), "MPI_Imrecv"));
     COLONNADE_ASSIGN(message.whole, test(message.request));
     if (!message.whole) incomplete_.push_back(&message);
+    ++n_messages_;
+    if (status.MPI_TAG == static_cast<int>(Channel::kHeartbeat)) ++n_heartbeats_;
     news = true;
   }
 }

@@ -5,6 +5,7 @@
 #include <mpi.h>
 
 #include <cstddef>
+#include <cstdint>
 #include <memory>
 #include <span>
 #include <vector>
@@ -60,6 +61,9 @@ class Inbox {
   /// True when a message has come or has become whole.
   Result<bool> advance();
   Result<bool> take(int from, Channel channel, std::vector<std::byte>& out);
+  /// Messages that have come so far, and those of them that only tell that a rank is alive.
+  std::uint64_t n_messages() const { return n_messages_; }
+  std::uint64_t n_heartbeats() const { return n_heartbeats_; }
   /// Parts of a large message are still to come.
   bool busy() const { return !incomplete_.empty(); }
 
@@ -81,6 +85,8 @@ class Inbox {
   MPI_Comm comm_;
   std::vector<Queue> queues_;
   std::vector<Message*> incomplete_;
+  std::uint64_t n_messages_ = 0;
+  std::uint64_t n_heartbeats_ = 0;
 };
 
 }  // namespace colonnade::worker::mpi

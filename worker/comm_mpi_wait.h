@@ -1,4 +1,5 @@
-// Waiting for what no futex can tell of: spin, yield, then sleep longer and longer, up to about a millisecond.
+// Waiting for what rings no bell, messages of other hosts: spin, yield, then sleep for a small part of the time that
+// the wait has lasted already, so that sleeping never costs more than a few percent.
 #pragma once
 
 #include <mpi.h>
@@ -11,21 +12,29 @@
 
 namespace colonnade::worker::mpi {
 
+/// OpenMPI looks at its sockets in every eighth call only.
+inline constexpr int kCallsPerLook = 8;
+
 class BackOff {
  public:
-  explicit BackOff(const WaitPolicy& policy) : policy_(policy) {}
-  /// Call between two looks.
-  void pause();
+  /// Yields until `yield_us` have passed, after the policy's spinning.
+  BackOff(const WaitPolicy& policy, std::int64_t yield_us);
+
+  /// Goes on as if it had waited for so long already.
+  void resume(std::int64_t waited_before_us);
+
+  /// Between two looks: spins or yields and returns 0, or returns for how many µs to sleep.
+  std::int64_t pause();
+  std::int64_t waited_us() const { return waited_us_; }
 
  private:
   WaitPolicy policy_;
-  std::int64_t start_us_ = 0;
-  bool spun_ = false;
-  int yields_ = 0;
-  std::int64_t sleep_us_ = 20;
+  std::int64_t yield_us_;
+  std::int64_t start_us_;
+  std::int64_t waited_us_ = 0;
 };
 
-/// Until all requests are done. `what` completes the message "rank … waited … s for".
+/// Until all requests are done. `what` completes the message "waited … s for".
 Status wait_all(std::span<MPI_Request> requests, const JoinOptions& options, Traffic& traffic, const char* what);
 
 }  // namespace colonnade::worker::mpi

@@ -34,8 +34,8 @@ struct WorkerOptions {
   bool quiet = false;               // leaves log lines to rank 0: for ranks that are threads of one process
 };
 
-/// Runs one rank of a job; every rank calls it with its own communicator. What concerns the plan (model name, stages,
-/// KV, step tokens, speeds) is taken from rank 0. Returns when the coordinator sent Shutdown and all steps are done.
+/// Runs one rank of a job; every rank calls it with its own communicator. What concerns the plan (stages, KV, step
+/// tokens, speeds) is taken from rank 0; where the model lies is each rank's own affair, but it must be the same one. Returns when the coordinator sent Shutdown and all steps are done.
 /// An error is one line for people; the caller then ends the job (ThreadJob::end, MpiSession::abort), since other ranks
 /// may be waiting for this one.
 Status run_worker(Communicator& comm, const WorkerOptions& options);
