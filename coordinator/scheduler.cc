@@ -40,8 +40,8 @@ Status check_parameters(const GenerationRequest& request) {
   if (!(request.temperature >= 0.0f) || !std::isfinite(request.temperature)) {
     return invalid(text("temperature must be at least 0, found ", request.temperature));
   }
-  if (!(request.top_p > 0.0f && request.top_p <= 1.0f)) {
-    return invalid(text("top_p must be above 0 and at most 1, found ", request.top_p));
+  if (!(request.top_p >= 0.0f && request.top_p <= 1.0f)) {
+    return invalid(text("top_p must be from 0 to 1, found ", request.top_p));
   }
   if (!(request.min_p >= 0.0f && request.min_p <= 1.0f)) {
     return invalid(text("min_p must be from 0 to 1, found ", request.min_p));
@@ -50,8 +50,8 @@ Status check_parameters(const GenerationRequest& request) {
   if (!std::isfinite(request.presence_penalty) || !std::isfinite(request.frequency_penalty)) {
     return invalid("presence_penalty and frequency_penalty must be finite numbers");
   }
-  if (!(request.repetition_penalty > 0.0f) || !std::isfinite(request.repetition_penalty)) {
-    return invalid(text("repetition_penalty must be above 0, found ", request.repetition_penalty));
+  if (!(request.repetition_penalty >= 0.01f && request.repetition_penalty <= 100.0f)) {
+    return invalid(text("repetition_penalty must be from 0.01 to 100, found ", request.repetition_penalty));
   }
   if (request.n_top < 0 || request.n_top > kMaxAlternatives) {
     return invalid(text("alternatives for a token must be from 0 to ", kMaxAlternatives, ", found ", request.n_top));

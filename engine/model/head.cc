@@ -43,7 +43,7 @@ SamplerParams sampler_params(const StepRow& row) {
   return {row.temperature, row.top_p, row.min_p, row.top_k, row.seed, row.position};
 }
 
-float inverse_temperature(const StepRow& row) { return row.temperature > 0.0f ? 1.0f / row.temperature : 1.0f; }
+float inverse_temperature(const StepRow& row) { return is_greedy(row.temperature) ? 1.0f : 1.0f / row.temperature; }
 
 }  // namespace
 
@@ -170,8 +170,8 @@ void OutputHead::fill_packet(const Step& step, const StepRow& row, const float* 
   }
   packet.edited_max = kernels.max_value(edited, count);
   // The largest logit needs one candidate; sampling gets a list and the sum.
-  const int limit = row.temperature > 0.0f ? kCandidates : 1;
-  if (row.temperature > 0.0f)
+  const int limit = is_greedy(row.temperature) ? 1 : kCandidates;
+  if (!is_greedy(row.temperature))
     packet.edited_sum = kernels.sum_exp(edited, packet.edited_max, inverse_temperature(row), count);
   packet.n_candidates = best(kernels, edited, count, slice_.first_token, limit, packet.candidates);
   for (std::int32_t i = 0; i < packet.n_candidates; ++i)
@@ -218,7 +218,7 @@ bool OutputHead::finish_row(const StepRow& row, std::size_t index, std::size_t n
     std::sort(candidates, candidates + n_candidates, candidate_before);
     const bool complete = n_candidates == static_cast<std::size_t>(context_.config.vocab_size);
     // Beyond the length of one member's list a merged list has gaps.
-    if (!complete) n_candidates = std::min<std::size_t>(n_candidates, row.temperature > 0.0f ? kCandidates : 1);
+    if (!complete) n_candidates = std::min<std::size_t>(n_candidates, is_greedy(row.temperature) ? 1 : kCandidates);
     const auto token = choose_token({candidates, n_candidates}, complete, edited_max, edited_sum, sampler_params(row));
     chosen = token.has_value();
     if (chosen) {

@@ -60,8 +60,9 @@ void limit_memory(Topology& topology, std::uint64_t bytes, std::string_view what
 
 void apply_cgroups(Topology& topology, const CgroupLimits& limits) {
   if (!limits.cpus.empty()) keep_cpus(topology, limits.cpus, text("cpuset of cgroup ", limits.cpus_group));
+  // Kept also where these CPUs stay below it: ranks bound to other CPUs draw on the same quota.
+  topology.cpu_quota = limits.cpu_quota;
   if (limits.cpu_quota > 0 && limits.cpu_quota < static_cast<double>(count_cpus(topology))) {
-    topology.cpu_quota = limits.cpu_quota;
     topology.grants.push_back(
         text("cpu quota of cgroup ", limits.cpu_group, ": ", decimal(limits.cpu_quota), " CPUs"));
   }

@@ -47,8 +47,11 @@ RankPlacement place_among(const Topology& topology, const std::vector<std::vecto
   const bool partly_shared = std::any_of(granted[me].begin(), granted[me].end(), [&](int cpu) {
     return claims[cpu].size() != static_cast<std::size_t>(equals);
   });
+  // The quota is that of all ranks of this host; those with these CPUs get the share of their CPUs.
+  Topology mine = topology;
+  mine.cpu_quota *= static_cast<double>(granted[me].size()) / static_cast<double>(std::max<std::size_t>(claims.size(), 1));
   if (!partly_shared) {
-    RankPlacement place = place_ranks(topology, equals)[static_cast<std::size_t>(my_turn)];
+    RankPlacement place = place_ranks(mine, equals)[static_cast<std::size_t>(my_turn)];
     // place_ranks knows nothing of the CPUs that others were given.
     place.memory_bytes = static_cast<std::uint64_t>(static_cast<double>(place.memory_bytes) *
                                                     static_cast<double>(granted[me].size()) /
@@ -56,7 +59,6 @@ RankPlacement place_among(const Topology& topology, const std::vector<std::vecto
     return place;
   }
   const std::vector<int> kept = settle(claims, granted.size(), me);
-  Topology mine = topology;
   for (CoreInfo& core : mine.cores) {
     std::erase_if(core.cpus, [&](int cpu) { return !std::binary_search(kept.begin(), kept.end(), cpu); });
   }

@@ -28,7 +28,7 @@ double uniform_number(std::uint64_t seed, std::int32_t position) {
 std::optional<std::int32_t> choose_token(std::span<const Candidate> candidates, bool complete, float max_logit,
                                          double sum_exp, const SamplerParams& params) {
   if (candidates.empty()) return std::nullopt;
-  if (params.temperature <= 0.0f || params.top_k == 1) return candidates[0].token;
+  if (is_greedy(params.temperature) || params.top_k == 1) return candidates[0].token;
 
   const double temperature = params.temperature;
   const auto weight = [&](std::size_t i) {
@@ -50,6 +50,9 @@ std::optional<std::int32_t> choose_token(std::span<const Candidate> candidates, 
       return std::nullopt;  // the k largest are not all here, so their sum is unknown
     }
   }
+
+  // Logits that are not numbers leave nothing to draw from; the first candidate is as good as any.
+  if (!(total > 0.0 && std::isfinite(total))) return candidates[0].token;
 
   // top_p keeps the shortest beginning whose share reaches top_p; min_p keeps what is at least min_p times as likely
   // as the first. Both keep a beginning of the sorted list, so the answer is the shorter of the two.

@@ -18,13 +18,17 @@ inline bool candidate_before(const Candidate& a, const Candidate& b) {
 }
 
 struct SamplerParams {
-  float temperature = 1.0f;  // 0: the first candidate
+  float temperature = 1.0f;  // is_greedy(): the first candidate
   float top_p = 1.0f;
   float min_p = 0.0f;
   std::int32_t top_k = 0;    // 0: all
   std::uint64_t seed = 0;
   std::int32_t position = 0;
 };
+
+/// Temperatures below this one, and 0, take the first candidate: dividing by them would overflow.
+inline constexpr float kLeastTemperature = 1e-5f;
+inline bool is_greedy(float temperature) { return !(temperature >= kLeastTemperature); }
 
 /// Candidates sorted by candidate_before: the first of the whole vocabulary, or all of it (`complete`). max_logit is
 /// the largest edited logit and sum_exp the sum over the WHOLE vocabulary of exp((logit - max_logit) / temperature).

@@ -220,8 +220,11 @@ TEST_CASE("requests that can never run are refused with the numbers") {
   request.prompt[1] = kFakeVocab;
   CHECK(refusal(request) == "prompt token 97 at position 1 is not in the vocabulary of 97 tokens");
   request = plain_request(3, 1);
-  request.top_p = 0.0f;
-  CHECK(refusal(request) == "top_p must be above 0 and at most 1, found 0");
+  request.top_p = -0.5f;
+  CHECK(refusal(request) == "top_p must be from 0 to 1, found -0.5");
+  request = plain_request(3, 1);
+  request.repetition_penalty = 1e-40f;
+  CHECK_FALSE(refusal(request).empty());
   request = plain_request(3, 1);
   request.n_top = 21;
   CHECK(refusal(request) == "alternatives for a token must be from 0 to 20, found 21");

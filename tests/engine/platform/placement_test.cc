@@ -172,6 +172,14 @@ TEST_CASE("ranks that a launcher bound: own CPUs are kept, common ones shared, n
   }
 }
 
+TEST_CASE("ranks that a launcher bound to different CPUs divide the quota that they share") {
+  Topology machine = synthetic("numa:2(memory=8GB) core:4 pu:1");
+  machine.cpu_quota = 4;
+  const Cpus granted = {{0, 1, 2, 3}, {4, 5, 6, 7}};
+  for (int r = 0; r < 2; ++r)
+    CHECK(place_among(only(machine, granted[static_cast<std::size_t>(r)]), granted, r).cpus.size() == 2);
+}
+
 TEST_CASE("a rank whose CPUs all went to others says so") {
   const Topology machine = synthetic("numa:1(memory=8GB) core:2 pu:1");
   const Cpus granted = {{0, 1}, {0}, {0}};

@@ -113,6 +113,14 @@ TEST_CASE("temperature 0 and top_k 1 take the first, ties go to the smaller toke
   CHECK(vocabulary.choose(params_of(1, 0, 1, 1), 4).has_value());
 }
 
+TEST_CASE("temperatures that cannot be divided by, and sums that are no numbers, take the first") {
+  const Vocabulary vocabulary({1.0f, 3.0f, 2.0f});
+  for (const float tiny : {1e-40f, 1e-6f, -1.0f}) CHECK(vocabulary.choose(params_of(tiny, 0, 1, 0), 3) == 1);
+  const Candidate candidates[] = {{7, 3.0f}, {8, 2.0f}};
+  for (const double sum : {std::nan(""), 0.0, static_cast<double>(INFINITY)})
+    CHECK(choose_token(candidates, true, 3.0f, sum, params_of(1, 0, 1, 0)) == 7);
+}
+
 TEST_CASE("tokens come with the probabilities that the filters leave") {
   const Vocabulary vocabulary = Vocabulary::random(50, 3);
   for (const SamplerParams& base :
