@@ -132,7 +132,8 @@ Status place(Communicator& comm, Heartbeat& heartbeat, Agreement& agreement) {
   agreement.n_threads = asked > 0 ? asked : static_cast<int>(placement.cpus.size());
   if (asked > 0 && static_cast<std::size_t>(asked) < placement.cpus.size())
     placement.cpus.resize(static_cast<std::size_t>(asked));
-  agreement.shares_cores = static_cast<std::size_t>(agreement.n_threads) * granted.size() > topology.cores.size();
+  agreement.shares_cores =
+      static_cast<std::size_t>(agreement.n_threads) > placement.cpus.size() || !placement.warning.empty();
   return {};
 }
 

@@ -4,6 +4,7 @@
 #include <sys/prctl.h>
 
 #include <algorithm>
+#include <bitset>
 #include <cstdlib>
 #include <optional>
 #include <set>
@@ -127,6 +128,19 @@ Result<std::vector<int>> find_hosts(MPI_Comm comm, int rank, int size, int prete
   return host_of;
 }
 
+/// How many of this host's cores its ranks may use together: launchers may have given each its own. Collective.
+Result<int> count_cores(MPI_Comm comm, const std::vector<int>& cpus, const std::vector<int>& mates, int size) {
+  using Mask = std::bitset<4096>;
+  Mask own;
+  for (const int cpu : cpus)
+    if (cpu >= 0 && cpu < static_cast<int>(own.size())) own.set(static_cast<std::size_t>(cpu));
+  std::vector<Mask> all(static_cast<std::size_t>(size));
+  COLONNADE_TRY(check(MPI_Allgather(&own, sizeof own, MPI_BYTE, all.data(), sizeof own, MPI_BYTE, comm), "MPI_Allgather"));
+  Mask together;
+  for (const int mate : mates) together |= all[static_cast<std::size_t>(mate)];
+  return static_cast<int>(together.count());
+}
+
 Result<std::unique_ptr<Communicator>> MpiCommunicator::make(MPI_Comm comm, MPI_Comm join_comm, const MpiOptions& options) {
   int rank = 0;
   int size = 0;
@@ -145,10 +159,11 @@ Result<std::unique_ptr<Communicator>> MpiCommunicator::make(MPI_Comm comm, MPI_C
   const auto n_mates = static_cast<int>(made->mates_.size());
   made->remote_ = n_mates < size;
   if (made->remote_) (void)::prctl(PR_SET_TIMERSLACK, 1'000UL);  // sleeps end within 1 µs and not 50
+  COLONNADE_ASSIGN(const int cores, count_cores(comm, options.cpus, made->mates_, size));
   made->join_place_ = {.comm = join_comm,
                        .rank = rank,
                        .host_of = host_of,
-                       .options = {.wait = wait_policy_for(n_mates), .timeout_us = options.join_timeout_us}};
+                       .options = {.wait = wait_policy_for(n_mates, cores), .timeout_us = options.join_timeout_us}};
   COLONNADE_ASSIGN(made->bell_memory_,
                    mpi::share_memory(made->join_place_, made->mates_, made->mates_.size() * sizeof(Bell), *made));
   made->bells_ = reinterpret_cast<Bell*>(made->bell_memory_.get());

@@ -4,12 +4,14 @@
 
 #include <cstdint>
 #include <memory>
+#include <vector>
 
 #include "engine/base/comm.h"
 
 namespace colonnade::worker {
 
 struct MpiOptions {
+  std::vector<int> cpus;  // one of each core that this process may use: ranks spin only where they have a core each
   std::int64_t join_timeout_us = 120'000'000;  // a member that has not come to a join by then is gone
   int pretended_hosts = 0;  // tests: rank r is on host r % pretended_hosts; 0: where it really is
 };

@@ -265,7 +265,7 @@ void ControlState::close_client() {
   client_.reset();
   count_ = 0;
   alone_since_us_ = now_us();
-  if (!shutdown_) log_warning("control link: the coordinator has left");
+  if (!shutdown_ && phase_ != JobPhase::kFailed) log_warning("control link: the coordinator has left");
 }
 
 void ControlState::flush() {

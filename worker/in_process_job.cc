@@ -16,7 +16,10 @@
 namespace colonnade::worker {
 
 struct InProcessJob::State {
-  State(PrivateEndpoint chosen, int n_ranks) : endpoint(std::move(chosen)), ranks(n_ranks) {}
+  State(PrivateEndpoint chosen, int n_ranks, double step_timeout_s)
+      : endpoint(std::move(chosen)),
+        ranks(n_ranks, {.join = {.wait = wait_policy_for(n_ranks),
+                                 .timeout_us = static_cast<std::int64_t>(step_timeout_s * kJoinTimeoutFactor * 1e6)}}) {}
 
   PrivateEndpoint endpoint;
   ThreadJob ranks;
@@ -35,7 +38,7 @@ struct InProcessJob::State {
                            (ended.error().code == ErrorCode::kUnavailable || ended.error().code == ErrorCode::kCancelled);
       if (!ended.ok() && !stopped && !error) {
         error = ended.error();
-        log_error(text("rank ", rank, ": ", ended.error().message));
+        log_debug(text("rank ", rank, ": ", ended.error().message));  // the coordinator is told, and says it
       }
     }
     if (!ended.ok()) ranks.end();  // the others may be waiting for this one
@@ -47,7 +50,7 @@ Result<std::unique_ptr<InProcessJob>> start_in_process_job(WorkerOptions options
   COLONNADE_ASSIGN(PrivateEndpoint endpoint, PrivateEndpoint::make());
   options.control = endpoint.address();
   options.secret = endpoint.secret();
-  auto state = std::make_unique<InProcessJob::State>(std::move(endpoint), n_ranks);
+  auto state = std::make_unique<InProcessJob::State>(std::move(endpoint), n_ranks, options.step_timeout_s);
   InProcessJob::State* const raw = state.get();
   std::unique_ptr<InProcessJob> job(new InProcessJob(std::move(state)));
   raw->n_running.store(n_ranks);

@@ -7,18 +7,17 @@
 #include <cstring>
 #include <thread>
 #include <utility>
+#include <vector>
 
 #include "engine/base/format_text.h"
 #include "engine/base/log.h"
 #include "engine/base/thread_comm.h"
+#include "engine/platform/topology.h"
 #include "worker/comm_mpi.h"
 #include "worker/private_endpoint.h"
 
 namespace colonnade::worker {
 namespace {
-
-/// A rank that is slow in a step still comes to its joins; only one that hangs is later than this.
-constexpr double kJoinMargin = 1.5;
 
 std::optional<int> environment_number(const char* name) {
   const char* const value = std::getenv(name);
@@ -28,6 +27,13 @@ std::optional<int> environment_number(const char* name) {
   const auto [stopped, failure] = std::from_chars(value, end, number);
   if (failure != std::errc{} || stopped != end) return std::nullopt;
   return number;
+}
+
+std::vector<int> one_cpu_a_core() {
+  std::vector<int> cpus;
+  if (const auto topology = engine::read_topology(); topology.ok())
+    for (const engine::CoreInfo& core : topology->cores) cpus.push_back(core.cpus.front());
+  return cpus;
 }
 
 Status run_alone(const WorkerOptions& options) {
@@ -56,7 +62,8 @@ Status run_mpi_worker(const WorkerOptions& options) {
   set_log_name(text("rank ", launched->rank));
   auto session = MpiSession::start();
   if (!session.ok()) return session.error();
-  const MpiOptions how{.join_timeout_us = static_cast<std::int64_t>(options.step_timeout_s * kJoinMargin * 1e6)};
+  const MpiOptions how{.cpus = one_cpu_a_core(),
+                       .join_timeout_us = static_cast<std::int64_t>(options.step_timeout_s * kJoinTimeoutFactor * 1e6)};
   const auto comm = (*session)->connect(how);
   Status ended = comm.ok() ? run_worker(**comm, options) : Status(comm.error());
   if (!ended.ok()) {

@@ -93,7 +93,7 @@ Status Rank::announce() {
   COLONNADE_ASSIGN(kernels_, engine::choose_kernels(options_.isa));
   const shard::RankPlan& own = agreement_.own(comm_.rank());
   const std::string& warning = agreement_.placement.warning;
-  if (!warning.empty() && !options_.quiet) log_warning(warning);
+  if (!warning.empty() && comm_.host_mates().front() == comm_.rank()) log_warning(warning);  // once a host
   if (leads()) say(text("plan: ", agreement_.summary(), "; transport: ", comm_.transport(), "; kernels: ", kernels_->name));
   const std::uint64_t granted = agreement_.placement.memory_bytes;
   say(text("memory: ", format_bytes(own.weight_bytes), " weights + ", format_bytes(own.kv_bytes), " KV cache + ",

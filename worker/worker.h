@@ -13,6 +13,10 @@
 
 namespace colonnade::worker {
 
+/// A member that has not come to a join after so many step timeouts hangs: the coordinator, which watches steps, is to be
+/// the first to notice.
+inline constexpr double kJoinTimeoutFactor = 1.5;
+
 struct WorkerOptions {
   std::filesystem::path model;      // a packed model
   int n_stages = 1;
@@ -30,7 +34,7 @@ struct WorkerOptions {
   double grace_s = 60;              // without a coordinator for so long, the job ends itself
 
   double heartbeat_timeout_s = 15;  // a rank that is silent for so long is gone
-  double step_timeout_s = 120;      // the same while it has steps to run
+  double step_timeout_s = 120;      // the same while it has steps to run; joins wait kJoinTimeoutFactor times as long
   bool quiet = false;               // leaves log lines to rank 0: for ranks that are threads of one process
 };
 

@@ -11,6 +11,7 @@
 #include "engine/base/clock.h"
 #include "engine/base/comm.h"
 #include "engine/base/thread_comm.h"
+#include "engine/platform/topology.h"
 #include "worker/comm_mpi.h"
 #include "worker/mpi_job.h"
 
@@ -127,8 +128,11 @@ Status bench_threads(int n_ranks) {
 Status bench_join(int n_ranks) {
   const auto launched = worker::launched_rank();
   if (!launched || launched->size == 1) return bench_threads(n_ranks);
+  worker::MpiOptions how;
+  COLONNADE_ASSIGN(const engine::Topology topology, engine::read_topology());
+  for (const engine::CoreInfo& core : topology.cores) how.cpus.push_back(core.cpus.front());
   COLONNADE_ASSIGN(const std::unique_ptr<worker::MpiSession> session, worker::MpiSession::start());
-  COLONNADE_ASSIGN(Communicator* const comm, session->connect({}));
+  COLONNADE_ASSIGN(Communicator* const comm, session->connect(how));
   COLONNADE_TRY(measure(*comm));
   return session->finish();
 }

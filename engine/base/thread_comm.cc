@@ -34,8 +34,8 @@ struct JoinMemory {
 
 }  // namespace
 
-WaitPolicy wait_policy_for(int threads) {
-  const auto cores = static_cast<int>(std::thread::hardware_concurrency());
+WaitPolicy wait_policy_for(int threads, int cores) {
+  if (cores <= 0) cores = static_cast<int>(std::thread::hardware_concurrency());
   return threads <= cores ? WaitPolicy{} : WaitPolicy{.spin_us = 0, .yields = 2};
 }
 

@@ -14,8 +14,8 @@ struct ThreadJobOptions {
   JoinOptions join;
 };
 
-/// A policy that spins only when `threads` threads have a core each.
-WaitPolicy wait_policy_for(int threads);
+/// A policy that spins only when `threads` threads have a core each, of `cores` (0: of all that this process may use).
+WaitPolicy wait_policy_for(int threads, int cores = 0);
 
 /// Makes the communicators of a job; they must not outlive it. comm(r) is used by the thread that is rank r.
 class ThreadJob {

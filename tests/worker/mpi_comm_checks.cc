@@ -10,7 +10,8 @@
 using namespace colonnade;
 
 int main(int argc, char** argv) {
-  worker::MpiOptions options{.join_timeout_us = 60'000'000};
+  worker::MpiOptions options;
+  options.join_timeout_us = 60'000'000;
   if (argc == 3 && std::strcmp(argv[1], "--hosts") == 0) options.pretended_hosts = std::atoi(argv[2]);
   auto session = worker::MpiSession::start();
   if (!session.ok()) {
