@@ -12,6 +12,21 @@ namespace colonnade::engine {
 
 /// Bytes ahead that are fetched while a strip is streamed for few tokens.
 inline constexpr std::size_t kPrefetchBytes = 4096;
+/// One strip, or several at one distance from each other.
+struct StripRun {
+  const std::byte* first;
+  std::size_t distance;  // bytes
+  std::size_t ahead;     // of several: what lies so many bytes further is fetched meanwhile
+};
+
+/// Token block `block` (counting from 0) of `count` strips fetches strip number `block` of those that come next; later
+/// blocks fetch what is in the cache already.
+[[gnu::always_inline]] inline StripRun several_strips(const std::byte* base, const std::uint64_t* offsets, int count,
+                                                      int block) {
+  const std::size_t distance = offsets[1] - offsets[0];
+  return {base + offsets[0], distance, block < count ? static_cast<std::size_t>(count + block) * distance : 0};
+}
+
 /// Activations that are kept in the L2 cache while all strips pass by.
 inline constexpr std::size_t kResidentActivationBytes = 512 * 1024;
 
@@ -33,19 +48,19 @@ struct Bf16Weights {
   }
 };
 
-/// S strips at distance strip_bytes times T tokens, C chains at a time (a divisor of 4).
+/// S strips times T tokens, C chains at a time (a divisor of 4).
 template <class V, template <class> class Weights, int S, int T, int C>
 struct FloatBlock {
   using F = typename V::F;
   using W = Weights<V>;
 
   template <int Column>
-  [[gnu::always_inline]] static inline void multiply_column(const std::byte* at, std::size_t strip_bytes,
+  [[gnu::always_inline]] static inline void multiply_column(const std::byte* at, std::size_t distance,
                                                             const float* const* x, std::size_t col,
                                                             F (&chains)[S][T][C]) {
     F weights[S];
     for (int s = 0; s < S; ++s) {
-      weights[s] = W::template load<Column>(at + static_cast<std::size_t>(s) * strip_bytes);
+      weights[s] = W::template load<Column>(at + static_cast<std::size_t>(s) * distance);
     }
     for (int t = 0; t < T; ++t) {
       const F activation = V::set(x[t][col + Column]);
@@ -57,30 +72,33 @@ struct FloatBlock {
 
   /// Chains First … First + C - 1 over all columns.
   template <int First>
-  [[gnu::always_inline]] static inline void pass(const std::byte* strip, std::size_t strip_bytes, std::size_t n_quads,
-                                                 const float* const* x, F (&chains)[S][T][C]) {
+  [[gnu::always_inline]] static inline void pass(const StripRun& strips, std::size_t n_quads, const float* const* x,
+                                                 F (&chains)[S][T][C]) {
     for (int s = 0; s < S; ++s) {
       for (int t = 0; t < T; ++t) {
         for (int c = 0; c < C; ++c) chains[s][t][c] = V::zero();
       }
     }
-    const std::byte* at = strip;
+    const std::byte* at = strips.first;
     for (std::size_t quad = 0; quad < n_quads; ++quad, at += W::kBytes) {
       if constexpr (S == 1 && C == 4) {
         for (std::size_t line = 0; line < W::kBytes; line += 64) __builtin_prefetch(at + kPrefetchBytes + line);
       }
-      multiply_column<First>(at, strip_bytes, x, 4 * quad, chains);
-      if constexpr (C >= 2) multiply_column<First + 1>(at, strip_bytes, x, 4 * quad, chains);
-      if constexpr (C >= 4) multiply_column<First + 2>(at, strip_bytes, x, 4 * quad, chains);
-      if constexpr (C >= 4) multiply_column<First + 3>(at, strip_bytes, x, 4 * quad, chains);
+      if constexpr (S > 1 && First == 0) {
+        for (std::size_t line = 0; line < W::kBytes; line += 64) __builtin_prefetch(at + strips.ahead + line, 0, 2);
+      }
+      multiply_column<First>(at, strips.distance, x, 4 * quad, chains);
+      if constexpr (C >= 2) multiply_column<First + 1>(at, strips.distance, x, 4 * quad, chains);
+      if constexpr (C >= 4) multiply_column<First + 2>(at, strips.distance, x, 4 * quad, chains);
+      if constexpr (C >= 4) multiply_column<First + 3>(at, strips.distance, x, 4 * quad, chains);
     }
   }
 
-  static void run(const std::byte* strip, std::size_t strip_bytes, std::size_t n_quads, const float* const* x,
-                  float* out, std::size_t out_stride) {
+  static void run(const StripRun& strips, std::size_t n_quads, const float* const* x, float* out,
+                  std::size_t out_stride) {
     F chains[S][T][C];
     if constexpr (C == 4) {
-      pass<0>(strip, strip_bytes, n_quads, x, chains);
+      pass<0>(strips, n_quads, x, chains);
       for (int s = 0; s < S; ++s) {
         for (int t = 0; t < T; ++t) {
           const F low = V::add(chains[s][t][0], chains[s][t][1]);
@@ -90,14 +108,14 @@ struct FloatBlock {
       }
     } else {
       static_assert(C == 2);
-      pass<0>(strip, strip_bytes, n_quads, x, chains);
+      pass<0>(strips, n_quads, x, chains);
       for (int s = 0; s < S; ++s) {
         for (int t = 0; t < T; ++t) {
           V::store(out + static_cast<std::size_t>(t) * out_stride + s * kStripRows,
                    V::add(chains[s][t][0], chains[s][t][1]));
         }
       }
-      pass<2>(strip, strip_bytes, n_quads, x, chains);
+      pass<2>(strips, n_quads, x, chains);
       for (int s = 0; s < S; ++s) {
         for (int t = 0; t < T; ++t) {
           float* to = out + static_cast<std::size_t>(t) * out_stride + s * kStripRows;
@@ -110,15 +128,15 @@ struct FloatBlock {
 
 /// FloatBlock for a number of tokens 1 … T that is known at run time.
 template <class V, template <class> class Weights, int S, int T, int C>
-void float_block(int n_tokens, const std::byte* strip, std::size_t strip_bytes, std::size_t n_quads,
-                 const float* const* x, float* out, std::size_t out_stride) {
+void float_block(int n_tokens, const StripRun& strips, std::size_t n_quads, const float* const* x, float* out,
+                 std::size_t out_stride) {
   if constexpr (T > 1) {
     if (n_tokens < T) {
-      float_block<V, Weights, S, T - 1, C>(n_tokens, strip, strip_bytes, n_quads, x, out, out_stride);
+      float_block<V, Weights, S, T - 1, C>(n_tokens, strips, n_quads, x, out, out_stride);
       return;
     }
   }
-  FloatBlock<V, Weights, S, T, C>::run(strip, strip_bytes, n_quads, x, out, out_stride);
+  FloatBlock<V, Weights, S, T, C>::run(strips, n_quads, x, out, out_stride);
 }
 
 template <class V, template <class> class Weights>
@@ -139,7 +157,7 @@ void multiply_float_strips(const MatrixView& matrix, std::uint32_t first, std::u
     if (n_tokens < 1) return;
     point_at(0, n_tokens);
     for (std::uint32_t s = first; s < last; ++s) {
-      float_block<V, Weights, 1, V::kFewTokens, 4>(n_tokens, matrix.base + offsets[s], 0, n_quads, x,
+      float_block<V, Weights, 1, V::kFewTokens, 4>(n_tokens, {matrix.base + offsets[s], 0, 0}, n_quads, x,
                                                    out + static_cast<std::size_t>(s) * kStripRows, out_stride);
     }
     return;
@@ -159,11 +177,12 @@ void multiply_float_strips(const MatrixView& matrix, std::uint32_t first, std::u
         point_at(token, count);
         float* to = out + static_cast<std::size_t>(token) * out_stride + static_cast<std::size_t>(s) * kStripRows;
         if (several) {
+          const int block = (token - begin) / V::kFloatTokens;
           float_block<V, Weights, V::kFloatStrips, V::kFloatTokens, V::kFloatChains>(
-              count, matrix.base + offsets[s], offsets[s + 1] - offsets[s], n_quads, x, to, out_stride);
+              count, several_strips(matrix.base, offsets + s, V::kFloatStrips, block), n_quads, x, to, out_stride);
         } else {
-          float_block<V, Weights, 1, V::kFloatTokens, V::kFloatChains>(count, matrix.base + offsets[s], 0, n_quads, x,
-                                                                       to, out_stride);
+          float_block<V, Weights, 1, V::kFloatTokens, V::kFloatChains>(count, {matrix.base + offsets[s], 0, 0}, n_quads,
+                                                                       x, to, out_stride);
         }
       }
       s += several ? static_cast<std::uint32_t>(V::kFloatStrips) : 1;

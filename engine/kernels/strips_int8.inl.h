@@ -19,7 +19,7 @@ struct Int8Tokens {
   const std::int32_t* sums[T];
 };
 
-/// S strips at distance strip_bytes times T tokens.
+/// S strips times T tokens.
 template <class V, int S, int T>
 struct Int8Block {
   using F = typename V::F;
@@ -30,12 +30,17 @@ struct Int8Block {
   static constexpr int kChains = S * T >= 6 ? 1 : (S * T >= 3 ? 2 : 4);
 
   template <int Chain>
-  [[gnu::always_inline]] static inline void multiply_quad(const std::byte* at, std::size_t strip_bytes,
+  [[gnu::always_inline]] static inline void multiply_quad(const std::byte* at, const StripRun& strips,
                                                           const std::int8_t* const* q8, std::size_t quad,
                                                           I (&sums)[S][T][kChains]) {
-    if constexpr (S == 1) __builtin_prefetch(at + kPrefetchBytes);
+    // One strip is a stream that passes once; several are used by many tokens, and wait in L2.
+    if constexpr (S == 1) {
+      __builtin_prefetch(at + kPrefetchBytes);
+    } else {
+      __builtin_prefetch(at + strips.ahead, 0, 2);
+    }
     typename V::Bytes weights[S];
-    for (int s = 0; s < S; ++s) weights[s] = V::load_bytes(at + static_cast<std::size_t>(s) * strip_bytes);
+    for (int s = 0; s < S; ++s) weights[s] = V::load_bytes(at + static_cast<std::size_t>(s) * strips.distance);
     for (int t = 0; t < T; ++t) {
       const typename V::Quad activation = V::load_quad(q8[t] + quad * kInt8ColumnGranule);
       for (int s = 0; s < S; ++s) sums[s][t][Chain] = V::dot(sums[s][t][Chain], weights[s], activation);
@@ -44,7 +49,7 @@ struct Int8Block {
 
   /// Adds one group to the accumulators: a full one, or the last one of n_quads * 4 columns.
   template <bool Full>
-  [[gnu::always_inline]] static inline void add_group(const std::byte* at, std::size_t strip_bytes,
+  [[gnu::always_inline]] static inline void add_group(const std::byte* at, const StripRun& strips,
                                                       const Int8Tokens<T>& x, std::size_t group, std::size_t n_quads,
                                                       F (&acc)[S][T]) {
     I sums[S][T][kChains];
@@ -57,14 +62,14 @@ struct Int8Block {
     const std::size_t first_quad = group * kQuadsPerGroup;
     std::size_t quad = 0;
     for (; quad + 4 <= n_quads; quad += 4, at += 4 * kInt8QuadBytes) {
-      multiply_quad<0>(at, strip_bytes, x.q8, first_quad + quad, sums);
-      multiply_quad<1 % kChains>(at + kInt8QuadBytes, strip_bytes, x.q8, first_quad + quad + 1, sums);
-      multiply_quad<2 % kChains>(at + 2 * kInt8QuadBytes, strip_bytes, x.q8, first_quad + quad + 2, sums);
-      multiply_quad<3 % kChains>(at + 3 * kInt8QuadBytes, strip_bytes, x.q8, first_quad + quad + 3, sums);
+      multiply_quad<0>(at, strips, x.q8, first_quad + quad, sums);
+      multiply_quad<1 % kChains>(at + kInt8QuadBytes, strips, x.q8, first_quad + quad + 1, sums);
+      multiply_quad<2 % kChains>(at + 2 * kInt8QuadBytes, strips, x.q8, first_quad + quad + 2, sums);
+      multiply_quad<3 % kChains>(at + 3 * kInt8QuadBytes, strips, x.q8, first_quad + quad + 3, sums);
     }
     if constexpr (!Full) {
       for (; quad < n_quads; ++quad, at += kInt8QuadBytes) {
-        multiply_quad<0>(at, strip_bytes, x.q8, first_quad + quad, sums);
+        multiply_quad<0>(at, strips, x.q8, first_quad + quad, sums);
       }
     }
     for (int t = 0; t < T; ++t) {
@@ -80,22 +85,23 @@ struct Int8Block {
     }
   }
 
-  static void run(const std::byte* strip, std::size_t strip_bytes, std::size_t cols, const Int8Tokens<T>& x,
-                  float* out, std::size_t out_stride) {
+  static void run(const StripRun& strips, std::size_t cols, const Int8Tokens<T>& x, float* out,
+                  std::size_t out_stride) {
     constexpr std::size_t kGroupBytes = kQuadsPerGroup * kInt8QuadBytes;
     F acc[S][T];
     for (int s = 0; s < S; ++s) {
       for (int t = 0; t < T; ++t) acc[s][t] = V::zero();
     }
-    const std::byte* at = strip + kInt8HeaderBytes;
+    const std::byte* at = strips.first + kInt8HeaderBytes;
     const std::size_t full_groups = cols / kActivationGroup;
     for (std::size_t group = 0; group < full_groups; ++group, at += kGroupBytes) {
-      add_group<true>(at, strip_bytes, x, group, kQuadsPerGroup, acc);
+      add_group<true>(at, strips, x, group, kQuadsPerGroup, acc);
     }
     const std::size_t rest = (cols % kActivationGroup + kInt8ColumnGranule - 1) / kInt8ColumnGranule;
-    if (rest > 0) add_group<false>(at, strip_bytes, x, full_groups, rest, acc);
+    if (rest > 0) add_group<false>(at, strips, x, full_groups, rest, acc);
     for (int s = 0; s < S; ++s) {
-      const F row_scales = V::load(reinterpret_cast<const float*>(strip + static_cast<std::size_t>(s) * strip_bytes));
+      const std::byte* header = strips.first + static_cast<std::size_t>(s) * strips.distance;
+      const F row_scales = V::load(reinterpret_cast<const float*>(header));
       for (int t = 0; t < T; ++t) {
         V::store(out + static_cast<std::size_t>(t) * out_stride + s * kStripRows, V::mul(acc[s][t], row_scales));
       }
@@ -105,11 +111,11 @@ struct Int8Block {
 
 /// Int8Block for a number of tokens 1 … T that is known at run time; `token` is the first.
 template <class V, int S, int T>
-void int8_block(int n_tokens, const std::byte* strip, std::size_t strip_bytes, std::size_t cols,
-                const Activations& activations, int token, float* out, std::size_t out_stride) {
+void int8_block(int n_tokens, const StripRun& strips, std::size_t cols, const Activations& activations, int token,
+                float* out, std::size_t out_stride) {
   if constexpr (T > 1) {
     if (n_tokens < T) {
-      int8_block<V, S, T - 1>(n_tokens, strip, strip_bytes, cols, activations, token, out, out_stride);
+      int8_block<V, S, T - 1>(n_tokens, strips, cols, activations, token, out, out_stride);
       return;
     }
   }
@@ -120,7 +126,7 @@ void int8_block(int n_tokens, const std::byte* strip, std::size_t strip_bytes, s
     x.scales[t] = activations.scales + row * activations.group_stride;
     x.sums[t] = activations.sums + row * activations.group_stride;
   }
-  Int8Block<V, S, T>::run(strip, strip_bytes, cols, x, out, out_stride);
+  Int8Block<V, S, T>::run(strips, cols, x, out, out_stride);
 }
 
 template <class V>
@@ -131,7 +137,7 @@ void multiply_int8_strips(const MatrixView& matrix, std::uint32_t first, std::ui
   if (n_tokens <= V::kFewInt8Tokens) {
     if (n_tokens < 1) return;
     for (std::uint32_t s = first; s < last; ++s) {
-      int8_block<V, 1, V::kFewInt8Tokens>(n_tokens, matrix.base + offsets[s], 0, cols, activations, 0,
+      int8_block<V, 1, V::kFewInt8Tokens>(n_tokens, {matrix.base + offsets[s], 0, 0}, cols, activations, 0,
                                           out + static_cast<std::size_t>(s) * kStripRows, out_stride);
     }
     return;
@@ -148,10 +154,12 @@ void multiply_int8_strips(const MatrixView& matrix, std::uint32_t first, std::ui
         const int count = end - token < V::kInt8Tokens ? end - token : V::kInt8Tokens;
         float* to = out + static_cast<std::size_t>(token) * out_stride + static_cast<std::size_t>(s) * kStripRows;
         if (several) {
-          int8_block<V, V::kInt8Strips, V::kInt8Tokens>(count, matrix.base + offsets[s], offsets[s + 1] - offsets[s],
-                                                        cols, activations, token, to, out_stride);
+          const int block = (token - begin) / V::kInt8Tokens;
+          int8_block<V, V::kInt8Strips, V::kInt8Tokens>(
+              count, several_strips(matrix.base, offsets + s, V::kInt8Strips, block), cols, activations, token, to,
+              out_stride);
         } else {
-          int8_block<V, 1, V::kInt8Tokens>(count, matrix.base + offsets[s], 0, cols, activations, token, to,
+          int8_block<V, 1, V::kInt8Tokens>(count, {matrix.base + offsets[s], 0, 0}, cols, activations, token, to,
                                            out_stride);
         }
       }
