@@ -121,7 +121,7 @@ void GenerationService::State::open(const JobEndpoint& endpoint, std::function<v
                                 std::move(events));
   const std::lock_guard lock(mutex);
   job = {};
-  job.phase = JobPhase::kConnecting;
+  job.phase = stopped ? JobPhase::kStopped : JobPhase::kConnecting;
   start_error.reset();
 }
 
@@ -305,6 +305,12 @@ void GenerationService::cancel(GenerationId id) {
 
 void GenerationService::connect(const JobEndpoint& endpoint, std::function<void(const Error&)> on_lost) {
   State& s = *state_;
+  {
+    // At once, so that a wait_ready() after this does not see the job before.
+    const std::lock_guard lock(s.mutex);
+    if (!s.stopped) s.job.phase = JobPhase::kConnecting;
+    s.start_error.reset();
+  }
   asio::post(s.io, [&s, endpoint, lost = std::move(on_lost)]() mutable { s.open(endpoint, std::move(lost)); });
 }
 

@@ -42,6 +42,7 @@ struct LaunchOptions {
   std::string hosts_file;         // "" : this machine
   std::uint64_t kv_element_bytes = 2;  // 2: bf16, 4: f32
   std::uint64_t kv_tokens = 0;    // KV cache over all sequences; 0: chosen from the context and the memory
+  std::uint64_t kv_bytes = 0;     // the same as memory over all ranks, in place of kv_tokens; 0: not said
   int context_tokens = 0;         // of one sequence; 0: the model's, bounded by kv_tokens
   int max_step_tokens = 0;        // 0: 512
   std::string isa;                // "" : the best

@@ -16,6 +16,8 @@ std::vector<Option> launch_option_list() {
        .help = "Type of the KV cache.", .choices = {"bf16", "f32"}},
       {.name = "kv-tokens", .kind = OptionKind::kInt, .value_name = "N",
        .help = "KV cache in tokens over all sequences; unset: 32768, less where memory is short.", .min = 32, .max = 1e9},
+      {.name = "kv-memory", .kind = OptionKind::kBytes, .value_name = "SIZE",
+       .help = "KV cache as memory over all ranks, such as 8G, in place of --kv-tokens."},
       {.name = "context", .kind = OptionKind::kInt, .value_name = "N",
        .help = "Longest sequence in tokens; unset: the model's, bounded by the KV cache.", .min = 1, .max = 1e9},
       {.name = "max-step-tokens", .kind = OptionKind::kInt, .default_value = "512", .value_name = "N",
@@ -48,6 +50,9 @@ Result<LaunchOptions> launch_options(const Options& options) {
   launch.hosts_file = options.text("hosts");
   launch.kv_element_bytes = options.text("kv") == "f32" ? 4 : 2;
   launch.kv_tokens = static_cast<std::uint64_t>(number("kv-tokens"));
+  if (options.is_set("kv-memory")) launch.kv_bytes = options.bytes("kv-memory");
+  if (launch.kv_bytes != 0 && launch.kv_tokens != 0)
+    return Error{ErrorCode::kInvalidArgument, "--kv-memory: expected this or --kv-tokens, found both"};
   launch.context_tokens = static_cast<int>(number("context"));
   launch.max_step_tokens = static_cast<int>(number("max-step-tokens"));
   launch.isa = options.text("isa");

@@ -77,6 +77,22 @@ std::vector<shard::RankMachine> machines_of(const engine::Topology& topology, co
   return machines;
 }
 
+std::uint64_t kv_bytes_of(const shard::Plan& plan) {
+  return std::accumulate(plan.ranks.begin(), plan.ranks.end(), std::uint64_t{0},
+                         [](std::uint64_t sum, const shard::RankPlan& rank) { return sum + rank.kv_bytes; });
+}
+
+/// Tokens whose keys and values take `bytes` over all ranks: whole pages.
+Result<std::uint64_t> tokens_in(std::uint64_t bytes, const LaunchSetup& setup, shard::PlanOptions plan_options) {
+  plan_options.kv_tokens = engine::kPageTokens;
+  const std::vector<shard::RankMachine> unlimited(static_cast<std::size_t>(setup.n_ranks));
+  COLONNADE_ASSIGN(const shard::Plan page, shard::make_plan(setup.model.manifest.config, setup.model.manifest.paths, unlimited, plan_options));
+  const std::uint64_t page_bytes = kv_bytes_of(page);
+  if (bytes < page_bytes)
+    return invalid(text("--kv-memory: expected at least ", format_bytes(page_bytes), ", one page, found ", format_bytes(bytes)));
+  return bytes / page_bytes * engine::kPageTokens;
+}
+
 /// The KV cache: as asked, or as much as is useful and fits.
 Status choose_kv(const engine::Topology& topology, LaunchSetup& setup) {
   const LaunchOptions& options = setup.options;
@@ -85,18 +101,21 @@ Status choose_kv(const engine::Topology& topology, LaunchSetup& setup) {
   const auto asked_context = static_cast<std::uint64_t>(options.context_tokens);
   if (asked_context > longest)
     return invalid(text("--context: expected at most ", longest, ", the model's own, found ", asked_context));
-  if (options.kv_tokens != 0 && asked_context > options.kv_tokens)
-    return invalid(text("--context: expected at most ", options.kv_tokens, ", the KV cache, found ", asked_context));
-
   const auto machines = machines_of(topology, setup);
   shard::PlanOptions plan_options;
   plan_options.n_stages = options.n_stages;
   plan_options.kv_element_bytes = options.kv_element_bytes;
   plan_options.max_step_tokens = options.max_step_tokens != 0 ? options.max_step_tokens : kDefaultStepTokens;
-  plan_options.kv_tokens = options.kv_tokens != 0 ? options.kv_tokens : std::max(kWishedKvTokens, asked_context);
+  std::uint64_t asked_tokens = options.kv_tokens;
+  if (options.kv_bytes != 0) {
+    COLONNADE_ASSIGN(asked_tokens, tokens_in(options.kv_bytes, setup, plan_options));
+  }
+  if (asked_tokens != 0 && asked_context > asked_tokens)
+    return invalid(text("--context: expected at most ", asked_tokens, ", the KV cache, found ", asked_context));
+  plan_options.kv_tokens = asked_tokens != 0 ? asked_tokens : std::max(kWishedKvTokens, asked_context);
   const auto whole_pages = [](std::uint64_t tokens) { return round_up(tokens, engine::kPageTokens); };
   const std::uint64_t fewest = whole_pages(std::max(asked_context, std::min(longest, kFewestKvTokens)));
-  const char* why = options.kv_tokens != 0 ? "--kv-tokens" : "room for several conversations";
+  const char* why = options.kv_bytes != 0 ? "--kv-memory" : asked_tokens != 0 ? "--kv-tokens" : "room for several conversations";
   for (;;) {
     plan_options.kv_tokens = whole_pages(plan_options.kv_tokens);
     auto plan = shard::make_plan(config, setup.model.manifest.paths, machines, plan_options);
@@ -104,7 +123,7 @@ Status choose_kv(const engine::Topology& topology, LaunchSetup& setup) {
       setup.plan = std::move(plan).value();
       break;
     }
-    const bool smaller = options.kv_tokens == 0 && plan.error().code == ErrorCode::kExhausted && plan_options.kv_tokens > fewest;
+    const bool smaller = asked_tokens == 0 && plan.error().code == ErrorCode::kExhausted && plan_options.kv_tokens > fewest;
     if (!smaller) return plan.error();
     plan_options.kv_tokens = std::max(plan_options.kv_tokens / 2, fewest);
     why = "what the memory has room for";
@@ -112,11 +131,9 @@ Status choose_kv(const engine::Topology& topology, LaunchSetup& setup) {
   setup.context_tokens = static_cast<int>(asked_context != 0 ? asked_context : std::min(longest, plan_options.kv_tokens));
   setup.worker.kv_tokens = plan_options.kv_tokens;
   setup.worker.max_step_tokens = plan_options.max_step_tokens;
-  std::uint64_t kv_bytes = 0;
-  for (const shard::RankPlan& rank : setup.plan.ranks) kv_bytes += rank.kv_bytes;
   setup.choices.push_back(text("context ", setup.context_tokens, " tokens (",
                                asked_context != 0 ? "--context" : static_cast<std::uint64_t>(setup.context_tokens) == longest ? "the model's own" : "the KV cache",
-                               "); KV cache ", plan_options.kv_tokens, " tokens (", why, "), ", format_bytes(kv_bytes), " in ",
+                               "); KV cache ", plan_options.kv_tokens, " tokens (", why, "), ", format_bytes(kv_bytes_of(setup.plan)), " in ",
                                options.kv_element_bytes == 4 ? "f32" : "bf16"));
   return {};
 }
