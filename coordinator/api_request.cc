@@ -53,6 +53,9 @@ void read_logit_bias(RequestFields& fields, int vocab_size, GenerationRequest& g
   const Json* value = fields.find("logit_bias");
   if (value == nullptr) return;
   if (!value->is_object()) return fields.wrong("logit_bias", "an object of token ids and numbers", *value);
+  if (value->size() > kMaxLogitBias) {
+    return fields.fail("logit_bias", text("logit_bias must have at most ", kMaxLogitBias, " entries, found ", value->size()));
+  }
   for (const auto& [key, bias] : value->items()) {
     std::int32_t token = -1;
     const auto [end, error] = std::from_chars(key.data(), key.data() + key.size(), token);

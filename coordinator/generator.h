@@ -2,6 +2,7 @@
 // scheduler (which decides steps), the page pool and the control link to the worker job.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <functional>
 #include <memory>
@@ -19,6 +20,9 @@ enum class PromptOutput {
   kFullLogits,  // all logits at every prompt position
 };
 
+/// The largest number of logit_bias entries: each travels with every sample row of every step.
+inline constexpr std::size_t kMaxLogitBias = 1024;
+
 struct GenerationRequest {
   std::vector<std::int32_t> prompt;  // at least one token
   int max_tokens = 16;               // 0: only evaluate the prompt
@@ -31,7 +35,7 @@ struct GenerationRequest {
   float presence_penalty = 0.0f;
   float frequency_penalty = 0.0f;
   float repetition_penalty = 1.0f;
-  std::vector<std::pair<std::int32_t, float>> logit_bias;
+  std::vector<std::pair<std::int32_t, float>> logit_bias;  // at most kMaxLogitBias
   int n_top = 0;                     // alternatives to report for each token, at most engine's kMaxTop (20)
   PromptOutput prompt_output = PromptOutput::kNone;
 };

@@ -26,6 +26,9 @@ Status check_tokens(const GenerationRequest& request, int vocab_size) {
                           vocab_size, " tokens"));
     }
   }
+  if (request.logit_bias.size() > kMaxLogitBias) {
+    return invalid(text("logit_bias must have at most ", kMaxLogitBias, " entries, found ", request.logit_bias.size()));
+  }
   for (const auto& [token, bias] : request.logit_bias) {
     if (outside(token)) {
       return invalid(text("logit_bias token ", token, " is not in the vocabulary of ", vocab_size, " tokens"));

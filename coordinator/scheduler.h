@@ -37,6 +37,7 @@ struct SchedulerLimits {
   int max_step_tokens = 512;
   int max_step_rows = 256;
   int max_full_rows = 16;     // rows with all logits in one step: they are megabytes on the link
+  int max_step_edits = 1 << 20;  // logit edits of all rows of one step: 16 MiB on the link, where 64 MiB end the job
   int max_running = 256;
   int n_stages = 1;           // steps in flight
   bool prefix_reuse = true;
@@ -136,13 +137,15 @@ class Scheduler {
   // Making steps (scheduler_step.cc).
   struct Rows {
     int all = 0;
-    int full = 0;  // with all logits
+    int full = 0;   // with all logits
+    int edits = 0;  // below zero after a row that has more than a whole step may have
   };
   struct Room {
     int tokens = 0;
     Rows rows;
   };
-  static int fitting_tokens(const Sequence& sequence, int n_tokens, Rows room, Rows& used);
+  bool edits_fit(int n_edits, int room) const;
+  int fitting_tokens(const Sequence& sequence, int n_tokens, Rows room, Rows& used) const;
   void share_out(Sequence& sequence, int n_tokens, Room& room);
   void choose_decodes(Room& room);
   void choose_prefills(Room& room);

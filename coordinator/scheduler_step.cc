@@ -21,18 +21,30 @@ bool wants_sample(const Sequence& sequence, int position) {
   return position == sequence.n_tokens() - 1 && sequence.generates();
 }
 
+int n_edits(const Sequence& sequence) {
+  return sequence.generates() ? static_cast<int>(sequence.edits.edits().size()) : 0;
+}
+
 }  // namespace
 
-int Scheduler::fitting_tokens(const Sequence& sequence, int n_tokens, Rows room, Rows& used) {
+bool Scheduler::edits_fit(int n_edits, int room) const {
+  // The first row with edits always goes, whatever their number: it must go some time.
+  return n_edits == 0 || n_edits <= room || room == limits_.max_step_edits;
+}
+
+int Scheduler::fitting_tokens(const Sequence& sequence, int n_tokens, Rows room, Rows& used) const {
   used = {};
   for (int i = 0; i < n_tokens; ++i) {
     const int position = sequence.scheduled + i;
     const bool prompt = wants_prompt_output(sequence, position);
     const bool full = prompt && sequence.request.prompt_output == PromptOutput::kFullLogits;
-    const bool row = prompt || wants_sample(sequence, position);
+    const bool sample = wants_sample(sequence, position);
+    const bool row = prompt || sample;
     if ((row && used.all == room.all) || (full && used.full == room.full)) return i;
+    if (sample && !edits_fit(n_edits(sequence), room.edits)) return i;
     used.all += row ? 1 : 0;
     used.full += full ? 1 : 0;
+    used.edits += sample ? n_edits(sequence) : 0;
   }
   return n_tokens;
 }
@@ -44,6 +56,7 @@ void Scheduler::share_out(Sequence& sequence, int n_tokens, Room& room) {
   room.tokens -= fitting;
   room.rows.all -= rows.all;
   room.rows.full -= rows.full;
+  room.rows.edits -= rows.edits;
   shares_.push_back({&sequence, fitting});
 }
 
@@ -64,12 +77,22 @@ void Scheduler::choose_decodes(Room& room) {
   // However many decode, prompts move on too.
   const int kept = prefilling ? room.tokens / 8 : 0;
   const auto most = static_cast<std::size_t>(std::min({group, room.tokens - kept, room.rows.all}));
-  if (ready_.size() > most) {
+  std::int64_t all_edits = 0;
+  for (const Sequence* sequence : ready_) all_edits += n_edits(*sequence);
+  if (ready_.size() > most || all_edits > room.rows.edits) {
     const auto earlier = [](const Sequence* a, const Sequence* b) {
       return a->last_step != b->last_step ? a->last_step < b->last_step : a->id < b->id;
     };
-    std::nth_element(ready_.begin(), ready_.begin() + static_cast<std::ptrdiff_t>(most), ready_.end(), earlier);
-    ready_.resize(most);
+    std::sort(ready_.begin(), ready_.end(), earlier);
+    std::size_t chosen = 0;
+    int left = room.rows.edits;
+    for (Sequence* sequence : ready_) {
+      if (chosen == most) break;
+      if (!edits_fit(n_edits(*sequence), left)) continue;
+      left -= n_edits(*sequence);
+      ready_[chosen++] = sequence;
+    }
+    ready_.resize(chosen);
     std::sort(ready_.begin(), ready_.end(), [](const Sequence* a, const Sequence* b) { return a->id < b->id; });
   }
   // In order of arrival: whoever loses its pages in grow() arrived later than all that are in the step already, so a
@@ -91,9 +114,9 @@ void Scheduler::choose_prefills(Room& room) {
   Sequence& oldest = *ready_.front();
   ready_.erase(ready_.begin());
   Rows kept;
-  const Rows half_rows{(room.rows.all + 1) / 2, (room.rows.full + 1) / 2};
+  const Rows half_rows{(room.rows.all + 1) / 2, (room.rows.full + 1) / 2, room.rows.edits};
   const int half = fitting_tokens(oldest, std::min(oldest.remaining(), (room.tokens + 1) / 2), half_rows, kept);
-  Room rest{room.tokens - half, {room.rows.all - kept.all, room.rows.full - kept.full}};
+  Room rest{room.tokens - half, {room.rows.all - kept.all, room.rows.full - kept.full, room.rows.edits - kept.edits}};
   std::sort(ready_.begin(), ready_.end(), [](const Sequence* a, const Sequence* b) {
     return a->remaining() != b->remaining() ? a->remaining() < b->remaining() : a->id < b->id;
   });
@@ -101,7 +124,7 @@ void Scheduler::choose_prefills(Room& room) {
     if (rest.tokens == 0) break;
     share_out(*sequence, sequence->remaining(), rest);
   }
-  room = {rest.tokens + half, {rest.rows.all + kept.all, rest.rows.full + kept.full}};
+  room = {rest.tokens + half, {rest.rows.all + kept.all, rest.rows.full + kept.full, rest.rows.edits + kept.edits}};
   share_out(oldest, oldest.remaining(), room);
 }
 
@@ -109,7 +132,7 @@ bool Scheduler::next_step(double now_s, control::Step& step) {
   if (n_in_flight() >= limits_.n_stages) return false;
   admit();
   shares_.clear();
-  Room room{limits_.max_step_tokens, {limits_.max_step_rows, limits_.max_full_rows}};
+  Room room{limits_.max_step_tokens, {limits_.max_step_rows, limits_.max_full_rows, limits_.max_step_edits}};
   choose_decodes(room);
   choose_prefills(room);
   if (shares_.empty()) return false;

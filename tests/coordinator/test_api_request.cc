@@ -124,6 +124,11 @@ TEST_CASE("wrong fields are named, with what was expected and found") {
   check(with("logit_bias", {{"4096", 1}}), "logit_bias", "0 to 4095");
   check(with("logit_bias", {{"x", 1}}), "logit_bias", "\"x\"");
   check(with("logit_bias", {{"1", 101}}), "logit_bias", "-100 to 100");
+  Json biases = Json::object();
+  for (int token = 0; token < 1024; ++token) biases[std::to_string(token)] = 1;
+  CHECK(reader.read(with("logit_bias", biases)).generation.logit_bias.size() == 1024);
+  biases["1024"] = 1;
+  check(with("logit_bias", biases), "logit_bias", "at most 1024 entries, found 1025");
   check(with("logprobs", 21), "logprobs", "from 0 to 20");
   check(with("logprobs", true), "logprobs", "an integer");
   check(with("model", 5), "model", "a string");

@@ -231,6 +231,44 @@ TEST_CASE("requests that can never run are refused with the numbers") {
   request = plain_request(3, 1);
   request.logit_bias = {{-1, 1.0f}};
   CHECK(refusal(request) == "logit_bias token -1 is not in the vocabulary of 97 tokens");
+  request.logit_bias.assign(1024, {1, 1.0f});
+  CHECK(refusal(request).empty());
+  request.logit_bias.assign(1025, {1, 1.0f});
+  CHECK(refusal(request) == "logit_bias must have at most 1024 entries, found 1025");
+}
+
+TEST_CASE("logit edits of a step are bounded, and every row gets its turn") {
+  SchedulerLimits limits = small_limits();
+  limits.max_step_edits = GENERATE(1, 12, 25);  // less than one row has, than two have, than three have
+  SchedulerDriver driver(limits);
+  for (int i = 0; i < 5; ++i) {
+    GenerationRequest request = plain_request(2, 8, 1 + i);
+    for (std::int32_t token = 0; token < 10; ++token) request.logit_bias.push_back({token, 1.0f});
+    driver.submit(std::move(request));
+  }
+  driver.submit(plain_request(2, 8, 20));  // without edits
+  while (!driver.scheduler.idle()) {
+    driver.make_steps();
+    int n_edits = 0;
+    int n_rows = 0;
+    for (const control::StepRow& row : driver.step.rows()) {
+      n_edits += row.edits_size();
+      n_rows += row.edits_size() > 0 ? 1 : 0;
+    }
+    CHECK((n_edits <= limits.max_step_edits || n_rows == 1));
+    REQUIRE(driver.apply_one());
+  }
+  driver.check_all();
+  int first = driver.n_steps, last = 0;
+  for (const auto& [id, outcome] : driver.outcomes) {
+    if (outcome->request.logit_bias.empty()) {
+      CHECK(outcome->finished_after < driver.n_steps / 2 + 5);
+      continue;
+    }
+    first = std::min(first, outcome->finished_after);
+    last = std::max(last, outcome->finished_after);
+  }
+  CHECK(last - first <= 8);  // in turn, not one after the other
 }
 
 TEST_CASE("results that do not belong are refused") {
