@@ -28,6 +28,22 @@ class Api {
 
   void handle(const std::shared_ptr<HttpExchange>& exchange) {
     const HttpRequest& request = exchange->request();
+    if (std::optional<HttpResponse> response = answer_head(request)) return exchange->respond(std::move(*response));
+    const Route* route = find_route(request.path);
+    HttpResponse response;
+    if (route->completion != Completion::kNo) {
+      // Answers by itself, unless it cannot begin.
+      auto error = complete(exchange, route->completion == Completion::kChat);
+      if (!error) return count(route->path, 200);
+      response = error_response(*error);
+    } else {
+      response = (this->*route->answer)(request);
+    }
+    exchange->respond(counted(route, std::move(response)));
+  }
+
+  /// What does not depend on the body: preflights, and requests that are refused. None: the request may be served.
+  std::optional<HttpResponse> answer_head(const HttpRequest& request) {
     const Route* route = find_route(request.path);
     HttpResponse response;
     if (request.method == "OPTIONS" && !options_.cors_origin.empty()) {
@@ -40,17 +56,10 @@ class Api {
     } else if (!route->open && !may_enter(request)) {
       response = error_response({.status = 401, .message = "the API key is missing or wrong: expected \"Authorization: Bearer KEY\"",
                                  .code = "invalid_api_key"});
-    } else if (route->completion != Completion::kNo) {
-      // Answers by itself, unless it cannot begin.
-      auto error = complete(exchange, route->completion == Completion::kChat);
-      if (!error) return count(route->path, 200);
-      response = error_response(*error);
     } else {
-      response = (this->*route->answer)(request);
+      return std::nullopt;
     }
-    count(route == nullptr ? "other" : route->path, response.status);
-    for (const auto& header : common_headers()) response.headers.push_back(header);
-    exchange->respond(std::move(response));
+    return counted(route, std::move(response));
   }
 
  private:
@@ -90,6 +99,13 @@ class Api {
     return found;
   }
 
+  /// As it is sent.
+  HttpResponse counted(const Route* route, HttpResponse response) {
+    count(route == nullptr ? "other" : route->path, response.status);
+    for (const auto& header : common_headers()) response.headers.push_back(header);
+    return response;
+  }
+
   HttpHeaders common_headers() const {
     if (options_.cors_origin.empty()) return {};
     return {{"Access-Control-Allow-Origin", options_.cors_origin}, {"Vary", "Origin"}};
@@ -119,7 +135,7 @@ class Api {
   }
 
   std::optional<ApiError> complete(const std::shared_ptr<HttpExchange>& exchange, bool chat) {
-    const Result<Json> body = parse_json(exchange->request().body, "request body");
+    const Result<Json> body = parse_json(exchange->take_body(), "request body");
     if (!body.ok()) return api_error(body.error());
     ApiRequest request;
     if (auto error = read_api_request(*body, chat, backend_, request)) return error;
@@ -245,7 +261,9 @@ class Api {
 
 HttpHandler make_api(ApiBackend backend, ApiOptions options) {
   auto api = std::make_shared<Api>(std::move(backend), std::move(options));
-  return [api](const std::shared_ptr<HttpExchange>& exchange) { api->handle(exchange); };
+  HttpHandler handler([api](const std::shared_ptr<HttpExchange>& exchange) { api->handle(exchange); });
+  handler.refuse = [api](const HttpRequest& request) { return api->answer_head(request); };
+  return handler;
 }
 
 }  // namespace colonnade::coordinator

@@ -123,9 +123,11 @@ class CompletionRun : public std::enable_shared_from_this<CompletionRun> {
   void echo_prompt(Choice& choice) {
     if (!request_.echo) return;
     const std::vector<std::int32_t>& ids = request_.prompts[choice.prompt];
-    for (std::size_t i = 0; i < (request_.logprobs ? 1 : ids.size()); ++i) {
-      give_out(choice, choice.text.push_prompt({.token = ids[i], .logprob = {}, .top = {}}), nullptr);
+    ChoiceDelta echo = choice.text.push_prompt({.token = ids[0], .logprob = {}, .top = {}});
+    for (std::size_t i = 1; i < ids.size() && !request_.logprobs; ++i) {
+      echo.text += choice.text.push_prompt({.token = ids[i], .logprob = {}, .top = {}}).text;
     }
+    give_out(choice, std::move(echo), nullptr);
   }
 
   void on_prompt_token(std::size_t index, const TokenEvent& event) {
@@ -171,6 +173,7 @@ class CompletionRun : public std::enable_shared_from_this<CompletionRun> {
   void finish_choice(Choice& choice, ChoiceDelta last, const char* reason) {
     choice.finish_reason = reason;
     give_out(choice, std::move(last), nullptr);
+    if (over_) return;
     if (request_.stream) send(shape_.chunk(index_of(choice), {}, reason));
     if (--unfinished_ > 0) return;
     over_ = true;
@@ -182,7 +185,10 @@ class CompletionRun : public std::enable_shared_from_this<CompletionRun> {
       return;
     }
     std::vector<Json> choices;
-    for (const Choice& one : choices_) choices.push_back(shape_.choice(index_of(one), one.content, one.finish_reason));
+    for (Choice& one : choices_) {
+      choices.push_back(shape_.choice(index_of(one), one.content, one.finish_reason));
+      one.content = {};
+    }
     HttpResponse response;
     response.body = dump_json(shape_.answer(std::move(choices), usage_));
     response.headers = headers_;
@@ -197,7 +203,15 @@ class CompletionRun : public std::enable_shared_from_this<CompletionRun> {
     }
     choice.content.text += delta.text;
     if (!request_.logprobs) return;
-    for (ChoiceToken& token : delta.tokens) choice.content.tokens.push_back(std::move(token));
+    for (ChoiceToken& token : delta.tokens) {
+      gathered_logprobs_ += 1 + token.top.size();
+      choice.content.tokens.push_back(std::move(token));
+    }
+    if (gathered_logprobs_ <= kMaxGatheredLogprobs) return;
+    fail({.message = text("logprobs must be at most ", kMaxGatheredLogprobs,
+                          " in an answer that is not streamed (tokens of all choices, times 1 + alternatives), found ",
+                          gathered_logprobs_, ": ask for less or for \"stream\": true"),
+          .param = "logprobs"});
   }
 
   int index_of(const Choice& choice) const { return static_cast<int>(&choice - choices_.data()); }
@@ -205,6 +219,7 @@ class CompletionRun : public std::enable_shared_from_this<CompletionRun> {
   /// Ends the answer with an error. In a stream the status has been sent already, so the error is an event.
   void fail(const ApiError& error) {
     give_up();
+    for (Choice& choice : choices_) choice.content = {};  // the last callbacks may come late
     if (request_.stream) {
       send(error_json(error));
       exchange_->end();
@@ -232,6 +247,7 @@ class CompletionRun : public std::enable_shared_from_this<CompletionRun> {
   std::vector<Choice> choices_;  // prompt by prompt; reserved, so it does not move
   std::size_t unfinished_ = 0;
   Usage usage_;
+  std::size_t gathered_logprobs_ = 0;
   bool over_ = false;            // answered, failed or left by the client
 };
 

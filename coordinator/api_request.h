@@ -1,6 +1,7 @@
 // A body of /v1/completions or /v1/chat/completions, checked and turned into what will run.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -14,6 +15,8 @@ namespace colonnade::coordinator {
 
 inline constexpr int kMaxStopStrings = 4;   // as OpenAI has it
 inline constexpr int kMaxTopLogprobs = 20;  // what the workers can report
+/// Of an answer that is not streamed, tokens and alternatives of all choices: about 600 bytes each while it is written.
+inline constexpr std::size_t kMaxGatheredLogprobs = std::size_t{1} << 18;
 inline constexpr int kMaxChoices = 128;     // prompts × n of one request
 
 struct ApiRequest {

@@ -11,12 +11,19 @@ namespace colonnade::coordinator {
 namespace asio = boost::asio;
 
 SocketExchange::SocketExchange(std::shared_ptr<HttpLoop> loop, const asio::any_io_executor& strand,
-                               HttpRequest request, std::size_t max_unsent_bytes)
+                               HttpRequest request, std::unique_ptr<BodyShare> body_share,
+                               std::size_t max_unsent_bytes)
     : loop_(std::move(loop)),
       strand_(strand),
       wake_(strand),
       request_(std::move(request)),
+      body_share_(std::move(body_share)),
       max_unsent_bytes_(max_unsent_bytes) {}
+
+std::string SocketExchange::take_body() {
+  body_share_.reset();
+  return std::exchange(request_.body, {});
+}
 
 void SocketExchange::post(std::function<void()> function) {
   if (loop_->stopped) return;

@@ -17,15 +17,36 @@ namespace colonnade::coordinator {
 struct HttpLoop {
   boost::asio::io_context context;
   std::atomic<bool> stopped{false};
+  std::atomic<std::size_t> body_bytes{0};  // in the bodies of all requests
+};
+
+/// What one body holds of HttpLoop::body_bytes.
+class BodyShare {
+ public:
+  explicit BodyShare(std::shared_ptr<HttpLoop> loop) : loop_(std::move(loop)) {}
+  ~BodyShare() { loop_->body_bytes -= size_; }
+  BodyShare(const BodyShare&) = delete;
+  BodyShare& operator=(const BodyShare&) = delete;
+
+  /// False when all bodies together are then more than `limit`.
+  bool grow_to(std::size_t size, std::size_t limit) {
+    const std::size_t more = size - std::exchange(size_, size);
+    return (loop_->body_bytes += more) <= limit;
+  }
+
+ private:
+  std::shared_ptr<HttpLoop> loop_;
+  std::size_t size_ = 0;
 };
 
 class SocketExchange final : public HttpExchange {
  public:
   SocketExchange(std::shared_ptr<HttpLoop> loop, const boost::asio::any_io_executor& strand, HttpRequest request,
-                 std::size_t max_unsent_bytes);
+                 std::unique_ptr<BodyShare> body_share, std::size_t max_unsent_bytes);
 
   // For handlers.
   const HttpRequest& request() const override { return request_; }
+  std::string take_body() override;
   void post(std::function<void()> function) override;
   void respond(HttpResponse response) override;
   void start_stream(HttpResponse head) override;
@@ -52,7 +73,8 @@ class SocketExchange final : public HttpExchange {
   std::shared_ptr<HttpLoop> loop_;
   boost::asio::any_io_executor strand_;
   boost::asio::steady_timer wake_;
-  const HttpRequest request_;
+  HttpRequest request_;
+  std::unique_ptr<BodyShare> body_share_;
   const std::size_t max_unsent_bytes_;
   Phase phase_ = Phase::kWaiting;
   HttpResponse response_;

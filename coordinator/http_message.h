@@ -1,9 +1,11 @@
 // One HTTP request and its answer, as handlers see them: no sockets and no HTTP library in here.
 #pragma once
 
+#include <concepts>
 #include <functional>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -43,6 +45,8 @@ class HttpExchange {
  public:
   virtual ~HttpExchange() = default;
   virtual const HttpRequest& request() const = 0;
+  /// Moves the body out of request(): what has been read need not stay as long as the answer takes.
+  virtual std::string take_body() = 0;
 
   /// Runs `function` soon on the strand of this exchange, in order. From any thread; never blocks.
   virtual void post(std::function<void()> function) = 0;
@@ -58,6 +62,15 @@ class HttpExchange {
   virtual void on_closed(std::function<void()> function) = 0;
 };
 
-using HttpHandler = std::function<void(const std::shared_ptr<HttpExchange>&)>;
+struct HttpHandler {
+  template <typename Answer>
+    requires std::invocable<Answer&, const std::shared_ptr<HttpExchange>&>
+  HttpHandler(Answer function) : answer(std::move(function)) {}
+
+  std::function<void(const std::shared_ptr<HttpExchange>&)> answer;
+  /// Called with a request without its body, before a large one is read: an answer here refuses it. Thread-safe; none
+  /// lets everything in.
+  std::function<std::optional<HttpResponse>(const HttpRequest&)> refuse = {};
+};
 
 }  // namespace colonnade::coordinator

@@ -20,7 +20,10 @@ namespace asio = boost::asio;
 using asio::ip::tcp;
 
 struct HttpServer::State : HttpShared {
-  State() : acceptor(asio::make_strand(loop->context)), work(loop->context.get_executor()) {}
+  State(const HttpServerOptions& server_options, HttpHandler server_handler)
+      : HttpShared(server_options, std::move(server_handler)),
+        acceptor(asio::make_strand(loop->context)),
+        work(loop->context.get_executor()) {}
   tcp::acceptor acceptor;
   asio::executor_work_guard<asio::io_context::executor_type> work;
   std::vector<std::thread> threads;
@@ -82,10 +85,8 @@ void close_connection(HttpConnection& connection) {
 
 }  // namespace
 
-HttpServer::HttpServer(const HttpServerOptions& options, HttpHandler handler) : state_(std::make_shared<State>()) {
-  state_->options = options;
-  state_->handler = std::move(handler);
-}
+HttpServer::HttpServer(const HttpServerOptions& options, HttpHandler handler)
+    : state_(std::make_shared<State>(options, std::move(handler))) {}
 
 HttpServer::~HttpServer() { stop(0); }
 

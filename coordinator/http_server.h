@@ -19,6 +19,7 @@ struct HttpServerOptions {
   int max_connections = 1024;
   std::size_t max_header_bytes = 32 << 10;
   std::size_t max_body_bytes = 32 << 20;
+  std::size_t max_all_body_bytes = 256 << 20;  // of all requests that are being read or wait for their handler
   std::size_t max_unsent_bytes = 16 << 20;  // of one answer; a client that reads slower is dropped
   double header_timeout_s = 30;             // from the first byte of a request, and for its head
   double body_timeout_s = 60;

@@ -26,6 +26,8 @@ namespace {
 constexpr auto kAwait = asio::as_tuple(asio::use_awaitable);
 /// Bytes of following requests that are read while one is being answered.
 constexpr std::size_t kReadAheadBytes = 64 << 10;
+/// Bodies up to here are read before anything is refused, so that the connection can go on.
+constexpr std::size_t kSmallBodyBytes = 64 << 10;
 
 std::chrono::microseconds duration(double seconds) {
   return std::chrono::microseconds(static_cast<std::int64_t>(seconds * 1e6));
@@ -104,26 +106,44 @@ class Session {
     parser->body_limit(shared_->options.max_body_bytes);
     stream_.expires_after(duration(shared_->options.header_timeout_s));
     auto [error, n] = co_await http::async_read_header(stream_, connection_->buffer, *parser, kAwait);
+    if (!error && !is_small(*parser) && shared_->handler.refuse) {
+      const std::optional<HttpResponse> response = shared_->handler.refuse(request_of(parser->get()));
+      if (response) {
+        co_await refuse(*response);
+        co_return false;
+      }
+    }
     if (!error && beast::iequals(parser->get()[http::field::expect], "100-continue")) {
       const bool sent = co_await send("HTTP/1.1 100 Continue\r\n\r\n", {});
       if (!sent) co_return false;
     }
-    if (!error) {
-      stream_.expires_after(duration(shared_->options.body_timeout_s));
-      std::tie(error, n) = co_await http::async_read(stream_, connection_->buffer, *parser, kAwait);
+    std::optional<HttpResponse> refusal;
+    auto body_share = std::make_unique<BodyShare>(shared_->loop);
+    stream_.expires_after(duration(shared_->options.body_timeout_s));
+    parser->eager(true);
+    while (!error && !parser->is_done()) {
+      std::tie(error, n) = co_await http::async_read_some(stream_, connection_->buffer, *parser, kAwait);
+      if (!body_share->grow_to(parser->get().body().size(), shared_->options.max_all_body_bytes)) {
+        refusal = error_response(503, "too many large requests at once");
+        break;
+      }
     }
-    if (error) {
-      const std::optional<HttpResponse> response = response_to(error);
-      if (response) co_await refuse(*response);
+    if (error) refusal = response_to(error);
+    if (error || refusal) {
+      // What was read goes first: refusing may take as long as the client likes to send.
+      parser.reset();
+      body_share.reset();
+      if (refusal) co_await refuse(*refusal);
       co_return false;
     }
     const bool keep_alive = parser->get().keep_alive();
     const bool http_11 = parser->get().version() >= 11;
     const bool head_only = parser->get().method() == http::verb::head;
-    HttpRequest request = request_of(parser->release());
+    HttpRequest request = request_of(parser->get());
+    request.body = std::move(parser->get().body());
     parser.reset();
     auto exchange = std::make_shared<SocketExchange>(shared_->loop, stream_.get_executor(), std::move(request),
-                                                     shared_->options.max_unsent_bytes);
+                                                     std::move(body_share), shared_->options.max_unsent_bytes);
     const bool usable = co_await answer(exchange, keep_alive, http_11, head_only);
     co_return usable && keep_alive;
   }
@@ -133,7 +153,7 @@ class Session {
     connection_->watching = true;
     asio::co_spawn(stream_.get_executor(), watch(connection_, exchange), asio::detached);
     try {
-      shared_->handler(exchange);
+      shared_->handler.answer(exchange);
     } catch (const std::exception& error) {
       log_error(text("http: the handler failed: ", error.what()));
       exchange->respond(error_response(500, "internal error"));
@@ -234,7 +254,12 @@ class Session {
     return error_response(400, "malformed HTTP request: " + error.message());
   }
 
-  HttpRequest request_of(http::request<http::string_body> message) const {
+  static bool is_small(const Parser& parser) {
+    return !parser.chunked() && parser.content_length().value_or(0) <= kSmallBodyBytes;
+  }
+
+  /// Without the body.
+  HttpRequest request_of(const http::request<http::string_body>& message) const {
     HttpRequest request;
     request.method = message.method() == http::verb::head ? "GET" : std::string(message.method_string());
     const std::string target(message.target());
@@ -248,7 +273,6 @@ class Session {
       });
       request.headers.emplace(std::move(name), field.value());
     }
-    request.body = std::move(message.body());
     request.peer = peer_;
     return request;
   }

@@ -30,8 +30,11 @@ struct HttpConnection {
 
 /// What all connections of one server share.
 struct HttpShared {
-  HttpServerOptions options;
-  HttpHandler handler;
+  HttpShared(const HttpServerOptions& server_options, HttpHandler server_handler)
+      : options(server_options), handler(std::move(server_handler)) {}
+
+  const HttpServerOptions options;
+  const HttpHandler handler;
   std::shared_ptr<HttpLoop> loop = std::make_shared<HttpLoop>();
   std::atomic<bool> draining{false};
 

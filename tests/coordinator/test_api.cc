@@ -205,6 +205,30 @@ TEST_CASE("echo with logprobs reports the prompt, the first token without a valu
   CHECK(served.json("/v1/completions", {{"prompt", prompt}, {"max_tokens", 1}, {"echo", true}})["choices"][0]["text"] == "Once upon son");
 }
 
+TEST_CASE("a streamed echo without logprobs is one event") {
+  Served served(always(demo_ids("son")));
+  const std::string prompt = "Once upon a time there was a king";
+  const Json body = {{"prompt", prompt}, {"max_tokens", 1}, {"echo", true}};
+  const std::vector<Json> chunks = served.stream("/v1/completions", body);
+  REQUIRE(chunks.size() == 3);  // the prompt, the token, the reason
+  CHECK(chunks[0]["choices"][0]["text"] == prompt);
+  CHECK(chunks[1]["choices"][0]["text"] == " son");
+  CHECK(served.json("/v1/completions", body)["choices"][0]["text"] == prompt + " son");
+}
+
+TEST_CASE("logprobs that are gathered for an answer are bounded, those of a stream are not") {
+  Served served(always(demo_ids("a")));
+  // Prompts of 2 tokens leave room for 98: 128 × 97 × 21 values are 260736, 128 × 98 × 21 are 263424.
+  Json body = {{"prompt", Ids{1, 5}}, {"n", 128}, {"max_tokens", 97}, {"logprobs", 20}};
+  CHECK(served.json("/v1/completions", body)["usage"]["completion_tokens"] == 128 * 97);
+  body["max_tokens"] = 98;
+  const Json error = served.json("/v1/completions", body, 400)["error"];
+  CHECK(error["param"] == "logprobs");
+  CHECK_THAT(error["message"].get<std::string>(), Catch::Contains("at most 262144") && Catch::Contains("\"stream\": true"));
+  CHECK(Served::soon([&] { return served.demo.generator.running() == 0; }));
+  CHECK(served.stream("/v1/completions", body).size() == 128 * (98 + 1));
+}
+
 TEST_CASE("several prompts and choices are numbered prompt by prompt, with different seeds") {
   Served served([](const GenerationRequest& request) { return Ids{request.prompt.back(), 2}; });
   const Ids words = demo_ids("king son");
@@ -305,6 +329,17 @@ TEST_CASE("the key is asked for everywhere but at /health; CORS only when asked 
   CHECK(response.headers["access-control-allow-origin"] == "https://example.org");
   client.send("OPTIONS /v1/completions HTTP/1.1\r\nHost: x\r\n\r\n");
   CHECK(client.receive().status == 204);
+  // Before a large body comes: nothing of it is sent here.
+  for (const auto& [line, status] : {std::pair("POST /v1/completions", 401), std::pair("POST /nothing", 404), std::pair("POST /health", 405)}) {
+    for (const char* length : {"Content-Length: 10000000", "Transfer-Encoding: chunked"}) {
+      RawClient large(served.port);
+      large.send(std::string(line) + " HTTP/1.1\r\nHost: x\r\n" + length + "\r\n\r\n");
+      RawResponse refused = large.receive();
+      CHECK(refused.status == status);
+      CHECK(refused.headers["connection"] == "close");
+      CHECK(refused.headers["access-control-allow-origin"] == "https://example.org");
+    }
+  }
   Served closed(always({2}));
   RawClient other(closed.port);
   CHECK(other.get("/v1/models").headers.count("access-control-allow-origin") == 0);

@@ -95,6 +95,40 @@ TEST_CASE("what is too large or no HTTP is refused with a status") {
   CHECK(status_of("POST / HTTP/1.1\r\nContent-Length: x\r\n\r\n") == 400);
 }
 
+TEST_CASE("bodies of all requests together are bounded, and those that were taken do not count") {
+  HttpServerOptions options;
+  options.max_all_body_bytes = 3000;
+  std::shared_ptr<HttpExchange> held;
+  std::atomic<bool> arrived{false};
+  Running running([&](const std::shared_ptr<HttpExchange>& exchange) {
+    if (exchange->request().path != "/hold") {
+      exchange->take_body();
+      return exchange->respond({.body = "{}"});
+    }
+    held = exchange;
+    arrived = true;
+  }, options);
+  const std::string body(1000, 'x');
+  const auto status = [&](const std::string& sent) { return RawClient(running.port).post("/p", sent).status; };
+  CHECK(status(std::string(3001, 'x')) == 503);
+  RawClient reading(running.port);  // sends a part of its body
+  reading.send("POST /p HTTP/1.1\r\nHost: x\r\nContent-Length: 2000\r\n\r\n" + body);
+  CHECK(soon([&] { return status(std::string(2001, 'x')) == 503; }));
+  CHECK(status(std::string(1500, 'x')) == 200);
+  RawClient waiting(running.port);
+  waiting.send("POST /hold HTTP/1.1\r\nHost: x\r\nContent-Length: 1000\r\n\r\n" + body);
+  REQUIRE(soon([&] { return arrived.load(); }));
+  CHECK(status(std::string(1500, 'x')) == 503);
+  std::atomic<bool> taken{false};
+  held->post([&] { taken = held->take_body() == body && held->request().body.empty(); });
+  CHECK(soon([&] { return taken.load(); }));
+  CHECK(status(std::string(1500, 'x')) == 200);
+  reading.close();
+  CHECK(soon([&] { return status(std::string(2500, 'x')) == 200; }));
+  held->post([&] { held->respond({.body = "{}"}); });
+  CHECK(waiting.receive().body == "{}");
+}
+
 TEST_CASE("a slow request is dropped, an idle connection too") {
   HttpServerOptions options;
   options.header_timeout_s = 0.2;
