@@ -1,4 +1,5 @@
 #include "tests/coordinator/demo_backend.h"
+#include "tests/support/shared_data.h"
 
 #include <fstream>
 #include <iterator>
@@ -6,7 +7,7 @@
 namespace colonnade::tests {
 
 std::unique_ptr<engine::Tokenizer> demo_tokenizer() {
-  std::ifstream in(COLONNADE_SOURCE_DIR "/deploy/demo/tokenizer.json", std::ios::binary);
+  std::ifstream in(tests::source_folder() / "deploy/demo/tokenizer.json", std::ios::binary);
   const std::string json(std::istreambuf_iterator<char>(in), {});
   return engine::load_tokenizer_json(json).value();
 }

@@ -11,6 +11,8 @@
 #include <string>
 #include <vector>
 
+#include "tests/support/shared_data.h"
+
 namespace colonnade::tests {
 
 struct FileTensor {
@@ -59,7 +61,7 @@ inline void write_file(const std::filesystem::path& path, const std::string& con
 
 /// A small golden of the repository's own.
 inline std::filesystem::path golden(const std::string& name) {
-  return std::filesystem::path(COLONNADE_SOURCE_DIR) / "tests/data/golden" / name;
+  return source_folder() / "tests/data/golden" / name;
 }
 
 /// A writable copy of a golden's config.json and model.safetensors.

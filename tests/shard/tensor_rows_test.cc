@@ -206,7 +206,7 @@ TEST_CASE("Pruned stories260K in every sparse-bitmask form is the original with 
 
 TEST_CASE("The demo model is the sparse tales model bit by bit, but for the sign of zeros") {
   COLONNADE_SHARED_PATH(original, "models/tales/sparse");
-  const auto demo = shard::SourceModel::open(std::filesystem::path(COLONNADE_SOURCE_DIR) / "deploy/demo");
+  const auto demo = shard::SourceModel::open(tests::source_folder() / "deploy/demo");
   const auto plain = shard::SourceModel::open(original);
   REQUIRE(demo.ok());
   REQUIRE(plain.ok());

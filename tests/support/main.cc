@@ -15,9 +15,11 @@ bool& any_skipped() {
   return skipped;
 }
 
+std::filesystem::path source_folder() { return COLONNADE_SOURCE_DIR; }
+
 std::filesystem::path shared_data() {
   if (const char* path = std::getenv("COLONNADE_SHARED")) return path;
-  const std::filesystem::path beside = std::filesystem::path(COLONNADE_SOURCE_DIR) / ".." / "shared";
+  const std::filesystem::path beside = source_folder() / ".." / "shared";
   return std::filesystem::exists(beside / "golden") ? beside : std::filesystem::path{};
 }
 

@@ -5,6 +5,9 @@
 
 namespace colonnade::tests {
 
+/// The repository.
+std::filesystem::path source_folder();
+
 /// An empty path when there is none.
 std::filesystem::path shared_data();
 

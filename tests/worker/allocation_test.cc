@@ -5,6 +5,7 @@
 #include <new>
 
 #include "tests/support/golden.h"
+#include "tests/support/shared_data.h"
 
 namespace {
 
@@ -45,7 +46,7 @@ engine::Step decode_step(int position) {
 }
 
 long allocations_of_steps(int n_ranks, int n_stages) {
-  const auto source = std::filesystem::path(COLONNADE_SOURCE_DIR) / "tests/data/golden/qwen3_moe";
+  const auto source = tests::source_folder() / "tests/data/golden/qwen3_moe";
   worker::LocalRanksOptions options;
   options.threads_per_rank = 2;
   TestJob job(packed_model(source, engine::FormatId::kInt8), n_ranks, n_stages, options);

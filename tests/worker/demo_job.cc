@@ -13,7 +13,7 @@ namespace colonnade::tests {
 const std::filesystem::path& demo_model() {
   static const std::filesystem::path folder = [] {
     const std::filesystem::path out = scratch_folder() / "demo";
-    const auto packed = shard::pack_model(std::filesystem::path(COLONNADE_SOURCE_DIR) / "deploy/demo", out,
+    const auto packed = shard::pack_model(tests::source_folder() / "deploy/demo", out,
                                           {.values = engine::FormatId::kF32, .threads = 1, .name = "demo"});
     if (!packed.ok()) throw std::runtime_error(packed.error().message);
     return out;

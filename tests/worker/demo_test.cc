@@ -2,6 +2,7 @@
 #include <catch2/catch.hpp>
 
 #include "tests/support/golden.h"
+#include "tests/support/shared_data.h"
 
 using namespace colonnade;
 using namespace colonnade::tests;
@@ -9,7 +10,7 @@ using engine::FormatId;
 
 namespace {
 
-std::filesystem::path demo() { return std::filesystem::path(COLONNADE_SOURCE_DIR) / "deploy/demo"; }
+std::filesystem::path demo() { return tests::source_folder() / "deploy/demo"; }
 
 /// Ids are compared up to the first position whose lead is below `noise`.
 void check_continuations(FormatId values, int n_ranks, int n_stages, double noise) {

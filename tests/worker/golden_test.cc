@@ -12,7 +12,7 @@ using engine::KvType;
 namespace {
 
 std::filesystem::path golden_folder(const std::string& name) {
-  return std::filesystem::path(COLONNADE_SOURCE_DIR) / "tests/data/golden" / name;
+  return tests::source_folder() / "tests/data/golden" / name;
 }
 
 const char* const kFamilies[] = {"llama", "llama3", "mistral", "qwen2", "qwen3", "mixtral", "qwen3_moe", "llama_sparse_bitmask"};

@@ -15,11 +15,11 @@ using engine::Schedule;
 namespace {
 
 const PackedModel& model(const std::string& name, FormatId values) {
-  return packed_model(std::filesystem::path(COLONNADE_SOURCE_DIR) / "tests/data/golden" / name, values);
+  return packed_model(tests::source_folder() / "tests/data/golden" / name, values);
 }
 
 std::vector<std::int32_t> golden_tokens(const std::string& name) {
-  return read_golden(std::filesystem::path(COLONNADE_SOURCE_DIR) / "tests/data/golden" / name).tokens;
+  return read_golden(tests::source_folder() / "tests/data/golden" / name).tokens;
 }
 
 struct Case {

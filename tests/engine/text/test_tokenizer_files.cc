@@ -68,7 +68,7 @@ TEST_CASE("the tales model's tokenizer encodes its expected texts and goes round
 }
 
 TEST_CASE("the demo model's prompts and greedy texts as expected.json has them") {
-  const std::filesystem::path folder = COLONNADE_SOURCE_DIR "/deploy/demo";
+  const std::filesystem::path folder = colonnade::tests::source_folder() / "deploy/demo";
   const auto tokenizer = load_tokenizer(folder / "tokenizer.json");
   const Json expected = Json::parse(read_text(folder / "expected.json"));
   REQUIRE(expected["prompts"].size() == 4);
