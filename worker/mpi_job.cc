@@ -5,6 +5,7 @@
 #include <chrono>
 #include <cstdlib>
 #include <cstring>
+#include <functional>
 #include <thread>
 #include <utility>
 #include <vector>
@@ -41,6 +42,25 @@ Status run_alone(const WorkerOptions& options) {
   return run_worker(job.comm(0), options);
 }
 
+/// `before_abort` is called by a rank that is about to take the job down.
+Status run_rank(const WorkerOptions& options, const std::function<void()>& before_abort) {
+  const auto launched = launched_rank();
+  if (!launched || launched->size == 1) return run_alone(options);
+  set_log_name(text("rank ", launched->rank));
+  auto session = MpiSession::start();
+  if (!session.ok()) return session.error();
+  const MpiOptions how{.cpus = one_cpu_a_core(),
+                       .join_timeout_us = static_cast<std::int64_t>(options.step_timeout_s * kJoinTimeoutFactor * 1e6)};
+  const auto comm = (*session)->connect(how);
+  const Status ended = comm.ok() ? run_worker(**comm, options) : Status(comm.error());
+  if (!ended.ok()) {
+    log_error(ended.error().message);
+    if (before_abort) before_abort();
+    (*session)->abort(1);
+  }
+  return (*session)->finish();
+}
+
 }  // namespace
 
 std::optional<LaunchedRank> launched_rank() {
@@ -56,22 +76,7 @@ std::optional<LaunchedRank> launched_rank() {
   return std::nullopt;
 }
 
-Status run_mpi_worker(const WorkerOptions& options) {
-  const auto launched = launched_rank();
-  if (!launched || launched->size == 1) return run_alone(options);
-  set_log_name(text("rank ", launched->rank));
-  auto session = MpiSession::start();
-  if (!session.ok()) return session.error();
-  const MpiOptions how{.cpus = one_cpu_a_core(),
-                       .join_timeout_us = static_cast<std::int64_t>(options.step_timeout_s * kJoinTimeoutFactor * 1e6)};
-  const auto comm = (*session)->connect(how);
-  Status ended = comm.ok() ? run_worker(**comm, options) : Status(comm.error());
-  if (!ended.ok()) {
-    log_error(ended.error().message);
-    (*session)->abort(1);
-  }
-  return (*session)->finish();
-}
+Status run_mpi_worker(const WorkerOptions& options) { return run_rank(options, nullptr); }
 
 struct MpiRankThread::State {
   explicit State(PrivateEndpoint chosen) : endpoint(std::move(chosen)) {}
@@ -89,7 +94,7 @@ Result<std::unique_ptr<MpiRankThread>> MpiRankThread::start(WorkerOptions option
   State* const raw = state.get();
   std::unique_ptr<MpiRankThread> made(new MpiRankThread(std::move(state)));
   raw->thread = std::thread([raw, options = std::move(options)] {
-    raw->status = run_mpi_worker(options);
+    raw->status = run_rank(options, [raw] { raw->endpoint.remove(); });
     raw->running.store(false, std::memory_order_release);
   });
   // MPI_Init takes half a second; whoever connects afterwards must find the socket.

@@ -35,7 +35,9 @@ PrivateEndpoint::PrivateEndpoint(std::filesystem::path folder, std::string secre
 PrivateEndpoint::PrivateEndpoint(PrivateEndpoint&& other) noexcept
     : folder_(std::exchange(other.folder_, {})), address_(std::move(other.address_)), secret_(std::move(other.secret_)) {}
 
-PrivateEndpoint::~PrivateEndpoint() {
+PrivateEndpoint::~PrivateEndpoint() { remove(); }
+
+void PrivateEndpoint::remove() const {
   std::error_code ignored;
   if (!folder_.empty()) std::filesystem::remove_all(folder_, ignored);
 }

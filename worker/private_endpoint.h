@@ -20,6 +20,8 @@ class PrivateEndpoint {
   const std::string& secret() const { return secret_; }    // 64 hexadecimal digits
   /// Somebody has begun to listen.
   bool exists() const;
+  /// Removes the folder now: for a process that ends without destructors.
+  void remove() const;
 
  private:
   PrivateEndpoint(std::filesystem::path folder, std::string secret);
