@@ -62,7 +62,9 @@ struct GenerationService::State {
   // The service's thread only.
   asio::io_context io{1};
   asio::executor_work_guard<asio::io_context::executor_type> work = asio::make_work_guard(io);
-  asio::steady_timer timer{io};
+  asio::steady_timer deadline_timer{io};
+  asio::steady_timer goodbye_timer{io};
+  bool leaving = false;
   Scheduler scheduler;
   std::unique_ptr<Link> link;
   bool ready = false;  // the job takes steps
@@ -79,6 +81,7 @@ struct GenerationService::State {
   ServiceCounters counters;
   std::uint64_t jobs_ready = 0;
   std::optional<Error> start_error;  // a job that ended before it was ready
+  std::optional<Error> given_up;     // no job will come; written by the service's thread only
   bool refusing = false;
   bool stopped = false;
   GenerationId next_id = 1;
@@ -90,6 +93,7 @@ struct GenerationService::State {
   void on_status(const control::Status& status);
   void on_result(const control::StepResult& result, std::int64_t received_us);
   void lose(const Error& error);
+  void give_up();
   void add(GenerationId id, GenerationRequest request, GenerationCallbacks callbacks);
   void pump();
   void publish_counters();
@@ -99,6 +103,7 @@ struct GenerationService::State {
 };
 
 void GenerationService::State::open(const JobEndpoint& endpoint, std::function<void(const Error&)> lost) {
+  if (leaving) return;
   if (link) lose({ErrorCode::kUnavailable, "another worker job takes over"});
   on_lost = std::move(lost);
   LinkEvents events;
@@ -194,7 +199,21 @@ void GenerationService::State::lose(const Error& error) {
   if (on_lost) std::exchange(on_lost, nullptr)(error);
 }
 
+void GenerationService::State::give_up() {
+  if (link) lose({ErrorCode::kUnavailable, "the worker job was given up"});
+  Error error{ErrorCode::kUnavailable, {}};
+  {
+    const std::lock_guard lock(mutex);
+    error.message = text("the worker job has ended and none will follow", job.message.empty() ? "" : ": ", job.message);
+    given_up = error;
+    changed.notify_all();
+  }
+  scheduler.end_all(FinishReason::kError, &error);
+  publish_counters();
+}
+
 void GenerationService::State::add(GenerationId id, GenerationRequest request, GenerationCallbacks callbacks) {
+  if (given_up) return callbacks.on_finish(FinishReason::kError, &*given_up);
   // Checked when it was submitted; a job that came since may be smaller.
   if (const Status status = Scheduler::validate(request, scheduler.limits()); !status.ok()) {
     callbacks.on_finish(FinishReason::kError, &status.error());
@@ -231,9 +250,9 @@ void GenerationService::State::publish_counters() {
 }
 
 void GenerationService::State::watch_deadline() {
-  timer.expires_after(kDeadlineTick);
-  timer.async_wait([this](boost::system::error_code error) {
-    if (error) return;
+  deadline_timer.expires_after(kDeadlineTick);
+  deadline_timer.async_wait([this](boost::system::error_code error) {
+    if (error || leaving) return;  // cancel() comes too late for a call that is queued already
     const double since = scheduler.oldest_step_s();
     if (since >= 0 && now_seconds() - since > options.step_deadline_s)
       lose({ErrorCode::kTimeout, text("a step took longer than ", options.step_deadline_s, " s")});
@@ -242,18 +261,19 @@ void GenerationService::State::watch_deadline() {
 }
 
 void GenerationService::State::goodbye() {
-  timer.cancel();
+  leaving = true;
+  deadline_timer.cancel();
   scheduler.end_all(FinishReason::kCancelled, nullptr);
   publish_counters();
   on_lost = nullptr;
   const auto leave = [this] {
     link.reset();
     work.reset();
-    timer.cancel();
+    goodbye_timer.cancel();
   };
   if (!link) return leave();
-  timer.expires_after(kGoodbyeLimit);  // a job that does not read must not keep us
-  timer.async_wait([leave](boost::system::error_code error) {
+  goodbye_timer.expires_after(kGoodbyeLimit);  // a job that does not read must not keep us
+  goodbye_timer.async_wait([leave](boost::system::error_code error) {
     if (!error) leave();
   });
   link->send_shutdown([this, leave] { asio::post(io, leave); });
@@ -282,6 +302,7 @@ Result<GenerationId> GenerationService::submit(GenerationRequest request, Genera
   // Under the lock up to the post, so that ids arrive in their order.
   const std::lock_guard lock(s.mutex);
   if (s.refusing || s.stopped) return Error{ErrorCode::kUnavailable, "the server is stopping"};
+  if (s.given_up) return *s.given_up;
   COLONNADE_TRY(Scheduler::validate(request, s.limits));
   const auto limit = static_cast<std::uint64_t>(s.options.max_waiting + s.options.max_running);
   if (s.unfinished >= limit)
@@ -319,18 +340,23 @@ void GenerationService::job_died(const Error& error) {
   asio::post(s.io, [&s, error] { s.lose(error); });
 }
 
+void GenerationService::give_up() {
+  State& s = *state_;
+  asio::post(s.io, [&s] { s.give_up(); });
+}
+
 Status GenerationService::wait_ready() {
   State& s = *state_;
   std::unique_lock lock(s.mutex);
-  s.changed.wait(lock, [&] { return s.stopped || s.job.phase == JobPhase::kReady || s.start_error; });
+  s.changed.wait(lock, [&] { return s.stopped || s.job.phase == JobPhase::kReady || s.start_error || s.given_up; });
   if (s.stopped) return Error{ErrorCode::kCancelled, "stopped before the worker job was ready"};
   if (s.job.phase == JobPhase::kReady) return {};
-  return *s.start_error;
+  return s.start_error ? *s.start_error : *s.given_up;
 }
 
 bool GenerationService::start_failed() const {
   const std::lock_guard lock(state_->mutex);
-  return state_->start_error.has_value();
+  return state_->start_error.has_value() || state_->given_up.has_value();
 }
 
 std::uint64_t GenerationService::jobs_ready() const {

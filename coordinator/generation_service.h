@@ -89,10 +89,14 @@ class GenerationService final : public Generator {
   /// The job is known to be dead (its process ended): the same as if the link had broken. Calls on_lost.
   void job_died(const Error& error);
 
-  /// Blocks until the job is ready; fails when a job ended before it was ready, or with kCancelled after stop().
+  /// No job will follow the one that ended last: whoever waits gets its error, and so does every new request.
+  void give_up();
+
+  /// Blocks until the job is ready; fails when a job ended before it was ready, after give_up(), or with kCancelled
+  /// after stop().
   Status wait_ready();
 
-  /// wait_ready() would fail now: a job ended before it was ready.
+  /// wait_ready() would fail now.
   bool start_failed() const;
 
   /// Jobs that became ready, since the start.

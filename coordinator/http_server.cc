@@ -7,6 +7,7 @@
 #include <boost/asio/post.hpp>
 #include <boost/asio/strand.hpp>
 #include <boost/asio/use_awaitable.hpp>
+#include <algorithm>
 #include <chrono>
 #include <thread>
 #include <vector>
@@ -28,9 +29,14 @@ struct HttpServer::State : HttpShared {
   asio::executor_work_guard<asio::io_context::executor_type> work;
   std::vector<std::thread> threads;
   std::mutex stop_mutex;
+  std::chrono::steady_clock::time_point limit = std::chrono::steady_clock::time_point::max();  // under `mutex`
 };
 
 namespace {
+
+std::chrono::steady_clock::time_point after(double seconds) {
+  return std::chrono::steady_clock::now() + std::chrono::microseconds(static_cast<std::int64_t>(seconds * 1e6));
+}
 
 constexpr auto kAwait = asio::as_tuple(asio::use_awaitable);
 
@@ -128,11 +134,15 @@ bool HttpServer::stop(double seconds) {
     if (connection.idle) connection.stream.close();
   });
 
-  const auto deadline = std::chrono::steady_clock::now() + std::chrono::microseconds(static_cast<std::int64_t>(seconds * 1e6));
   bool finished = false;
   {
     std::unique_lock lock(state.mutex);
-    finished = state.changed.wait_until(lock, deadline, [&] { return state.in_flight == 0; });
+    state.limit = std::min(state.limit, after(seconds));
+    while (state.in_flight > 0 && std::chrono::steady_clock::now() < state.limit) {
+      const auto limit = state.limit;  // hurry() may change it meanwhile
+      state.changed.wait_until(lock, limit);
+    }
+    finished = state.in_flight == 0;
   }
   for_each_connection(state, close_connection);
   {
@@ -152,6 +162,12 @@ bool HttpServer::stop(double seconds) {
   state.loop->context.restart();
   state.loop->context.poll();
   return finished;
+}
+
+void HttpServer::hurry(double seconds) {
+  const std::lock_guard lock(state_->mutex);
+  state_->limit = std::min(state_->limit, after(seconds));
+  state_->changed.notify_all();
 }
 
 }  // namespace colonnade::coordinator

@@ -40,6 +40,9 @@ class HttpServer {
   /// threads. True when all had finished. Idempotent.
   bool stop(double seconds);
 
+  /// A stop(), under way or to come, waits for at most `seconds` from now.
+  void hurry(double seconds);
+
  private:
   struct State;
   std::shared_ptr<State> state_;

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <chrono>
 #include <cstring>
+#include <iterator>
 #include <utility>
 #include <vector>
 
@@ -32,6 +33,7 @@ constexpr std::size_t kMaxFrameBytes = std::size_t{256} << 20;
 constexpr std::size_t kReadBytes = std::size_t{64} << 10;
 constexpr std::chrono::milliseconds kRetry{20};   // a job that starts is found at most this late
 constexpr std::chrono::milliseconds kTick{500};
+constexpr std::chrono::seconds kConnectLimit{3};  // for one address; then the next is tried
 
 std::chrono::microseconds to_duration(double seconds) {
   return std::chrono::microseconds(static_cast<std::int64_t>(seconds * 1e6));
@@ -53,7 +55,9 @@ struct Link::State : std::enable_shared_from_this<Link::State> {
   asio::ip::tcp::resolver resolver;
   asio::steady_timer timer;
   bool closed = false;
+  bool connecting = false;
   bool welcomed = false;
+  std::size_t attempt = 0;      // what an earlier attempt began may still call back
   std::int64_t started_us = now_us();
   std::int64_t heard_us = now_us();
 
@@ -108,22 +112,32 @@ void Link::State::start() {
   const std::size_t colon = address.rfind(':');
   if (address.rfind("tcp:", 0) != 0 || colon <= 4)
     return fail({ErrorCode::kInvalidArgument, text("control link: expected unix:PATH or tcp:HOST:PORT, found \"", address, "\"")});
-  connect_tcp(address.substr(4, colon - 4), address.substr(colon + 1));
+  std::string host = address.substr(4, colon - 4);
+  if (host.front() == '[' && host.back() == ']') host = host.substr(1, host.size() - 2);  // of an IPv6 address
+  connect_tcp(host, address.substr(colon + 1));
 }
 
 void Link::State::connect_tcp(const std::string& host, const std::string& port) {
   resolver.async_resolve(host, port, [self = shared_from_this()](error_code error, const auto& results) {
     if (self->closed) return;
     if (error || results.empty()) return self->retry_later(error.message());
-    self->connect_to(results.begin()->endpoint());
+    // A host may have addresses at which the job does not listen.
+    self->connect_to(std::next(results.begin(), static_cast<std::ptrdiff_t>(self->attempt % results.size()))->endpoint());
   });
 }
 
 void Link::State::connect_to(stream_protocol::endpoint endpoint) {
   error_code ignored;
   socket.close(ignored);
+  connecting = true;
+  timer.expires_after(kConnectLimit);
+  timer.async_wait([self = shared_from_this(), mine = attempt](error_code error) {
+    if (error || !self->connecting || self->attempt != mine) return;
+    self->socket.close(error);  // ends the attempt with an error
+  });
   socket.async_connect(endpoint, [self = shared_from_this()](error_code error) {
     if (self->closed) return;
+    self->connecting = false;
     if (error) return self->retry_later(error.message());
     self->connected();
   });
@@ -133,6 +147,10 @@ void Link::State::retry_later(const std::string& reason) {
   if (now_us() - started_us > static_cast<std::int64_t>(options.connect_timeout_s * 1e6))
     return fail({ErrorCode::kTimeout, text("the worker job did not listen at ", options.address, " within ",
                                            options.connect_timeout_s, " s: ", reason)});
+  ++attempt;
+  input_begin = input_end = 0;
+  queued.clear();
+  writing = false;
   timer.expires_after(kRetry);
   timer.async_wait([self = shared_from_this()](error_code error) {
     if (!error && !self->closed) self->start();
@@ -155,8 +173,8 @@ void Link::State::connected() {
 void Link::State::tick() {
   timer.expires_after(std::min<std::chrono::microseconds>(
       kTick, to_duration(welcomed ? options.heartbeat_timeout_s : options.connect_timeout_s)));
-  timer.async_wait([self = shared_from_this()](error_code error) {
-    if (error || self->closed) return;
+  timer.async_wait([self = shared_from_this(), mine = attempt](error_code error) {
+    if (error || self->closed || self->attempt != mine) return;
     const double silent_s = static_cast<double>(now_us() - (self->welcomed ? self->heard_us : self->started_us)) * 1e-6;
     if (self->welcomed && silent_s > self->options.heartbeat_timeout_s)
       return self->fail({ErrorCode::kTimeout, text("the worker job has been silent for ", silent_s, " s")});
@@ -178,6 +196,8 @@ void Link::State::read() {
       asio::buffer(input.data() + input_end, input.size() - input_end),
       [self = shared_from_this()](error_code error, std::size_t bytes) {
         if (self->closed) return;
+        // Before the Welcome there is nothing to lose: a crowd of strangers may have pushed us out.
+        if (error && !self->welcomed) return self->retry_later("it closed the connection: " + error.message());
         if (error) return self->fail({ErrorCode::kUnavailable, "the worker job closed the control link: " + error.message()});
         self->input_end += bytes;
         self->heard_us = now_us();
@@ -239,7 +259,8 @@ void Link::State::write() {
   output.clear();
   std::swap(output, queued);
   writing = true;
-  asio::async_write(socket, asio::buffer(output), [self = shared_from_this()](error_code error, std::size_t) {
+  asio::async_write(socket, asio::buffer(output), [self = shared_from_this(), mine = attempt](error_code error, std::size_t) {
+    if (self->attempt != mine) return;
     self->writing = false;
     if (self->closed) return;
     // The reader learns of a broken connection too, with what the job said last; so nothing to do here.

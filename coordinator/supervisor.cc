@@ -166,7 +166,8 @@ void Supervisor::State::run() {
     const std::uint64_t ready_before = service.jobs_ready();
     const bool started = run_job();
     const bool was_ready = service.jobs_ready() > ready_before;
-    if (stopping || !options.restart || service.jobs_ready() == 0) return;
+    if (stopping) return;
+    if (!options.restart || service.jobs_ready() == 0) return service.give_up();
     if (was_ready && now_seconds() - began > options.settled_s) delay = options.first_delay_s;
     log_warning(text(started ? "" : "the worker job could not start; ", "starting the worker job again in ", delay, " s"));
     pause(delay);

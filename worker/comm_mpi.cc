@@ -75,10 +75,12 @@ class MpiCommunicator final : public Communicator, private Traffic {
     if (bell >= 0) bells_[bell].bell.ring(FutexScope::kShared);
   }
 
-  /// Moves everything along. True when something has arrived.
-  Result<bool> advance() {
+  /// Moves everything along.
+  Status advance() {
     if (outbox_.busy()) COLONNADE_TRY(outbox_.advance([this](int to) { ring(to); }));
-    return inbox_.advance();
+    COLONNADE_ASSIGN(const bool news, inbox_.advance());
+    untold_ = untold_ || news;
+    return {};
   }
 
   /// For ranks in a join: they are called by no bell when a send of theirs needs them.
@@ -90,9 +92,9 @@ class MpiCommunicator final : public Communicator, private Traffic {
 
   bool something_came() {
     for (int call = 0; call < (remote_ ? mpi::kCallsPerLook : 1); ++call) {
-      const Result<bool> moved = advance();
+      const Status moved = advance();
       if (!moved.ok() && !failure_) failure_ = moved.error();
-      if (!moved.ok() || *moved) return true;
+      if (std::exchange(untold_, false) || !moved.ok()) return true;
     }
     return bells_[own_bell_].bell.count() != seen_;
   }
@@ -108,6 +110,10 @@ class MpiCommunicator final : public Communicator, private Traffic {
   std::shared_ptr<std::byte> bell_memory_;
   Bell* bells_ = nullptr;
   int own_bell_ = 0;
+  // Something has arrived that wait() has not told of: a caller that asks for one message may have taken another off MPI.
+  bool untold_ = false;
+  std::uint64_t told_messages_ = 0;
+  std::uint64_t told_heartbeats_ = 0;
   bool remote_ = false;            // there are ranks on other hosts, which ring no bell here
   std::int64_t quiet_us_ = 0;      // spent in wait() since there was work
   std::uint32_t seen_ = 0;         // rings of the own bell that wait() has told of
@@ -180,13 +186,13 @@ void MpiCommunicator::wait(std::int64_t timeout_us) {
   mpi::BackOff back_off(policy, remote_ ? kRemoteYieldUs : 0);
   back_off.resume(quiet_us_);
   const std::int64_t end_us = quiet_us_ + timeout_us;  // on the back-off's clock
-  const std::uint64_t messages = inbox_.n_messages();
-  const std::uint64_t heartbeats = inbox_.n_heartbeats();
   for (int yields = 0;;) {
     const std::uint32_t count = bell.count();
     if (something_came()) {
       seen_ = count;
-      const bool only_heartbeats = inbox_.n_messages() > messages && inbox_.n_messages() - messages == inbox_.n_heartbeats() - heartbeats;
+      const std::uint64_t messages = inbox_.n_messages() - std::exchange(told_messages_, inbox_.n_messages());
+      const std::uint64_t heartbeats = inbox_.n_heartbeats() - std::exchange(told_heartbeats_, inbox_.n_heartbeats());
+      const bool only_heartbeats = messages > 0 && messages == heartbeats;
       quiet_us_ = only_heartbeats ? back_off.waited_us() : 0;
       return;
     }

@@ -1,7 +1,6 @@
 #include "worker/control_server.h"
 
 #include <poll.h>
-#include <unistd.h>
 
 #include <algorithm>
 #include <thread>
@@ -46,10 +45,7 @@ void ControlServer::State::accept_all() {
   for (;;) {
     const int descriptor = listener.accept_one();
     if (descriptor < 0) return;
-    if (strangers.size() >= kMaxConnections) {
-      ::close(descriptor);
-      continue;
-    }
+    if (strangers.size() >= kMaxConnections) strangers.erase(strangers.begin());  // it had the longest time
     strangers.push_back(std::make_unique<ControlClient>(descriptor, now_us()));
   }
 }

@@ -1,7 +1,9 @@
 #include "worker/worker.h"
 
 #include <algorithm>
+#include <atomic>
 #include <memory>
+#include <thread>
 #include <utility>
 
 #include "engine/base/clock.h"
@@ -43,6 +45,8 @@ class Rank {
  private:
   Status live();
   Status announce();
+  Status wait_alive();
+  Result<engine::HugeMemory> allocate(std::size_t bytes);
   Status load();
   Status make_executor();
   void last_word(const Error& error);
@@ -80,7 +84,6 @@ Status Rank::live() {
                 .head_leader = agreement_.head_leader(),
                 .step_timeout_s = options_.step_timeout_s,
                 .grace_s = options_.grace_s};
-  heartbeat_.all_alive();
   if (!leads()) return follow_steps(loop);
   server_->set_phase(JobPhase::kReady);
   say("ready");
@@ -119,9 +122,34 @@ std::uint64_t Rank::job_bytes() const {
   return bytes;
 }
 
+/// A short wait in something that takes long: the others hear of us, and we of them and of the coordinator.
+Status Rank::wait_alive() {
+  COLONNADE_TRY(heartbeat_.beat());
+  if (leads() && server_->shutdown_asked())
+    return Error{ErrorCode::kCancelled, "the coordinator told the job to leave while it was loading"};
+  comm_.wait(std::min(heartbeat_.next_us(), kLoadPollUs));
+  return {};
+}
+
+/// On a thread of its own, since reserved huge pages are zeroed here, at once.
+Result<engine::HugeMemory> Rank::allocate(std::size_t bytes) {
+  Result<engine::HugeMemory> made = engine::HugeMemory();
+  std::atomic<bool> finished{false};
+  std::thread maker([&] {
+    made = engine::HugeMemory::allocate(bytes, agreement_.placement.node);
+    finished = true;
+    comm_.wake();
+  });
+  Status alive;
+  while (alive.ok() && !finished) alive = wait_alive();
+  maker.join();
+  COLONNADE_TRY(alive);
+  return made;
+}
+
 Status Rank::load() {
   layout_ = shard::slice_layout(agreement_.manifest, agreement_.own(comm_.rank()));
-  COLONNADE_ASSIGN(slice_, engine::HugeMemory::allocate(layout_.bytes, agreement_.placement.node));
+  COLONNADE_ASSIGN(slice_, allocate(layout_.bytes));
   std::unique_ptr<Progress> bar;  // of the whole job
   const std::uint64_t total = leads() ? job_bytes() : 0;
   if (leads() && !options_.quiet) bar = std::make_unique<Progress>("loading", total, ProgressUnit::kBytes);
@@ -138,14 +166,10 @@ Status Rank::load() {
   };
   while (!loading.finished()) {
     report();
-    COLONNADE_TRY(heartbeat_.beat());
-    if (leads() && server_->shutdown_asked())
-      return Error{ErrorCode::kCancelled, "the coordinator told the job to leave while it was loading"};
-    comm_.wait(std::min(heartbeat_.next_us(), kLoadPollUs));
+    COLONNADE_TRY(wait_alive());
   }
   COLONNADE_TRY(loading.status());
-  // Making joins is collective and cannot wait politely, so all come here first.
-  COLONNADE_TRY(meet_all(comm_, heartbeat_, report));
+  COLONNADE_TRY(meet_all(comm_, heartbeat_, report));  // showing how far the others are
   if (leads()) server_->set_loaded(total, total);
   if (bar != nullptr) bar->add(total - std::min(total, shown));
   bar.reset();
@@ -160,9 +184,10 @@ Status Rank::make_executor() {
   COLONNADE_ASSIGN(engine::RankWeights weights, shard::make_rank_weights(agreement_.manifest, agreement_.plan,
                                                                          comm_.rank(), layout_, slice_.span()));
   const WorkerOptions& chosen = agreement_.options;
-  COLONNADE_ASSIGN(kv_pool_, engine::HugeMemory::allocate(
-                                 engine::kv_pool_bytes(agreement_.manifest.config, weights, chosen.kv_type, agreement_.n_pages),
-                                 agreement_.placement.node));
+  COLONNADE_ASSIGN(kv_pool_, allocate(engine::kv_pool_bytes(agreement_.manifest.config, weights, chosen.kv_type,
+                                                            agreement_.n_pages)));
+  // Making joins is collective and cannot wait politely, so all come here first.
+  COLONNADE_TRY(meet_all(comm_, heartbeat_, nullptr));
   // Threads that were asked for beyond the granted cores cannot have one each.
   const auto n_cpus = static_cast<int>(agreement_.placement.cpus.size());
   const std::span<const int> cpus = agreement_.n_threads <= n_cpus ? std::span<const int>(agreement_.placement.cpus)
@@ -172,7 +197,8 @@ Status Rank::make_executor() {
       .kv_type = chosen.kv_type, .n_pages = agreement_.n_pages, .max_step_tokens = chosen.max_step_tokens};
   COLONNADE_ASSIGN(executor_, engine::make_executor(agreement_.manifest.config, std::move(weights), *kernels_, *team_,
                                                     comm_, agreement_.stage_ranks(), kv_pool_.data(), how));
-  return {};
+  heartbeat_.all_alive();
+  return meet_all(comm_, heartbeat_, nullptr);  // none may be called silent that is still at it
 }
 
 /// Lets the others know why, as far as they can still be reached.

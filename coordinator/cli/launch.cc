@@ -41,12 +41,12 @@ class Job final : public RunningJob {
     switch (setup_.kind) {
       case JobKind::kThreads: {
         COLONNADE_ASSIGN(threads_, worker::start_in_process_job(setup_.worker, setup_.n_ranks));
-        service_.connect({threads_->address(), threads_->secret()}, {});
+        service_.connect({threads_->address(), threads_->secret()}, give_up());
         return {};
       }
       case JobKind::kUnderMpi: {
         COLONNADE_ASSIGN(rank_, worker::MpiRankThread::start(setup_.worker));
-        service_.connect({rank_->address(), rank_->secret()}, {});
+        service_.connect({rank_->address(), rank_->secret()}, give_up());
         return {};
       }
       case JobKind::kProcess:
@@ -79,6 +79,11 @@ class Job final : public RunningJob {
   }
 
  private:
+  /// What happens when a job that nobody starts again is lost.
+  std::function<void(const Error&)> give_up() {
+    return [this](const Error&) { service_.give_up(); };
+  }
+
   const LaunchSetup setup_;
   coordinator::GenerationService service_;
   std::unique_ptr<worker::InProcessJob> threads_;

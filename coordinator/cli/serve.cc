@@ -24,6 +24,8 @@ using coordinator::JobState;
 
 // What a launcher that was told to stop leaves us, with a margin.
 constexpr double kLauncherPatienceS = 0.5;
+// After the second signal, for the last words of requests.
+constexpr double kHurryS = 0.5;
 
 void print_line(const std::string& line) {
   std::printf("%s\n", line.c_str());
@@ -96,6 +98,7 @@ bool drain(RunningJob& job, coordinator::HttpServer& server, StopSignals& signal
     signals.wait(-1);
     if (!done && signals.count() > 1) {
       job.service().stop();  // requests end as cancelled, and so do their connections
+      server.hurry(kHurryS);  // but not those that send or read slowly
       break;
     }
   }

@@ -1,5 +1,6 @@
 #include "tests/coordinator/fake_job.h"
 
+#include <netinet/in.h>
 #include <poll.h>
 #include <sys/eventfd.h>
 #include <sys/socket.h>
@@ -69,13 +70,32 @@ control::Frame status(control::Status::Phase phase, const std::string& message =
 
 }  // namespace
 
-FakeJob::FakeJob(const FakeJobOptions& options)
-    : options_(options), address_("unix:" + (scratch_folder() / "control").string()), wake_(::eventfd(0, 0)) {
+void FakeJob::listen_at_path() {
+  address_ = "unix:" + (scratch_folder() / "control").string();
   listener_ = ::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
   sockaddr_un address{};
   address.sun_family = AF_UNIX;
   std::strncpy(address.sun_path, address_.c_str() + 5, sizeof address.sun_path - 1);
   COLONNADE_CHECK(::bind(listener_, reinterpret_cast<const sockaddr*>(&address), sizeof address) == 0, "bind");
+}
+
+void FakeJob::listen_at_port() {
+  sockaddr_storage address{};
+  address.ss_family = static_cast<sa_family_t>(options_.tcp_family);
+  if (options_.tcp_family == AF_INET6)
+    reinterpret_cast<sockaddr_in6&>(address).sin6_addr = in6addr_loopback;
+  else
+    reinterpret_cast<sockaddr_in&>(address).sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  socklen_t size = options_.tcp_family == AF_INET6 ? sizeof(sockaddr_in6) : sizeof(sockaddr_in);
+  auto* const generic = reinterpret_cast<sockaddr*>(&address);
+  listener_ = ::socket(options_.tcp_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  COLONNADE_CHECK(::bind(listener_, generic, size) == 0 && ::getsockname(listener_, generic, &size) == 0, "bind");
+  // The port lies at the same place in both kinds of address.
+  address_ = std::to_string(ntohs(reinterpret_cast<sockaddr_in&>(address).sin_port));
+}
+
+FakeJob::FakeJob(const FakeJobOptions& options) : options_(options), wake_(::eventfd(0, 0)) {
+  options_.tcp_family == 0 ? listen_at_path() : listen_at_port();
   COLONNADE_CHECK(::listen(listener_, 4) == 0, "listen");
   thread_ = std::thread([this] { serve(); });
 }
@@ -90,8 +110,11 @@ FakeJob::~FakeJob() {
 
 void FakeJob::serve() {
   pollfd waiting[2] = {{listener_, POLLIN, 0}, {wake_, POLLIN, 0}};
-  ::poll(waiting, 2, -1);
-  if (waiting[1].revents != 0) return;
+  for (int i = 0; i <= options_.hang_ups; ++i) {
+    ::poll(waiting, 2, -1);
+    if (waiting[1].revents != 0) return;
+    if (i < options_.hang_ups) ::close(::accept(listener_, nullptr, nullptr));
+  }
   Connection peer(::accept(listener_, nullptr, nullptr), options_.in_pieces);
   control::Frame frame;
   if (!peer.receive(frame) || !frame.has_hello()) return;

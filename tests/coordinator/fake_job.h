@@ -8,6 +8,8 @@
 namespace colonnade::tests {
 
 struct FakeJobOptions {
+  int tcp_family = 0;               // AF_INET or AF_INET6: listens there, on the loopback; else on a Unix socket
+  int hang_ups = 0;                 // closes so many connections without a word
   int n_pages = 64;
   int page_tokens = 4;
   int max_step_tokens = 16;
@@ -31,11 +33,13 @@ class FakeJob {
   FakeJob(const FakeJob&) = delete;
   FakeJob& operator=(const FakeJob&) = delete;
 
-  const std::string& address() const { return address_; }
+  const std::string& address() const { return address_; }  // with tcp_family: the port
   int n_steps() const { return n_steps_; }
   bool told_to_leave() const { return told_to_leave_; }
 
  private:
+  void listen_at_path();
+  void listen_at_port();
   void serve();
 
   const FakeJobOptions options_;

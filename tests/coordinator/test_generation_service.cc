@@ -1,6 +1,9 @@
 // The service and its link against a fake job: what requests get, and what happens when the job misbehaves.
 #include "coordinator/generation_service.h"
 
+#include <sys/socket.h>
+
+#include <filesystem>
 #include <future>
 #include <mutex>
 #include <optional>
@@ -10,6 +13,7 @@
 #include "engine/base/clock.h"
 #include "tests/coordinator/fake_job.h"
 #include "tests/coordinator/fake_model.h"
+#include "tests/support/skip.h"
 
 namespace colonnade::tests {
 namespace {
@@ -226,6 +230,70 @@ TEST_CASE("a job that dies or hangs is given up, and the next one serves what wa
   }
   CHECK(queued->future.get().first == FinishReason::kLength);
   CHECK(queued->output == fake_output(request_of(10, 5, 9), 200));
+}
+
+TEST_CASE("when no job will follow, all who wait get an error") {
+  ServiceOptions options = fast_options();
+  options.max_running = 1;
+  GenerationService service(options);
+  const auto begun = submit(service, request_of(10, 50));
+  const auto queued = submit(service, request_of(10, 5, 9));
+  FakeJob job({.close_after_steps = 3});
+  std::string reason;
+  SECTION("a job that was ready") {
+    service.connect({job.address(), "secret"}, [&](const Error&) { service.give_up(); });
+    reason = "closed the control link";
+  }
+  SECTION("none at all") { service.give_up(); }
+  for (const auto& waiting : {begun, queued}) {
+    REQUIRE(waiting->future.wait_for(std::chrono::seconds(10)) == std::future_status::ready);
+    CHECK(waiting->future.get().first == FinishReason::kError);
+  }
+  const std::string expected = "the worker job has ended and none will follow";
+  const Status ready = service.wait_ready();
+  REQUIRE_FALSE(ready.ok());
+  CHECK_THAT(ready.error().message, Catch::Contains(expected) && Catch::Contains(reason));
+  CHECK(service.start_failed());
+  const auto refused = service.submit(request_of(2, 2), {});
+  REQUIRE_FALSE(refused.ok());
+  CHECK(refused.error().code == ErrorCode::kUnavailable);
+  CHECK_THAT(refused.error().message, Catch::Contains(expected));
+}
+
+TEST_CASE("the service stops although its clock rang meanwhile") {
+  const auto service = std::make_shared<GenerationService>(fast_options());
+  GenerationCallbacks callbacks;
+  callbacks.on_finish = [](FinishReason, const Error*) { std::this_thread::sleep_for(std::chrono::milliseconds(700)); };
+  const auto id = service->submit(request_of(4, 4), std::move(callbacks));
+  REQUIRE(id.ok());
+  service->cancel(*id);
+  std::this_thread::sleep_for(std::chrono::milliseconds(50));
+  const auto stopped = std::make_shared<std::promise<void>>();
+  std::thread([service, stopped] {
+    service->stop();
+    stopped->set_value();
+  }).detach();
+  CHECK(stopped->get_future().wait_for(std::chrono::seconds(5)) == std::future_status::ready);
+}
+
+TEST_CASE("a connection that is closed before the Welcome is tried again") {
+  FakeJob job({.hang_ups = 3});
+  GenerationService service(fast_options());
+  connect(service, job);
+  const Status ready = service.wait_ready();
+  CHECK((ready.ok() ? "" : ready.error().message) == "");
+  CHECK(submit(service, request_of(20, 5))->future.get().first == FinishReason::kLength);
+}
+
+TEST_CASE("a job is found at any address of its host") {
+  // "localhost" is ::1 as well on most machines, and that comes first.
+  const auto [family, host] = GENERATE(table<int, std::string>({{AF_INET, "localhost"}, {AF_INET6, "[::1]"}, {AF_INET6, "::1"}}));
+  if (family == AF_INET6 && !std::filesystem::exists("/proc/net/if_inet6")) COLONNADE_SKIP("this machine has no IPv6");
+  FakeJob job({.tcp_family = family});
+  GenerationService service(fast_options());
+  service.connect({"tcp:" + host + ":" + job.address(), "secret"}, {});
+  const Status ready = service.wait_ready();
+  CHECK((ready.ok() ? "" : ready.error().message) == "");
 }
 
 TEST_CASE("draining lets requests finish, but not for ever") {

@@ -269,6 +269,23 @@ TEST_CASE("stop ends what does not finish in time") {
   held->post([] { FAIL("posted to a stopped server"); });
 }
 
+TEST_CASE("stop can be hurried, also while a client sends slowly") {
+  Running running(echo);
+  RawClient slow(running.port);
+  slow.send("POST /b HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\nabc");
+  std::this_thread::sleep_for(50ms);
+  const auto began = std::chrono::steady_clock::now();
+  std::atomic<int> finished{-1};
+  std::thread stopper([&] { finished = running.server.stop(30) ? 1 : 0; });
+  std::this_thread::sleep_for(50ms);
+  CHECK(finished == -1);
+  running.server.hurry(0.05);
+  stopper.join();
+  CHECK(finished == 0);
+  CHECK(std::chrono::steady_clock::now() - began < 10s);
+  CHECK(slow.at_end());
+}
+
 TEST_CASE("addresses that cannot be listened at are refused with a reason") {
   Running running(echo);
   HttpServerOptions options;

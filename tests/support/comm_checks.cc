@@ -4,6 +4,7 @@
 #include <chrono>
 #include <cmath>
 #include <cstring>
+#include <thread>
 
 #include "engine/base/format_text.h"
 
@@ -77,6 +78,30 @@ void check_wake(Communicator& comm, std::vector<std::string>& failures) {
   const Status nothing = comm.receive(comm.rank(), Channel::kCandidates, none, 20'000);
   if (nothing.ok() || nothing.error().code != ErrorCode::kTimeout)
     failures.push_back("receive() without a message must time out");
+}
+
+/// A message that came while another was asked for ends the next wait(), though nothing arrives after it.
+void check_untold(Communicator& comm, std::vector<std::string>& failures) {
+  const int next = (comm.rank() + 1) % comm.size();
+  const int previous = (comm.rank() + comm.size() - 1) % comm.size();
+  Bytes bytes;
+  // Sent only to those who have said that they do not wait.
+  (void)comm.send(previous, Channel::kResults, bytes);
+  bool sent = false;
+  const auto asked_until = std::chrono::steady_clock::now() + std::chrono::milliseconds(300);
+  while (!sent || std::chrono::steady_clock::now() < asked_until) {
+    const auto asked = comm.try_receive(next, Channel::kResults, bytes);
+    if (asked.ok() && *asked) sent = comm.send(next, Channel::kStep, message(comm.rank(), next, 0, 0, 64)).ok();
+    const auto other = comm.try_receive(previous, Channel::kHeartbeat, bytes);
+    if (!asked.ok() || !other.ok() || *other) return failures.push_back("a failure, or a message that nobody sent");
+    std::this_thread::sleep_for(std::chrono::milliseconds(1));
+  }
+  const auto start = std::chrono::steady_clock::now();
+  comm.wait(3'000'000);
+  if (std::chrono::steady_clock::now() - start > std::chrono::seconds(2))
+    failures.push_back("wait() slept though a message had come");
+  const auto got = comm.try_receive(previous, Channel::kStep, bytes);
+  if (!got.ok() || !*got || bytes != message(previous, comm.rank(), 0, 0, 64)) failures.push_back("the message is not there");
 }
 
 void check_ring(Communicator& comm, int rounds, std::vector<std::string>& failures) {
@@ -164,6 +189,7 @@ std::vector<std::string> communicator_failures(Communicator& comm, int rounds) {
   const auto add = [&](std::vector<std::string> more) { failures.insert(failures.end(), more.begin(), more.end()); };
   check_messages(comm, std::min(rounds, 18), failures);
   check_wake(comm, failures);
+  check_untold(comm, failures);
   check_ring(comm, rounds, failures);
   const bool one_host = static_cast<int>(comm.host_mates().size()) == comm.size();
   std::vector<int> everybody(static_cast<std::size_t>(comm.size()));

@@ -5,7 +5,9 @@
 
 #include <filesystem>
 #include <fstream>
+#include <memory>
 #include <thread>
+#include <vector>
 
 #include "engine/base/version.h"
 #include "tests/support/shared_data.h"
@@ -111,6 +113,16 @@ TEST_CASE("who lacks the secret, speaks another version or sends nonsense is ref
   ControlTestClient second(job->address());
   second.enter(job->secret());
   CHECK(generate(second, kPrompt, 24, 64) == expected_tokens());
+}
+
+TEST_CASE("strangers who say nothing do not keep the coordinator out") {
+  const auto job = start(demo_options(1), 1);
+  std::vector<std::unique_ptr<ControlTestClient>> strangers;
+  for (int i = 0; i < 12; ++i) strangers.push_back(std::make_unique<ControlTestClient>(job->address()));
+  ControlTestClient client(job->address());
+  client.enter(job->secret());
+  CHECK(generate(client, kPrompt, 24, 64) == expected_tokens());
+  CHECK(strangers.front()->at_end());
 }
 
 TEST_CASE("without a coordinator the job ends itself after the grace period") {
