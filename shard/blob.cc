@@ -1,6 +1,7 @@
 #include "shard/blob.h"
 
 #include <algorithm>
+#include <cmath>
 #include <cstring>
 
 #include <xxhash.h>
@@ -21,6 +22,12 @@ std::uint64_t nonzeros(std::span<const float> values) {
   return count;
 }
 
+/// The first value that is not finite, or values.size().
+std::size_t first_not_finite(std::span<const float> values) {
+  const auto at = std::find_if(values.begin(), values.end(), [](float v) { return !std::isfinite(v); });
+  return static_cast<std::size_t>(at - values.begin());
+}
+
 }  // namespace
 
 std::uint64_t blob_checksum(std::span<const std::byte> blob) { return XXH3_64bits(blob.data(), blob.size()); }
@@ -31,6 +38,8 @@ Status encode_path_blob(PathSpec& path, const PathWeights& weights, std::vector<
   for (std::size_t v = 0; v < path.vectors.size(); ++v) {
     values.resize(path.vectors[v].count);
     COLONNADE_TRY(weights.vector(path.vectors[v], values.data()));
+    if (const std::size_t bad = first_not_finite(values); bad < values.size())
+      return corrupt(path, text("vector ", v, ", number ", bad, ": expected a finite weight, found ", values[bad]));
     std::memcpy(out.data() + vector_offset(path, v), values.data(), values.size() * sizeof(float));
   }
 
@@ -45,6 +54,9 @@ Status encode_path_blob(PathSpec& path, const PathWeights& weights, std::vector<
     const std::uint32_t n_rows = std::min<std::uint32_t>(engine::kStripRows, m.rows - first_row);
     values.resize(std::size_t{n_rows} * m.cols);
     COLONNADE_TRY(weights.rows(m, first_row, n_rows, values.data()));
+    if (const std::size_t bad = first_not_finite(values); bad < values.size())
+      return corrupt(path, text("matrix ", strip.matrix, ", row ", first_row + bad / m.cols, ", column ", bad % m.cols,
+                                ": expected a finite weight, found ", values[bad]));
     kept[strip.matrix] += nonzeros(values);
 
     std::uint64_t* entry = &table[table_offset(path, strip.matrix) / sizeof(std::uint64_t) + strip.strip];

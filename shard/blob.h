@@ -22,8 +22,8 @@ struct PathWeights {
 };
 
 /// Encodes a path into `out` (replaced; its capacity is reused) and fills what is only known now: the exact bytes
-/// and density of every matrix, the blob's bytes and checksums. Errors are those of `weights`; then `path` and `out`
-/// hold nothing of use. Thread-safe for different paths.
+/// and density of every matrix, the blob's bytes and checksums. Errors are those of `weights`, and kCorrupt for a weight
+/// that is not finite; then `path` and `out` hold nothing of use. Thread-safe for different paths.
 Status encode_path_blob(PathSpec& path, const PathWeights& weights, std::vector<std::byte>& out);
 
 /// The checksum that PathSpec::checksum holds: XXH3-64 of the whole blob.

@@ -2,6 +2,10 @@
 
 #include <catch2/catch.hpp>
 
+#include <algorithm>
+#include <cmath>
+#include <limits>
+
 #include "tests/shard/memory_model.h"
 #include "tests/shard/shapes.h"
 
@@ -73,6 +77,35 @@ TEST_CASE("an error of the weights' source is passed on") {
   const auto status = encode_path_blob(paths[0], weights, blob);
   REQUIRE_FALSE(status.ok());
   CHECK(status.error().message == "the disk is gone");
+}
+
+TEST_CASE("a weight that is not finite is refused by its place") {
+  auto paths = enumerate_paths(tests::make_config({16, 1, 1, 1, 16, 40, 16}), format_choice(FormatId::kInt8));
+  const float inf = std::numeric_limits<float>::infinity(), nan = std::numeric_limits<float>::quiet_NaN();
+  for (const float value : {inf, -inf, nan}) {
+    const PathWeights weights{[&](const MatrixSpec& m, std::uint32_t first, std::uint32_t n_rows, float* out) -> Status {
+                                std::fill_n(out, std::size_t{n_rows} * m.cols, 1.0f);
+                                if (m.role == MatrixRole::kUp && first == 16) out[3 * m.cols + 5] = value;
+                                return {};
+                              },
+                              [&](const VectorSpec& v, float* out) -> Status {
+                                std::fill_n(out, v.count, 1.0f);
+                                if (v.role == VectorRole::kFeedForwardNorm) out[7] = value;
+                                return {};
+                              }};
+    const auto message = [&](std::size_t path) {
+      std::vector<std::byte> blob;
+      const auto status = encode_path_blob(paths[path], weights, blob);
+      REQUIRE_FALSE(status.ok());
+      CHECK(status.error().code == ErrorCode::kCorrupt);
+      return status.error().message;
+    };
+    const std::string found = std::isnan(value) ? "found nan" : value > 0 ? "found inf" : "found -inf";
+    REQUIRE(paths[3].kind == PathKind::kFeedForward);
+    CHECK_THAT(message(3), Catch::Contains("layer 0, neurons 0-39 of expert 0: matrix 1, row 19, column 5") && Catch::Contains(found));
+    REQUIRE(paths[1].kind == PathKind::kReplicated);
+    CHECK_THAT(message(1), Catch::Contains("layer 0, norms and router: vector 1, number 7") && Catch::Contains(found));
+  }
 }
 
 TEST_CASE("strips are located where they were written") {
