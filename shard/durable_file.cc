@@ -80,7 +80,12 @@ Result<FileLock> FileLock::acquire(const std::filesystem::path& path, bool wait)
     FileLock lock;
     lock.path_ = path;
     lock.file_ = FileHandle(::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0644));
-    if (!lock.file_.is_open()) return system_error(path, "cannot be created", errno);
+    if (!lock.file_.is_open()) {
+      const bool no_directory = errno == ENOENT;
+      Error error = system_error(path, "cannot be created", errno);
+      if (no_directory) error.code = ErrorCode::kNotFound;
+      return error;
+    }
     while (::flock(lock.file_.descriptor(), wait ? LOCK_EX : LOCK_EX | LOCK_NB) != 0) {
       if (errno == EINTR) continue;
       if (errno == EWOULDBLOCK)

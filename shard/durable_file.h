@@ -45,6 +45,7 @@ Status write_file_durably(const std::filesystem::path& path, std::span<const std
 class FileLock {
  public:
   /// Takes the lock of `path` (created when absent). With `wait` false: kUnavailable when another process has it.
+  /// kNotFound when there is no directory for it, or no more.
   static Result<FileLock> acquire(const std::filesystem::path& path, bool wait);
 
   /// Removes the lock file while it is still locked, so that nobody takes a stale one.

@@ -33,7 +33,11 @@ Result<Contents> list(const std::filesystem::path& path) {
     else if (is_ours(name)) contents.ours.push_back(at->path());
     else contents.foreign = name.string();
   }
-  if (error) return Error{ErrorCode::kIo, text(path.string(), ": cannot be listed: ", error.message())};
+  if (error) {
+    const bool gone = error == std::errc::no_such_file_or_directory;
+    return Error{gone ? ErrorCode::kNotFound : ErrorCode::kIo,
+                 text(path.string(), ": cannot be listed: ", error.message())};
+  }
   return contents;
 }
 
@@ -43,12 +47,34 @@ void remove_ours(const std::filesystem::path& path) {
     for (const auto& file : contents->ours) std::filesystem::remove(file, ignored);
 }
 
+/// Makes `path` and what leads to it, so that a crash does not undo it. False when it was there.
+Result<bool> make_durably(const std::filesystem::path& path) {
+  std::error_code error;
+  std::vector<std::filesystem::path> parents;  // directories that get a new name
+  for (auto at = std::filesystem::absolute(path, error); at.has_relative_path() && !std::filesystem::exists(at, error);
+       at = at.parent_path())
+    parents.push_back(at.parent_path());
+  const bool made = std::filesystem::create_directories(path, error);
+  if (error) return Error{ErrorCode::kIo, text(path.string(), ": cannot be made: ", error.message())};
+  if (made) {
+    for (const auto& parent : parents) COLONNADE_TRY(flush_directory(parent));
+  }
+  return made;
+}
+
 }  // namespace
 
 Result<PackDirectory> PackDirectory::open(const std::filesystem::path& path, bool wait) {
-  std::error_code error;
-  const bool made = std::filesystem::create_directories(path, error);
-  if (error) return Error{ErrorCode::kIo, text(path.string(), ": cannot be made: ", error.message())};
+  // A packer that gives up removes the directory under those who wait for it: then theirs is a new one.
+  constexpr int kAttempts = 100;
+  auto directory = try_open(path, wait);
+  for (int i = 1; i < kAttempts && !directory.ok() && directory.error().code == ErrorCode::kNotFound; ++i)
+    directory = try_open(path, wait);
+  return directory;
+}
+
+Result<PackDirectory> PackDirectory::try_open(const std::filesystem::path& path, bool wait) {
+  COLONNADE_ASSIGN(const bool made, make_durably(path));
   if (!made) {
     COLONNADE_ASSIGN(const Contents before, list(path));
     if (!before.locked && !(wait && is_packed_model(path)) && (!before.foreign.empty() || !before.ours.empty()))

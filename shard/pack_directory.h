@@ -30,6 +30,9 @@ class PackDirectory {
   void commit();
 
  private:
+  /// kNotFound when another process removed the directory while this one waited.
+  static Result<PackDirectory> try_open(const std::filesystem::path& path, bool wait);
+
   PackDirectory(std::filesystem::path path, FileLock lock) : path_(std::move(path)), lock_(std::move(lock)) {}
 
   std::filesystem::path path_;  // empty when moved from or committed
