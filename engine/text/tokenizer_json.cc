@@ -118,11 +118,12 @@ Result<std::vector<Entry>> list_entries(const TokenIds& vocabulary, const std::v
   for (const auto& [content, id] : vocabulary) largest = std::max(largest, id);
   for (const AddedToken& token : added) largest = std::max(largest, token.id);
   const std::size_t most = 2 * (vocabulary.size() + added.size()) + 65536;
-  if (static_cast<std::size_t>(largest + 1) > most) {
+  const std::size_t n_ids = static_cast<std::size_t>(std::int64_t{largest} + 1);
+  if (n_ids > most) {
     return Error{ErrorCode::kCorrupt, text("tokenizer.json: the largest token id must be below ", most, " for ",
                                            vocabulary.size() + added.size(), " tokens, found ", largest)};
   }
-  std::vector<Entry> entries(static_cast<std::size_t>(largest + 1));
+  std::vector<Entry> entries(n_ids);
   for (const auto& [content, id] : vocabulary) entries[static_cast<std::size_t>(id)].content = content;
   for (const AddedToken& token : added) entries[static_cast<std::size_t>(token.id)] = {token.content, token.special};
   return entries;

@@ -158,6 +158,7 @@ TEST_CASE("wrong tokenizer files are refused by the name of the field") {
   check(ErrorCode::kCorrupt, "model must be an object", {{"model", nullptr}});
   check(ErrorCode::kCorrupt, "model.vocab[\"h\"]", {{"model", {{"vocab", {{"h", -4}}}}}});
   check(ErrorCode::kCorrupt, "largest token id", {{"model", {{"vocab", {{"h", 2000000000}}}}}});
+  check(ErrorCode::kCorrupt, "found 2147483647", {{"model", {{"vocab", {{"h", 2147483647}}}}}});
   check(ErrorCode::kCorrupt, "model.merges[0]", {{"model", {{"merges", {"a b c"}}}}});
   check(ErrorCode::kCorrupt, "lacks \"ho\"", {{"model", {{"merges", {"h o"}}}}});
   check(ErrorCode::kCorrupt, "model.unk_token", {{"model", {{"unk_token", "<none>"}}}});
