@@ -3,6 +3,7 @@
 #include <cmath>
 
 #include "engine/base/format_text.h"
+#include "shard/paths.h"
 
 namespace colonnade::shard {
 namespace {
@@ -31,9 +32,12 @@ Status check_model_config(const engine::ModelConfig& config) {
   for (const engine::LayerConfig& layer : config.layers) {
     COLONNADE_TRY(within("hidden_dim", layer.hidden_dim, 1, 1 << 22));
     COLONNADE_TRY(within("n_experts", layer.n_experts, 1, 1 << 16));
+    COLONNADE_TRY(within("n_experts * dim", std::int64_t{layer.n_experts} * config.dim, 1, 1 << 30));
     COLONNADE_TRY(within("n_active", layer.n_active, 1, layer.n_experts));
     COLONNADE_TRY(within("window_tokens", layer.window_tokens, 0, 1 << 30));
   }
+  // Their list is held in memory, some 300 bytes each.
+  COLONNADE_TRY(within("paths of the model", static_cast<std::int64_t>(count_paths(config)), 1, 1 << 24));
   for (const float value : {config.norm_eps, config.rope.theta, config.rope.factor, config.rope.low_freq_factor,
                             config.rope.high_freq_factor}) {
     if (!std::isfinite(value) || value <= 0.0f)

@@ -61,7 +61,7 @@ Result<const Family*> family_of(const ConfigFields& fields);
 
 /// What a family's transformers class assumes where config.json is silent.
 struct FamilyDefaults {
-  int n_kv_heads = 0;               // 0: as many as query heads
+  int n_kv_heads = 0;               // 0: as many as query heads, what null always means
   int head_dim = 0;                 // 0: dim / n_heads
   int max_context_tokens = 2048;
   float norm_eps = 1e-6f;
@@ -73,7 +73,7 @@ struct FamilyDefaults {
 Result<engine::ModelConfig> read_shared_fields(const ConfigFields& fields, const FamilyDefaults& defaults);
 
 /// qwen2 and qwen3: the window counts only with use_sliding_window, from layer max_window_layers on, or where
-/// layer_types says so.
+/// layer_types says so. An absent sliding_window is 4096; null means none.
 Status read_optional_window(const ConfigFields& fields, int default_max_window_layers, engine::ModelConfig& config);
 
 /// Makes `layer` a mixture. kInvalidArgument when more experts are active than there are.

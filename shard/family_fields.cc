@@ -10,14 +10,26 @@ using engine::ModelConfig;
 using engine::RopeConfig;
 using engine::RopeScaling;
 
-/// transformers calls the object rope_scaling; from version 5 on rope_parameters, with rope_theta inside.
+/// An object that does not name its type means no scaling: whatever else it asks for would be lost.
+Status check_untyped_rope(const Json& object, const std::string& where) {
+  for (const auto& [key, value] : object.items()) {
+    if (value.is_null() || key == "rope_theta" || key == "partial_rotary_factor") continue;
+    return Error{ErrorCode::kUnsupported,
+                 text(where, ": ", dump_json(Json(key)).substr(0, 60), " is not supported without rope_type")};
+  }
+  return {};
+}
+
+/// transformers calls the object rope_scaling; from version 5 on rope_parameters, with rope_theta inside. It takes
+/// the older one where both are there.
 Result<RopeConfig> read_rope(const ConfigFields& fields, float default_theta, int head_dim) {
   RopeConfig rope;
   rope.rotary_dim = head_dim;
   COLONNADE_ASSIGN(const float partial, fields.number("partial_rotary_factor", 1.0f));
   if (partial != 1.0f) return fields.invalid("partial_rotary_factor", "1 (others are not supported)");
 
-  const char* name = fields.has("rope_parameters") ? "rope_parameters" : "rope_scaling";
+  const Json* older = fields.find("rope_scaling");
+  const char* name = older != nullptr && !older->empty() ? "rope_scaling" : "rope_parameters";
   const Json* object = fields.find(name);
   if (object != nullptr && !object->is_object()) return fields.invalid(name, "an object");
   COLONNADE_ASSIGN(rope.theta, fields.number("rope_theta", default_theta));
@@ -25,6 +37,11 @@ Result<RopeConfig> read_rope(const ConfigFields& fields, float default_theta, in
 
   const ConfigFields scaling(*object, text(fields.where(), ": ", name));
   COLONNADE_ASSIGN(rope.theta, scaling.number("rope_theta", rope.theta));
+  COLONNADE_ASSIGN(const float inner_partial, scaling.number("partial_rotary_factor", 1.0f));
+  if (inner_partial != 1.0f) return scaling.invalid("partial_rotary_factor", "1 (others are not supported)");
+  if (!scaling.has("rope_type") && !scaling.has("type")) {
+    COLONNADE_TRY(check_untyped_rope(*object, scaling.where()));
+  }
   COLONNADE_ASSIGN(const std::string old_name, scaling.string("type", "default"));
   COLONNADE_ASSIGN(const std::string type, scaling.string("rope_type", old_name.c_str()));
   if (type == "default") return rope;
@@ -54,7 +71,8 @@ Result<ModelConfig> read_shared_fields(const ConfigFields& fields, const FamilyD
   COLONNADE_ASSIGN(config.dim, fields.positive("hidden_size"));
   COLONNADE_ASSIGN(config.n_layers, fields.positive("num_hidden_layers", {}, 1 << 14));
   COLONNADE_ASSIGN(config.n_heads, fields.positive("num_attention_heads", {}, 1 << 14));
-  const int kv_heads = defaults.n_kv_heads > 0 ? defaults.n_kv_heads : config.n_heads;
+  const bool kv_as_heads = defaults.n_kv_heads == 0 || fields.is_null("num_key_value_heads");
+  const int kv_heads = kv_as_heads ? config.n_heads : defaults.n_kv_heads;
   COLONNADE_ASSIGN(config.n_kv_heads, fields.positive("num_key_value_heads", kv_heads, 1 << 14));
   if (config.n_heads % config.n_kv_heads != 0)
     return fields.invalid("num_key_value_heads", text("a divisor of num_attention_heads ", config.n_heads));
@@ -80,8 +98,8 @@ Result<ModelConfig> read_shared_fields(const ConfigFields& fields, const FamilyD
 
 Status read_optional_window(const ConfigFields& fields, int default_max_window_layers, ModelConfig& config) {
   COLONNADE_ASSIGN(const bool enabled, fields.flag("use_sliding_window", false));
-  if (!enabled || !fields.has("sliding_window")) return {};
-  COLONNADE_ASSIGN(const int window, fields.positive("sliding_window", {}, 1 << 30));
+  if (!enabled || fields.is_null("sliding_window")) return {};
+  COLONNADE_ASSIGN(const int window, fields.positive("sliding_window", 4096, 1 << 30));
   COLONNADE_ASSIGN(const int first, fields.count("max_window_layers", default_max_window_layers));
   const Json* types = fields.find("layer_types");
   if (types != nullptr && (!types->is_array() || types->size() != config.layers.size()))

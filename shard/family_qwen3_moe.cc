@@ -29,7 +29,9 @@ Result<engine::ModelConfig> read(const ConfigFields& fields) {
   config.output_bias = config.qkv_bias;
   COLONNADE_TRY(read_optional_window(fields, 0, config));
 
-  COLONNADE_ASSIGN(const int n_experts, fields.count("num_experts", 128, 1 << 16));
+  // num_local_experts is the newer name, which transformers prefers.
+  const char* experts_field = fields.has("num_local_experts") ? "num_local_experts" : "num_experts";
+  COLONNADE_ASSIGN(const int n_experts, fields.count(experts_field, 128, 1 << 16));
   COLONNADE_ASSIGN(const int n_active, fields.positive("num_experts_per_tok", 8, 1 << 16));
   COLONNADE_ASSIGN(const int hidden_dim, fields.positive("moe_intermediate_size", 768));
   COLONNADE_ASSIGN(const int step, fields.positive("decoder_sparse_step", 1));
@@ -37,7 +39,7 @@ Result<engine::ModelConfig> read(const ConfigFields& fields) {
   COLONNADE_ASSIGN(const std::vector<bool> dense, read_dense_layers(fields, config.n_layers));
   for (std::size_t i = 0; i < config.layers.size(); ++i) {
     if (dense[i] || n_experts == 0 || (static_cast<int>(i) + 1) % step != 0) continue;
-    COLONNADE_TRY(make_mixture(fields, "num_experts", n_experts, n_active, hidden_dim, config.layers[i]));
+    COLONNADE_TRY(make_mixture(fields, experts_field, n_experts, n_active, hidden_dim, config.layers[i]));
   }
   return config;
 }

@@ -16,20 +16,6 @@ constexpr std::size_t kFrameBytes = sizeof kMagic + 8 + 8;  // magic, length, ch
 
 Error corrupt(std::string message) { return Error{ErrorCode::kCorrupt, std::move(message)}; }
 
-/// How many paths enumerate_paths() makes, without making them: a lying manifest must not cost memory.
-std::uint64_t expected_paths(const engine::ModelConfig& config) {
-  const std::uint64_t vocabulary = split_groups(config.vocab_size).size();
-  std::uint64_t count = vocabulary * (config.tied_embeddings ? 1 : 2) + 1;
-  int last_dim = 0;
-  std::uint64_t groups = 0;
-  for (const engine::LayerConfig& layer : config.layers) {
-    if (layer.hidden_dim != last_dim) groups = split_groups(layer.hidden_dim).size();
-    last_dim = layer.hidden_dim;
-    count += 1 + static_cast<std::uint64_t>(config.n_kv_heads) + groups * static_cast<std::uint64_t>(layer.n_experts);
-  }
-  return count;
-}
-
 Status check_shape(const PathSpec& path, const PathSpec& expected) {
   const bool same = path.kind == expected.kind && path.layer == expected.layer && path.index == expected.index &&
                     path.expert == expected.expert && path.first == expected.first && path.count == expected.count;
@@ -92,11 +78,11 @@ Status check_manifest(const Manifest& manifest) {
     if (file.name.empty() || file.name == "." || file.name == ".." ||
         file.name.find_first_of(std::string_view("/\0", 2)) != std::string::npos)
       return corrupt(text("blob file: expected the name of a file beside the manifest, found \"", file.name, "\""));
-  const std::uint64_t count = expected_paths(manifest.config);
+  const std::uint64_t count = count_paths(manifest.config);
   if (manifest.paths.size() != count)
     return corrupt(text("expected ", count, " paths for the configuration, found ", manifest.paths.size()));
   const std::vector<PathSpec> expected = enumerate_paths(manifest.config, {});
-  COLONNADE_CHECK(expected.size() == count, "expected_paths and enumerate_paths disagree");
+  COLONNADE_CHECK(expected.size() == count, "count_paths and enumerate_paths disagree");
   for (std::size_t i = 0; i < expected.size(); ++i) {
     COLONNADE_TRY(check_shape(manifest.paths[i], expected[i]));
     COLONNADE_TRY(check_place(manifest.paths[i], manifest));

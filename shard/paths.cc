@@ -12,6 +12,8 @@ namespace {
 
 using engine::FormatId;
 
+int count_groups(int total) { return std::max(1, total / kGroupRows); }
+
 MatrixSpec matrix(MatrixRole role, int part, int rows, int cols, FormatId format) {
   const engine::Format* f = engine::find_format(format);
   COLONNADE_CHECK(f != nullptr, "enumerate_paths was asked for a format that is not registered");
@@ -91,6 +93,14 @@ void append_strips(std::vector<StripRef>& order, const PathSpec& path, std::size
 
 }  // namespace
 
+std::uint64_t count_paths(const engine::ModelConfig& config) {
+  std::uint64_t count = static_cast<std::uint64_t>(count_groups(config.vocab_size)) * (config.tied_embeddings ? 1 : 2) + 1;
+  for (const engine::LayerConfig& layer : config.layers)
+    count += 1 + static_cast<std::uint64_t>(config.n_kv_heads) +
+             static_cast<std::uint64_t>(count_groups(layer.hidden_dim)) * static_cast<std::uint64_t>(layer.n_experts);
+  return count;
+}
+
 FormatChoice format_choice(FormatId values) {
   // A row of the embedding is looked up, not multiplied: it gains no speed from fewer bits.
   const FormatId embedding = values == FormatId::kF32 ? FormatId::kF32 : FormatId::kBf16;
@@ -98,7 +108,7 @@ FormatChoice format_choice(FormatId values) {
 }
 
 std::vector<Group> split_groups(int total) {
-  const int n_groups = std::max(1, total / kGroupRows);
+  const int n_groups = count_groups(total);
   const int n_strips = (total + engine::kStripRows - 1) / engine::kStripRows;
   std::vector<Group> groups;
   groups.reserve(static_cast<std::size_t>(n_groups));

@@ -93,6 +93,9 @@ std::vector<Group> split_groups(int total);
 /// (neuron group, expert); the final replicated path; head groups when not tied. With expected bytes for `formats`.
 std::vector<PathSpec> enumerate_paths(const engine::ModelConfig& config, const FormatChoice& formats);
 
+/// How many paths enumerate_paths() makes, without making them: a lying configuration must not cost memory.
+std::uint64_t count_paths(const engine::ModelConfig& config);
+
 /// Bytes of the blob's offset table plus vectors: where the strips begin.
 std::uint64_t blob_header_bytes(const PathSpec& path);
 

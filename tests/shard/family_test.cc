@@ -97,6 +97,32 @@ TEST_CASE("llama: defaults where the configuration is silent, rope scaling") {
   CHECK(newer.rope.theta == 7.0f);
 }
 
+TEST_CASE("rope: the older object wins where both are there, and what an object asks for is not lost") {
+  const Json linear = {{"type", "linear"}, {"factor", 2.0}};
+  const auto both = read("llama", {{"rope_scaling", linear}, {"rope_parameters", {{"rope_type", "default"}, {"rope_theta", 7.0}}}, {"rope_theta", 5.0}});
+  CHECK(both.rope.scaling == engine::RopeScaling::kLinear);
+  CHECK(both.rope.theta == 5.0f);
+  const auto empty = read("llama", {{"rope_scaling", Json::object()}, {"rope_parameters", {{"rope_theta", 7.0}, {"factor", nullptr}}}, {"rope_theta", 5.0}});
+  CHECK(empty.rope.scaling == engine::RopeScaling::kNone);
+  CHECK(empty.rope.theta == 7.0f);
+  CHECK(read("llama", {{"rope_scaling", {{"partial_rotary_factor", 1.0}}}}).rope.scaling == engine::RopeScaling::kNone);
+
+  CHECK_THAT(refusal("llama", {{"rope_scaling", {{"factor", 8.0}}}}), Contains("rope_scaling: \"factor\" is not supported"));
+  CHECK_THAT(refusal("llama", {{"rope_parameters", {{"full_attention", {{"rope_theta", 7.0}}}}}}),
+             Contains("rope_parameters: \"full_attention\" is not supported"));
+  CHECK_THAT(refusal("llama", {{"rope_parameters", {{"rope_type", "default"}, {"partial_rotary_factor", 0.5}}}}),
+             Contains("rope_parameters: field partial_rotary_factor") && Contains("0.5"));
+}
+
+TEST_CASE("num_key_value_heads: null is one for each query head, absent is the family's default") {
+  for (const char* family : {"llama", "mistral", "mixtral", "qwen2", "qwen3"}) {
+    CAPTURE(family);
+    CHECK(read(family, {{"num_key_value_heads", nullptr}}).n_kv_heads == 4);
+  }
+  CHECK(read("mistral", {{"num_key_value_heads", "remove"}, {"num_attention_heads", 16}}).n_kv_heads == 8);
+  CHECK(read("qwen2", {{"num_key_value_heads", "remove"}, {"num_attention_heads", 32}}).n_kv_heads == 32);
+}
+
 TEST_CASE("mistral: the window counts in all layers; absent is 4096, null is none") {
   CHECK(windows(read("mistral")) == std::vector<int>{8, 8, 8});
   CHECK(windows(read("mistral", {{"sliding_window", nullptr}})) == std::vector<int>{0, 0, 0});
@@ -111,6 +137,15 @@ TEST_CASE("qwen2 and qwen3: the window counts only where it is switched on") {
   CHECK(windows(read("qwen2", {{"use_sliding_window", true}, {"max_window_layers", 1}})) == std::vector<int>{0, 8});
   CHECK(windows(read("qwen2", {{"use_sliding_window", true}, {"layer_types", {"sliding_attention", "full_attention"}}})) ==
         std::vector<int>{8, 0});
+  for (const char* family : {"qwen2", "qwen3", "qwen3_moe"}) {
+    CAPTURE(family);
+    const Json on = {{"use_sliding_window", true}, {"max_window_layers", 1}};
+    Json absent = on, none = on;
+    absent["sliding_window"] = "remove";
+    none["sliding_window"] = nullptr;
+    CHECK(windows(read(family, absent)).at(1) == 4096);
+    CHECK(windows(read(family, none)).at(1) == 0);
+  }
   const auto qwen3 = read("qwen3");
   CHECK(qwen3.qk_norm);
   CHECK_FALSE(qwen3.qkv_bias);
@@ -135,6 +170,10 @@ TEST_CASE("mixtral and qwen3_moe: which layers are mixtures, and how weights are
   for (const auto& layer : some.layers) experts.push_back(layer.n_experts);
   CHECK(experts == std::vector<int>{1, 16, 1, 1, 1, 16});
   CHECK(some.layers[0].hidden_dim == 192);
+
+  CHECK(read("qwen3_moe", {{"num_experts", "remove"}, {"num_local_experts", 12}}).layers[0].n_experts == 12);
+  CHECK(read("qwen3_moe", {{"num_local_experts", 12}}).layers[0].n_experts == 12);
+  CHECK_THAT(refusal("qwen3_moe", {{"num_experts", "remove"}, {"num_local_experts", 1}}), Contains("field num_local_experts"));
 }
 
 TEST_CASE("What is not supported is refused by name with what is") {
@@ -165,6 +204,15 @@ TEST_CASE("Fields that are missing or wrong are named with what was expected and
   CHECK_THAT(refusal("qwen3_moe", {{"mlp_only_layers", {2}}}), Contains("mlp_only_layers"));
   CHECK_FALSE(shard::parse_model_config("{", "config.json").ok());
   CHECK_FALSE(shard::parse_model_config("[]", "config.json").ok());
+}
+
+TEST_CASE("Sizes whose products are beyond every real model are refused before anything is made of them") {
+  const Json many = {{"num_experts", 65536}, {"hidden_size", 1048576}, {"head_dim", 16}, {"num_hidden_layers", 16384}};
+  CHECK_THAT(refusal("qwen3_moe", many), Contains("n_experts * dim: expected 1 to 1073741824, found 68719476736"));
+  // 16384 layers of one replicated path, 2 KV heads and 65536 experts of one group; 1 path each for the last norm and
+  // the vocabulary, once or twice.
+  CHECK_THAT(refusal("qwen3_moe", {{"num_experts", 65536}, {"num_hidden_layers", 16384}}),
+             Contains("paths of the model: expected 1 to 16777216, found 10737909"));
 }
 
 TEST_CASE("Layouts of weights other than plain and sparse-bitmask are refused by name") {

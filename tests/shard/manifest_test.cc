@@ -111,7 +111,7 @@ TEST_CASE("A configuration that lies about its size costs no memory") {
     layer.n_experts = 1 << 16;
     layer.hidden_dim = 1 << 22;
   }
-  CHECK_THAT(refusal(m), Contains("paths for the configuration"));
+  CHECK_THAT(refusal(m), Contains("paths of the model: expected 1 to 16777216"));
   m = packed.manifest;
   m.config.vocab_size = 0x7fffffff;
   CHECK_THAT(refusal(m), Contains("vocab_size"));

@@ -83,6 +83,8 @@ TEST_CASE("paths come in plan order: layer, neuron group, expert") {
   auto tied = config;
   tied.tied_embeddings = true;
   CHECK(enumerate_paths(tied, format_choice(FormatId::kBf16)).size() == expected.size() - 2);
+  CHECK(count_paths(config) == expected.size());
+  CHECK(count_paths(tied) == expected.size() - 2);
 }
 
 TEST_CASE("an embedding that is only looked up keeps 16 bits; a tied one has the format of the head") {
