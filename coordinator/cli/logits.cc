@@ -135,7 +135,7 @@ const Command& logits_command() {
         .positionals = {{"MODEL", "a Hugging Face directory or a packed model"}},
         .options = {
             {.name = "tokens", .kind = OptionKind::kText, .value_name = "IDS|FILE", .help = "Token ids: 1,2,3 or a file of them."},
-            {.name = "out", .kind = OptionKind::kText, .value_name = "FILE", .help = "Write a safetensors file with `logits` and `tokens`."},
+            {.name = "out", .kind = OptionKind::kText, .value_name = "FILE", .help = "Write a safetensors file with `logits` and `tokens`.", .short_name = 'o'},
             {.name = "json", .kind = OptionKind::kFlag, .default_value = "false", .help = "Print all logits as JSON instead of the best of each position."},
             {.name = "chunk", .kind = OptionKind::kInt, .default_value = "0", .value_name = "N", .help = "Tokens of one step; 1 decodes token by token, 0 takes --max-step-tokens.", .min = 0},
         }};

@@ -175,6 +175,7 @@ Status run_job(const Options& options, const LaunchOptions& launch) {
     return Error{ErrorCode::kInvalidArgument, "run: --chat reads what you say from standard input; found a PROMPT as well"};
   if (!chats && prompt.empty()) {
     COLONNADE_ASSIGN(prompt, read_standard_input());
+    if (prompt.ends_with('\n')) prompt.pop_back();  // what echo adds is not meant
   }
   COLONNADE_ASSIGN(const auto job, launch_job(launch));
   for (const std::string& choice : job->choices()) log_info(choice);
