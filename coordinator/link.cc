@@ -187,7 +187,7 @@ void Link::State::tick() {
 void Link::State::read() {
   if (input_begin == input_end) input_begin = input_end = 0;
   if (input.size() - input_end < kReadBytes) {
-    std::memmove(input.data(), input.data() + input_begin, input_end - input_begin);
+    if (input_begin < input_end) std::memmove(input.data(), input.data() + input_begin, input_end - input_begin);
     input_end -= input_begin;
     input_begin = 0;
     if (input.size() - input_end < kReadBytes) input.resize(std::max(2 * input.size(), input_end + kReadBytes));
