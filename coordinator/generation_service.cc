@@ -282,6 +282,7 @@ void GenerationService::State::goodbye() {
 /// Callbacks that also keep `unfinished` right.
 GenerationCallbacks GenerationService::State::counted(GenerationCallbacks callbacks) {
   callbacks.on_finish = [this, on_finish = std::move(callbacks.on_finish)](FinishReason reason, const Error* error) {
+    publish_counters();  // before anybody hears of the end: its pages are free by now
     if (on_finish) on_finish(reason, error);
     const std::lock_guard lock(mutex);
     if (--unfinished == 0) changed.notify_all();

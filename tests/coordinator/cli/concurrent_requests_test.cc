@@ -4,7 +4,6 @@
 #include <future>
 #include <mutex>
 #include <random>
-#include <thread>
 
 #include <catch2/catch.hpp>
 
@@ -65,12 +64,6 @@ const Answer& wait(Pending& pending) {
   return pending.answer;
 }
 
-/// Counters follow a moment after the last request has heard of its end.
-ServiceCounters counters_at_rest(const GenerationService& service) {
-  for (int i = 0; i < 1000 && service.counters().pages_used > 0; ++i) std::this_thread::sleep_for(std::chrono::milliseconds(1));
-  return service.counters();
-}
-
 std::vector<GenerationRequest> mixed_requests(int count, int vocab_size, int context) {
   std::mt19937 random(11);
   const auto below = [&](int n) { return static_cast<int>(random() % static_cast<unsigned>(n)); };
@@ -127,7 +120,7 @@ TEST_CASE("32 requests at a time get the bits that each gets alone") {
     pending.push_back(submit(job.generator(), requests[i], i % 5 == 3 ? 1 + static_cast<int>(i) / 2 : -1));
   std::vector<Answer> together;
   for (const auto& one : pending) together.push_back(wait(*one));
-  const ServiceCounters counters = counters_at_rest(job.service());
+  const ServiceCounters counters = job.service().counters();
   CHECK(counters.pages_used == 0);
   CHECK(counters.running + counters.waiting == 0);
   if (shape.kv_tokens == 256) CHECK(counters.preemptions > 0);
@@ -153,7 +146,7 @@ TEST_CASE("32 requests at a time get the bits that each gets alone") {
     }
   }
   CHECK(n_cancelled > 0);
-  CHECK(counters_at_rest(job.service()).pages_used == 0);
+  CHECK(job.service().counters().pages_used == 0);
   job.stop();
 }
 
