@@ -45,6 +45,11 @@ class Tokenizer {
   /// The vocabulary's own spelling of a token ("▁the", "<0x0A>"), "" when out of range.
   virtual std::string token_text(std::int32_t token) const = 0;
   virtual bool is_special(std::int32_t token) const = 0;
+
+  /// The raw bytes that a token adds to the text when other tokens stand before it ("▁the" is " the", "<0xE2>" the byte
+  /// E2, which may be a part of a character). "" for special tokens, for ids without a token and for those that spell
+  /// nothing.
+  virtual std::string token_bytes(std::int32_t token) const;
 };
 
 /// From the bytes of a tokenizer.json. kUnsupported names the first part that is not implemented; kCorrupt names

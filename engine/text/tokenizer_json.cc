@@ -138,6 +138,13 @@ std::string Tokenizer::decode(std::span<const std::int32_t> tokens, bool skip_sp
   return bytes;
 }
 
+std::string Tokenizer::token_bytes(std::int32_t token) const {
+  if (is_special(token)) return {};
+  const std::unique_ptr<TokenBytes> stream = decode_stream(false);
+  stream->push(token);  // the first token of a text may lose its leading space
+  return stream->push(token);
+}
+
 Result<std::unique_ptr<Tokenizer>> load_tokenizer_json(std::string_view json) {
   COLONNADE_ASSIGN(const Json file, parse_json(json, "tokenizer.json"));
   if (!file.is_object()) return wrong_field("the file", "an object", file);

@@ -106,6 +106,18 @@ TEST_CASE("decoding leaves out special tokens on request and ignores ids without
   CHECK(small({{"decoder", nullptr}})->decode(Ids{267, 263}, true) == "▁hell o");
 }
 
+TEST_CASE("token_bytes are the bytes of a token within a text") {
+  const auto tokenizer = small();
+  CHECK(tokenizer->token_bytes(267) == " hell");
+  CHECK(tokenizer->token_bytes(259) == " ");
+  CHECK(tokenizer->token_bytes(263) == "o");
+  CHECK(tokenizer->token_bytes(3 + 0xE2) == "\xE2");
+  CHECK(tokenizer->token_bytes(300) == "<tag>");
+  CHECK(tokenizer->token_bytes(2).empty());
+  CHECK(tokenizer->token_bytes(280).empty());
+  CHECK(tokenizer->token_bytes(-1).empty());
+}
+
 TEST_CASE("the merge loop agrees with trying every pair again after each merge") {
   std::mt19937 random(7);
   for (int round = 0; round < 300; ++round) {
