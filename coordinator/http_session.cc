@@ -172,7 +172,7 @@ class Session {
     if (!sent) exchange->close();
     connection_->exchange = nullptr;
     co_await end_watch();
-    co_return sent && keep_alive;
+    co_return sent && keep_alive && !connection_->at_end;
   }
 
   /// One chunk for everything that has gathered since the last one.
@@ -205,7 +205,8 @@ class Session {
       const auto [error, n] = co_await connection->stream.async_read_some(connection->buffer.prepare(4096), kAwait);
       connection->buffer.commit(n);
       if (error) {
-        if (error != asio::error::operation_aborted) exchange->close();
+        connection->at_end = error != asio::error::operation_aborted;
+        if (connection->at_end) exchange->close();
         break;
       }
     }

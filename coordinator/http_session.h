@@ -24,6 +24,7 @@ struct HttpConnection {
   boost::beast::flat_buffer buffer;          // read but not yet parsed
   bool idle = true;                          // between requests
   bool watching = false;                     // a read waits for the client to leave
+  bool at_end = false;                       // it left; reading again would wait for news that never come
   boost::asio::steady_timer watch_ended;
   std::shared_ptr<SocketExchange> exchange;  // of the request in flight
 };

@@ -225,6 +225,18 @@ TEST_CASE("connections beyond the limit are refused") {
   }));
 }
 
+TEST_CASE("clients that leave as soon as they have their answer free their places") {
+  HttpServerOptions options;
+  options.max_connections = 2;
+  Running running(echo, options);
+  for (int i = 0; i < 200; ++i) {
+    CHECK(soon([&] {
+      RawClient client(running.port);
+      return client.get("/").status == 200;
+    }));
+  }
+}
+
 TEST_CASE("stop lets requests in flight finish and closes idle connections") {
   std::shared_ptr<HttpExchange> held;
   std::atomic<bool> arrived{false};
