@@ -1,0 +1,52 @@
+#include "engine/text/grammar/code_points.h"
+
+#include "engine/text/utf8.h"
+
+namespace colonnade::engine {
+
+std::optional<CodePoint> first_code_point(std::string_view bytes) {
+  if (bytes.empty()) return std::nullopt;
+  const Utf8Head head = read_utf8(bytes);
+  if (head.kind != Utf8Head::kCharacter) return std::nullopt;
+  const auto byte = [&](std::size_t i) { return static_cast<char32_t>(static_cast<unsigned char>(bytes[i])); };
+  if (head.size == 1) return CodePoint{byte(0), 1};
+  char32_t value = byte(0) & (0x7Fu >> head.size);
+  for (std::size_t i = 1; i < head.size; ++i) value = value << 6 | (byte(i) & 0x3F);
+  return CodePoint{value, head.size};
+}
+
+std::u32string code_points(std::string_view bytes) {
+  std::u32string out;
+  const std::string valid = replace_invalid_utf8(bytes);
+  for (std::string_view rest = valid; !rest.empty();) {
+    const auto next = first_code_point(rest);
+    out += next->value;
+    rest.remove_prefix(next->size);
+  }
+  return out;
+}
+
+void append_utf8(char32_t code_point, std::string& out) {
+  const auto put = [&](char32_t byte) { out += static_cast<char>(byte); };
+  if (code_point < 0x80) return put(code_point);
+  if (code_point < 0x800) {
+    put(0xC0 | code_point >> 6);
+  } else {
+    if (code_point < 0x10000) {
+      put(0xE0 | code_point >> 12);
+    } else {
+      put(0xF0 | code_point >> 18);
+      put(0x80 | (code_point >> 12 & 0x3F));
+    }
+    put(0x80 | (code_point >> 6 & 0x3F));
+  }
+  put(0x80 | (code_point & 0x3F));
+}
+
+std::string utf8_of(std::u32string_view code_points) {
+  std::string out;
+  for (const char32_t c : code_points) append_utf8(c, out);
+  return out;
+}
+
+}  // namespace colonnade::engine
