@@ -18,6 +18,18 @@ TEST_CASE("deep nesting is refused before it can exhaust the stack") {
   CHECK(parse_json("\"" + std::string(100, '[') + "\"", "text").ok());
 }
 
+TEST_CASE("Ordered JSON keeps the order of keys and bounds their number") {
+  const auto value = colonnade::parse_ordered_json("{\"b\": {\"z\": 1, \"a\": 2}, \"a\": 1, \"b\": 3}", "request body");
+  REQUIRE(value.ok());
+  CHECK(value->dump() == "{\"b\":3,\"a\":1}");
+  std::string many = "[{";
+  for (std::size_t i = 0; i < colonnade::kMaxOrderedKeys; ++i) many += (i > 0 ? ",\"k" : "\"k") + std::to_string(i) + "\":0";
+  CHECK(colonnade::parse_ordered_json(many + "}]", "request body").ok());
+  const auto more = colonnade::parse_ordered_json(many + ",\"x\":{}}]", "request body");
+  REQUIRE(!more.ok());
+  CHECK(more.error().message == "request body: expected JSON objects of at most 1024 keys, found a larger one");
+}
+
 TEST_CASE("invalid UTF-8 in a string can be written") {
   CHECK(dump_json(Json(std::string("a\xff"))) == "\"a\xEF\xBF\xBD\"");
 }
