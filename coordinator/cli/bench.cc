@@ -40,6 +40,11 @@ const Command& bench_command() {
        .positionals = {{.name = "WHAT", .help = "a Hugging Face directory or a packed model; or the word join or kernels", .required = false}},
        .options = {
            {.name = "synthetic", .kind = OptionKind::kText, .value_name = "SHAPE", .help = "Random weights in the shape of a well-known model, or of a config.json."},
+           {.name = "tokens", .kind = OptionKind::kText, .default_value = "1,4,16,64,256", .value_name = "N,…", .help = "Tokens of a multiplication, for kernels."},
+           {.name = "cols", .kind = OptionKind::kInt, .default_value = "2048", .value_name = "N", .help = "Columns of the matrices, for kernels.", .min = 1, .max = 1 << 20},
+           {.name = "sparsity", .kind = OptionKind::kText, .value_name = "S,…", .help = "Fractions of zeros, 0 to 1, for kernels: 0.5,0.75,0.9,0.95 by default."},
+           {.name = "structure", .kind = OptionKind::kText, .value_name = "NAME,…", .help = "How zeros lie: unstructured, n:64, 2:4; for kernels the first two by default."},
+           {.name = "weight-format", .kind = OptionKind::kText, .value_name = "NAME,…", .help = "Packed formats to measure, for kernels; all by default."},
            {.name = "values", .kind = OptionKind::kChoice, .value_name = "FORMAT", .help = "Weights as int8, bf16 or f32; int8 for synthetic models.", .choices = {"f32", "bf16", "int8"}},
            {.name = "layers", .kind = OptionKind::kInt, .default_value = "0", .value_name = "N", .help = "Only the first N layers of a synthetic model; 0: all.", .min = 0},
            {.name = "pp", .kind = OptionKind::kInt, .default_value = "512", .value_name = "TOKENS", .help = "Tokens of the prompt; 0 leaves prefill out.", .min = 0, .max = 1 << 20},

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "coordinator/cli/bandwidth_table.h"
+#include "coordinator/cli/value_list.h"
 #include "engine/base/format_text.h"
 #include "engine/base/json.h"
 #include "engine/base/log.h"
@@ -21,9 +22,8 @@
 namespace colonnade::cli {
 namespace {
 
-constexpr int kTokens[] = {1, 4, 16, 64, 256};
-constexpr double kSecondsOfCase = 0.1;
-constexpr double kSecondsOfRead = 0.05;
+constexpr double kSecondsOfCase = 0.06;
+constexpr double kSecondsOfRead = 0.03;
 
 /// Where the strips lie.
 struct Place {
@@ -35,8 +35,10 @@ struct Place {
 struct Line {
   const engine::KernelTable* kernels;
   const engine::Format* format;
+  engine::Sparsity sparsity;
   int n_tokens;
   const Place* place;
+  double bits_per_weight;
   std::vector<double> weights, bytes, fractions;  // a second; bytes over those of a plain read
 };
 
@@ -54,6 +56,44 @@ Result<std::vector<const engine::KernelTable*>> chosen_kernels(const std::string
   for (const engine::KernelTable* table : engine::all_kernels())
     if (engine::kernels_supported(*table)) tables.push_back(table);
   return tables;
+}
+
+/// Those named, or all.
+Result<std::vector<const engine::Format*>> chosen_formats(const std::string& list) {
+  COLONNADE_ASSIGN(const std::vector<std::string> names, word_list("--weight-format", list));
+  const auto all = engine::all_formats();
+  if (names.empty()) return std::vector<const engine::Format*>(all.begin(), all.end());
+  std::vector<const engine::Format*> formats;
+  for (const std::string& name : names) {
+    const engine::Format* format = engine::find_format(name);
+    std::string known;
+    for (const engine::Format* f : all) known += text(known.empty() ? "" : ", ", f->name());
+    if (format == nullptr)
+      return Error{ErrorCode::kInvalidArgument, text("--weight-format: expected some of ", known, ", found \"", name, "\"")};
+    formats.push_back(format);
+  }
+  return formats;
+}
+
+/// The ways in which weights are pruned: every sparsity with every structure, each once.
+Result<std::vector<engine::Sparsity>> chosen_sparsities(const Options& options) {
+  const std::string list = options.is_set("sparsity") ? options.text("sparsity") : "0.5,0.75,0.9,0.95";
+  const std::string structures = options.is_set("structure") ? options.text("structure") : "unstructured,n:64";
+  COLONNADE_ASSIGN(const std::vector<double> sparsities, number_list("--sparsity", list, 0, 1));
+  COLONNADE_ASSIGN(const std::vector<std::string> words, word_list("--structure", structures));
+  std::vector<engine::Sparsity> chosen;
+  for (const std::string& word : words) {
+    for (const double sparsity : sparsities) {
+      COLONNADE_ASSIGN(const engine::Sparsity one, engine::parse_sparsity(sparsity, word));
+      if (std::find(chosen.begin(), chosen.end(), one) == chosen.end()) chosen.push_back(one);
+    }
+  }
+  return chosen;
+}
+
+/// Zeros make a format smaller; else one density tells all.
+bool is_sparse(const engine::Format& format) {
+  return format.expected_strip_bytes(4096, 0.05) < 0.9 * format.expected_strip_bytes(4096, 1.0);
 }
 
 /// The memory is that of the largest place; each smaller one is its beginning.
@@ -75,12 +115,14 @@ Result<std::vector<Place>> places_of(const engine::Topology& topology, const std
   return places;
 }
 
-Status measure(Line& line, const std::vector<int>& cpus, engine::ThreadTeam& team) {
+Status measure(Line& line, std::uint32_t cols, const std::vector<int>& cpus, engine::ThreadTeam& team) {
   const double read = engine::measure_read_bandwidth(cpus, line.place->bytes_each, kSecondsOfRead);
   engine::StripsCase what;
   what.kernels = line.kernels;
   what.format = line.format->id();
+  what.sparsity = line.sparsity;
   what.n_tokens = line.n_tokens;
+  what.cols = cols;
   what.memory = line.place->memory;
   what.seconds = kSecondsOfCase;
   COLONNADE_ASSIGN(const engine::StripsRate rate, engine::measure_strips(what, team));
@@ -88,6 +130,7 @@ Status measure(Line& line, const std::vector<int>& cpus, engine::ThreadTeam& tea
   if (read <= 0 || read_after <= 0)
     return Error{ErrorCode::kExhausted, text("bench kernels: no memory to read ", format_bytes(line.place->bytes_each),
                                              " on each of ", cpus.size(), " cores")};
+  line.bits_per_weight = rate.bits_per_weight;
   line.weights.push_back(rate.weights_per_second);
   line.bytes.push_back(rate.bytes_per_second);
   line.fractions.push_back(rate.bytes_per_second / ((read + read_after) / 2));
@@ -97,48 +140,68 @@ Status measure(Line& line, const std::vector<int>& cpus, engine::ThreadTeam& tea
 void print_lines(const std::vector<Line>& lines, const std::string& output) {
   Json rows = Json::array();
   if (output == "csv")
-    std::printf("format,isa,tokens,place,giga_weights_per_second,gigabytes_per_second,fraction_of_read_bandwidth,giga_macs_per_second\n");
+    std::printf("format,structure,density,bits_per_weight,isa,tokens,place,giga_weights_per_second,gigabytes_per_second,"
+                "fraction_of_read_bandwidth,giga_macs_per_second\n");
   if (output == "md")
-    std::printf("| format | ISA | tokens | strips in | G weights/s | GB/s | of a plain read | G MAC/s |\n"
-                "| --- | --- | --- | --- | --- | --- | --- | --- |\n");
+    std::printf("| format | structure | density | bits/w | ISA | tokens | strips in | G weights/s | GB/s | of a plain read | G MAC/s |\n"
+                "| --- | --- | ---: | ---: | --- | ---: | --- | ---: | ---: | ---: | ---: |\n");
   for (const Line& line : lines) {
     const double weights = median(line.weights) / 1e9, bytes = median(line.bytes) / 1e9;
     const double fraction = median(line.fractions), macs = weights * line.n_tokens;
+    const std::string structure = engine::structure_name(line.sparsity);
     if (output == "json")
-      rows.push_back({{"format", line.format->name()}, {"isa", line.kernels->name}, {"tokens", line.n_tokens},
+      rows.push_back({{"format", line.format->name()}, {"structure", structure}, {"density", line.sparsity.density},
+                      {"bits_per_weight", line.bits_per_weight}, {"isa", line.kernels->name}, {"tokens", line.n_tokens},
                       {"place", line.place->name}, {"giga_weights_per_second", weights}, {"gigabytes_per_second", bytes},
                       {"fraction_of_read_bandwidth", fraction}, {"giga_macs_per_second", macs}});
     else
-      std::printf(output == "csv" ? "%s,%s,%d,%s,%.3f,%.3f,%.4f,%.2f\n" : "| %s | %s | %d | %s | %.2f | %.2f | %.2f | %.1f |\n",
-                  line.format->name(), line.kernels->name, line.n_tokens, line.place->name, weights, bytes, fraction, macs);
+      std::printf(output == "csv" ? "%s,%s,%.4f,%.3f,%s,%d,%s,%.3f,%.3f,%.4f,%.2f\n"
+                                  : "| %s | %s | %.4f | %.2f | %s | %d | %s | %.2f | %.2f | %.2f | %.1f |\n",
+                  line.format->name(), structure.c_str(), line.sparsity.density, line.bits_per_weight, line.kernels->name,
+                  line.n_tokens, line.place->name, weights, bytes, fraction, macs);
   }
   if (output == "json") std::printf("%s\n", dump_json(rows, 1).c_str());
+}
+
+/// Every case for which there is a kernel.
+std::vector<Line> lines_of(const std::vector<Place>& places, const std::vector<const engine::Format*>& formats,
+                           const std::vector<engine::Sparsity>& sparsities, const std::string& values,
+                           const std::vector<const engine::KernelTable*>& tables, const std::vector<int>& tokens) {
+  std::vector<Line> lines;
+  const std::vector<engine::Sparsity> dense(1);
+  for (const Place& place : places)
+    for (const engine::Format* format : formats)
+      for (const engine::Sparsity& sparsity : is_sparse(*format) ? sparsities : dense)
+        for (const engine::KernelTable* table : tables)
+          for (const int n_tokens : tokens)
+            if (table->strips[static_cast<std::size_t>(format->id())] != nullptr &&
+                (values.empty() || std::string_view(format->name()).ends_with(values)))
+              lines.push_back({table, format, sparsity, n_tokens, &place, 0, {}, {}, {}});
+  return lines;
 }
 
 }  // namespace
 
 Status bench_kernels(const Options& options) {
   COLONNADE_ASSIGN(const std::vector<const engine::KernelTable*> tables, chosen_kernels(options.text("isa")));
+  COLONNADE_ASSIGN(const std::vector<const engine::Format*> formats, chosen_formats(options.text("weight-format")));
+  COLONNADE_ASSIGN(const std::vector<engine::Sparsity> sparsities, chosen_sparsities(options));
+  COLONNADE_ASSIGN(const std::vector<int> tokens, integer_list("--tokens", options.text("tokens"), 1, 4096));
   COLONNADE_ASSIGN(const engine::Topology topology, engine::read_topology());
   const std::vector<int> cpus = engine::place_ranks(topology, 1)[0].cpus;
   COLONNADE_ASSIGN(const std::unique_ptr<engine::ThreadTeam> team, engine::ThreadTeam::make(cpus, static_cast<int>(cpus.size()), 20));
 
   std::vector<engine::HugeMemory> memory;
   COLONNADE_ASSIGN(const std::vector<Place> places, places_of(topology, cpus, memory));
-  std::vector<Line> lines;
-  for (const Place& place : places)
-    for (const engine::Format* format : engine::all_formats())
-      for (const engine::KernelTable* table : tables)
-        for (const int n_tokens : kTokens)
-          if (const std::string values = options.text("values"); values.empty() || values == format->name())
-            lines.push_back({table, format, n_tokens, &place, {}, {}, {}});
+  std::vector<Line> lines = lines_of(places, formats, sparsities, options.text("values"), tables, tokens);
   const auto repetitions = static_cast<std::size_t>(options.integer("repetitions"));
-  log_info(text(cpus.size(), " cores, matrices of 2048 columns, ", lines.size(), " cases x ", repetitions));
+  const auto cols = static_cast<std::uint32_t>(options.integer("cols"));
+  log_info(text(cpus.size(), " cores, matrices of ", cols, " columns, ", lines.size(), " cases x ", repetitions));
   {
     Progress progress("measuring", lines.size() * repetitions, ProgressUnit::kItems);
     for (std::size_t repetition = 0; repetition < repetitions; ++repetition) {
       for (Line& line : lines) {
-        COLONNADE_TRY(measure(line, cpus, *team));
+        COLONNADE_TRY(measure(line, cols, cpus, *team));
         progress.add(1);
       }
     }

@@ -20,23 +20,38 @@ constexpr std::uint32_t kStripsOfCall = 32;
 /// Different strips that are packed; the rest are copies.
 constexpr std::uint32_t kPatternStrips = 8;
 
-std::vector<std::byte> pack_pattern(FormatId format, std::uint32_t cols) {
-  std::mt19937 random(1);
-  std::uniform_real_distribution<float> uniform(-1.0f, 1.0f);
-  std::vector<float> weights(std::size_t{kPatternStrips} * kStripRows * cols);
-  for (float& weight : weights) weight = uniform(random);
-  std::vector<std::byte> packed;
-  for (std::uint32_t s = 0; s < kPatternStrips; ++s)
-    find_format(format)->encode_strip(weights.data() + std::size_t{s} * kStripRows * cols, cols, kStripRows, cols, packed);
-  return packed;
+/// Packed strips one after another, and where each begins and the last one ends.
+struct Pattern {
+  std::vector<std::byte> bytes;
+  std::vector<std::uint64_t> offsets{0};
+
+  std::span<const std::byte> strip(std::size_t index) const {
+    const std::size_t s = index % kPatternStrips;
+    return std::span(bytes).subspan(offsets[s], offsets[s + 1] - offsets[s]);
+  }
+  std::size_t largest() const {
+    std::size_t most = 0;
+    for (std::size_t s = 0; s < kPatternStrips; ++s) most = std::max(most, strip(s).size());
+    return most;
+  }
+};
+
+Pattern pack_pattern(const StripsCase& what) {
+  Pattern pattern;
+  std::vector<float> weights(std::size_t{kStripRows} * what.cols);
+  for (std::uint32_t s = 0; s < kPatternStrips; ++s) {
+    fill_random_weights(what.sparsity, s, 1.0f, kStripRows, what.cols, weights.data());
+    find_format(what.format)->encode_strip(weights.data(), what.cols, kStripRows, what.cols, pattern.bytes);
+    pattern.offsets.push_back(pattern.bytes.size());
+  }
+  return pattern;
 }
 
 /// One thread's strips, activations and results.
 class Walk {
  public:
-  Walk(const StripsCase& what, const std::vector<std::byte>& pattern, std::span<std::byte> memory)
+  Walk(const StripsCase& what, const Pattern& pattern, std::span<std::byte> memory)
       : what_(what),
-        strip_bytes_(pattern.size() / kPatternStrips),
         memory_(memory),
         stride_(round_up(what.cols, kActivationGroup)),
         groups_(stride_ / kActivationGroup),
@@ -45,11 +60,13 @@ class Walk {
         scales_(tokens() * groups_),
         sums_(tokens() * groups_),
         out_(tokens() * kStripsOfCall * kStripRows) {
-    n_strips_ = static_cast<std::uint32_t>(memory_.size() / strip_bytes_);
-    for (std::uint32_t s = 0; s < n_strips_; ++s) {
-      std::memcpy(memory_.data() + s * strip_bytes_, pattern.data() + s % kPatternStrips * strip_bytes_, strip_bytes_);
+    for (;;) {
+      const std::span<const std::byte> strip = pattern.strip(n_strips_);
+      if (strip.size() > memory_.size() - offsets_.back()) break;
+      std::memcpy(memory_.data() + offsets_.back(), strip.data(), strip.size());
+      offsets_.push_back(offsets_.back() + strip.size());
+      ++n_strips_;
     }
-    for (std::uint32_t s = 0; s <= kStripsOfCall; ++s) offsets_.push_back(s * strip_bytes_);
     std::mt19937 random(2);
     std::normal_distribution<float> normal;
     for (std::size_t t = 0; t < tokens(); ++t) {
@@ -66,8 +83,8 @@ class Walk {
     matrix.format = what_.format;
     matrix.rows = count * kStripRows;
     matrix.cols = what_.cols;
-    matrix.base = memory_.data() + next_ * strip_bytes_;
-    matrix.strip_offsets = offsets_.data();
+    matrix.base = memory_.data();
+    matrix.strip_offsets = offsets_.data() + next_;
     const Activations input = {values_.data(), stride_, q8_.data(), stride_, scales_.data(), sums_.data(), groups_, nullptr};
     what_.kernels->strips[static_cast<std::size_t>(what_.format)](matrix, 0, count, input, what_.n_tokens, out_.data(),
                                                                   kStripsOfCall * kStripRows);
@@ -75,11 +92,12 @@ class Walk {
     return count;
   }
 
+  double bytes_per_strip() const { return static_cast<double>(offsets_.back()) / n_strips_; }
+
  private:
   std::size_t tokens() const { return static_cast<std::size_t>(what_.n_tokens); }
 
   const StripsCase& what_;
-  std::size_t strip_bytes_;
   std::span<std::byte> memory_;
   std::size_t stride_, groups_;
   AlignedBuffer<float> values_;
@@ -87,7 +105,7 @@ class Walk {
   AlignedBuffer<float> scales_;
   AlignedBuffer<std::int32_t> sums_;
   AlignedBuffer<float> out_;
-  std::vector<std::uint64_t> offsets_;
+  std::vector<std::uint64_t> offsets_{0};
   std::uint32_t n_strips_ = 0;
   std::uint32_t next_ = 0;
 };
@@ -108,16 +126,15 @@ double strips_per_second(Walk& walk, double seconds) {
 
 Result<StripsRate> measure_strips(const StripsCase& what, Parallel& team) {
   COLONNADE_CHECK(what.kernels != nullptr && what.n_tokens >= 1 && what.cols >= 1, "a case to measure");
-  const std::vector<std::byte> pattern = pack_pattern(what.format, what.cols);
-  const std::size_t strip_bytes = pattern.size() / kPatternStrips;
+  const Pattern pattern = pack_pattern(what);
   const auto n_threads = static_cast<std::size_t>(team.size());
   COLONNADE_CHECK(what.memory.size() == n_threads, "memory for each thread");
   for (const std::span<std::byte> memory : what.memory) {
-    if (memory.size() < strip_bytes)
-      return Error{ErrorCode::kInvalidArgument, text("measuring strips: a strip has ", format_bytes(strip_bytes),
+    if (memory.size() < pattern.largest())
+      return Error{ErrorCode::kInvalidArgument, text("measuring strips: a strip has ", format_bytes(pattern.largest()),
                                                      ", found memory of ", format_bytes(memory.size()))};
   }
-  std::vector<double> rates(n_threads, 0);
+  std::vector<double> strips(n_threads, 0), bytes(n_threads, 0);
   std::atomic<std::size_t> ready{0};
   team.run([&](int thread) {
     const auto me = static_cast<std::size_t>(thread);
@@ -125,11 +142,16 @@ Result<StripsRate> measure_strips(const StripsCase& what, Parallel& team) {
     strips_per_second(walk, what.seconds / 8);  // warms up caches, clock rate and predictors
     ready.fetch_add(1);
     while (ready.load(std::memory_order_relaxed) < n_threads) std::this_thread::yield();
-    rates[me] = strips_per_second(walk, what.seconds);
+    strips[me] = strips_per_second(walk, what.seconds);
+    bytes[me] = strips[me] * walk.bytes_per_strip();
   });
-  double strips = 0;
-  for (const double rate : rates) strips += rate;
-  return StripsRate{strips * kStripRows * what.cols, strips * static_cast<double>(strip_bytes)};
+  StripsRate rate;
+  for (std::size_t i = 0; i < n_threads; ++i) {
+    rate.weights_per_second += strips[i] * kStripRows * what.cols;
+    rate.bytes_per_second += bytes[i];
+  }
+  rate.bits_per_weight = 8 * rate.bytes_per_second / rate.weights_per_second;
+  return rate;
 }
 
 }  // namespace colonnade::engine

@@ -9,12 +9,14 @@
 #include "engine/base/parallel.h"
 #include "engine/base/result.h"
 #include "engine/kernels/kernels.h"
+#include "engine/kernels/sparsity.h"
 
 namespace colonnade::engine {
 
 struct StripsCase {
   const KernelTable* kernels = nullptr;
   FormatId format = FormatId::kInt8;
+  Sparsity sparsity;
   int n_tokens = 1;
   std::uint32_t cols = 2048;
   double seconds = 0.2;
@@ -25,8 +27,9 @@ struct StripsCase {
 
 /// Sums over the threads of the team.
 struct StripsRate {
-  double weights_per_second = 0;  // passed over; every one is multiplied with n_tokens activations
+  double weights_per_second = 0;  // passed over, zeros included; every one is multiplied with n_tokens activations
   double bytes_per_second = 0;    // of packed strips
+  double bits_per_weight = 0;     // of these strips
 };
 
 /// Fills the memory with random strips and multiplies them on every thread of `team`, again and again, for about
