@@ -135,10 +135,8 @@ class Api {
   }
 
   std::optional<ApiError> complete(const std::shared_ptr<HttpExchange>& exchange, bool chat) {
-    const Result<Json> body = parse_json(exchange->take_body(), "request body");
-    if (!body.ok()) return api_error(body.error());
     ApiRequest request;
-    if (auto error = read_api_request(*body, chat, backend_, request)) return error;
+    if (auto error = read_api_request(exchange->take_body(), chat, backend_, request)) return error;
     return start_completion(backend_, completion_metrics_, std::move(request), exchange, common_headers());
   }
 

@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "coordinator/chat_settings.h"
 #include "coordinator/generation_service.h"
 #include "coordinator/generator.h"
 #include "coordinator/http_message.h"
@@ -37,6 +38,7 @@ struct ApiBackend {
   std::int64_t created = 0;         // seconds since 1970
   int context_tokens = 0;
   GenerationDefaults defaults;
+  ChatSettings chat;
   std::function<JobState()> job_state;        // for /health; thread-safe
   std::function<ServiceCounters()> counters;  // for /metrics; thread-safe
 };

@@ -5,6 +5,7 @@
 #include <random>
 
 #include "coordinator/api_shapes.h"
+#include "coordinator/chat_text.h"
 #include "coordinator/choice_text.h"
 #include "engine/base/clock.h"
 #include "engine/base/format_text.h"
@@ -22,14 +23,22 @@ std::string random_id(bool chat) {
   return text(chat ? "chatcmpl-" : "cmpl-", std::hex, random_bits(), random_bits());
 }
 
+/// Mistral's templates take ids of nine letters and digits only.
+std::string random_call_id(bool is_short) {
+  constexpr std::string_view kCharacters = "0123456789abcdefghijklmnopqrstuvwxyz";
+  std::string id = is_short ? "" : "call_";
+  for (int i = 0; i < (is_short ? 9 : 24); ++i) id += kCharacters[random_bits() % kCharacters.size()];
+  return id;
+}
+
 /// The choices of one prompt differ though the request has one seed; the first has the request's own.
 std::uint64_t seed_of_choice(std::uint64_t seed, int choice) {
   return seed + static_cast<std::uint64_t>(choice) * 0x9E3779B97F4A7C15ull;
 }
 
 struct Choice {
-  Choice(ChoiceText choice_text, std::size_t prompt_index) : text(std::move(choice_text)), prompt(prompt_index) {}
-  ChoiceText text;
+  Choice(std::unique_ptr<ChoiceOutput> output, std::size_t prompt_index) : text(std::move(output)), prompt(prompt_index) {}
+  std::unique_ptr<ChoiceOutput> text;
   std::size_t prompt;
   std::optional<GenerationId> generation;
   ChoiceDelta content;  // gathered, when the answer is not streamed
@@ -84,7 +93,7 @@ class CompletionRun : public std::enable_shared_from_this<CompletionRun> {
   Status submit(std::size_t prompt, std::uint64_t seed) {
     const std::vector<std::int32_t>& ids = request_.prompts[prompt];
     const std::size_t index = choices_.size();
-    choices_.emplace_back(ChoiceText(*backend_.tokenizer, ids, request_.echo, request_.stop), prompt);
+    choices_.emplace_back(make_output(ids), prompt);
     GenerationRequest generation = request_.generation;
     generation.prompt = ids;
     generation.seed = seed;
@@ -108,6 +117,13 @@ class CompletionRun : public std::enable_shared_from_this<CompletionRun> {
     return {};
   }
 
+  std::unique_ptr<ChoiceOutput> make_output(const std::vector<std::int32_t>& prompt) const {
+    if (!request_.output) return std::make_unique<ChoiceText>(*backend_.tokenizer, prompt, request_.echo, request_.stop);
+    const bool short_ids = request_.output->format.tools == "mistral";
+    return std::make_unique<ChatText>(*backend_.tokenizer, prompt, *request_.output, request_.stop,
+                                      [short_ids] { return random_call_id(short_ids); });
+  }
+
   void begin_stream() {
     HttpResponse head;
     head.content_type = "text/event-stream; charset=utf-8";
@@ -123,9 +139,9 @@ class CompletionRun : public std::enable_shared_from_this<CompletionRun> {
   void echo_prompt(Choice& choice) {
     if (!request_.echo) return;
     const std::vector<std::int32_t>& ids = request_.prompts[choice.prompt];
-    ChoiceDelta echo = choice.text.push_prompt({.token = ids[0], .logprob = {}, .top = {}});
+    ChoiceDelta echo = choice.text->push_prompt({.token = ids[0], .logprob = {}, .top = {}});
     for (std::size_t i = 1; i < ids.size() && !request_.logprobs; ++i) {
-      echo.text += choice.text.push_prompt({.token = ids[i], .logprob = {}, .top = {}}).text;
+      echo.text += choice.text->push_prompt({.token = ids[i], .logprob = {}, .top = {}}).text;
     }
     give_out(choice, std::move(echo), nullptr);
   }
@@ -133,7 +149,7 @@ class CompletionRun : public std::enable_shared_from_this<CompletionRun> {
   void on_prompt_token(std::size_t index, const TokenEvent& event) {
     Choice& choice = choices_[index];
     if (over_ || choice.finish_reason != nullptr || !request_.echo) return;
-    give_out(choice, choice.text.push_prompt({.token = event.token, .logprob = event.logprob, .top = event.top}), nullptr);
+    give_out(choice, choice.text->push_prompt({.token = event.token, .logprob = event.logprob, .top = event.top}), nullptr);
   }
 
   void on_token(std::size_t index, const TokenEvent& event, double at_s) {
@@ -149,10 +165,10 @@ class CompletionRun : public std::enable_shared_from_this<CompletionRun> {
     metrics_.generated_tokens.add();
     const auto& ends = request_.generation.stop_tokens;
     if (std::find(ends.begin(), ends.end(), event.token) != ends.end()) return;  // says that the text ends, is no text
-    ChoiceDelta delta = choice.text.push({.token = event.token, .logprob = event.logprob, .top = event.top});
-    if (choice.text.stopped()) {
+    ChoiceDelta delta = choice.text->push({.token = event.token, .logprob = event.logprob, .top = event.top});
+    if (choice.text->stopped()) {
       backend_.generator->cancel(*choice.generation);
-      finish_choice(choice, std::move(delta), "stop");
+      finish_choice(choice, std::move(delta), choice.text->stop_reason());
     } else {
       give_out(choice, std::move(delta), nullptr);
     }
@@ -165,9 +181,9 @@ class CompletionRun : public std::enable_shared_from_this<CompletionRun> {
       fail(api_error(error.value_or(Error{ErrorCode::kUnavailable, "the server is stopping: the request was cancelled"})));
       return;
     }
-    ChoiceDelta rest = choice.text.finish();
-    const bool stop = reason == FinishReason::kStop || choice.text.stopped();
-    finish_choice(choice, std::move(rest), stop ? "stop" : "length");
+    ChoiceDelta rest = choice.text->finish();
+    const bool stop = reason == FinishReason::kStop || choice.text->stopped();
+    finish_choice(choice, std::move(rest), stop ? choice.text->stop_reason() : "length");
   }
 
   void finish_choice(Choice& choice, ChoiceDelta last, const char* reason) {
@@ -178,6 +194,10 @@ class CompletionRun : public std::enable_shared_from_this<CompletionRun> {
     if (--unfinished_ > 0) return;
     over_ = true;
     metrics_.request_s.observe(now_seconds() - start_s_);
+    if (request_.output) {
+      usage_.reasoning_tokens = 0;
+      for (const Choice& one : choices_) *usage_.reasoning_tokens += one.text->reasoning_tokens();
+    }
     if (request_.stream) {
       if (request_.include_usage) send(shape_.usage_chunk(usage_));
       exchange_->write("data: [DONE]\n\n");
@@ -197,11 +217,16 @@ class CompletionRun : public std::enable_shared_from_this<CompletionRun> {
 
   void give_out(Choice& choice, ChoiceDelta delta, const char* reason) {
     if (request_.stream) {
-      const bool news = !delta.text.empty() || (request_.logprobs && !delta.tokens.empty());
+      const bool news = delta.has_text() || (request_.logprobs && !delta.tokens.empty());
       if (news) send(shape_.chunk(index_of(choice), delta, reason));
       return;
     }
     choice.content.text += delta.text;
+    choice.content.reasoning += delta.reasoning;
+    for (CallDelta& call : delta.calls) {
+      if (!call.id.empty()) choice.content.calls.push_back(std::move(call));
+      else choice.content.calls.back().arguments += call.arguments;
+    }
     if (!request_.logprobs) return;
     for (ChoiceToken& token : delta.tokens) {
       gathered_logprobs_ += 1 + token.top.size();

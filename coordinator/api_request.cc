@@ -2,6 +2,7 @@
 
 #include <charconv>
 
+#include "coordinator/chat_prompt.h"
 #include "coordinator/prompt_fields.h"
 #include "coordinator/request_fields.h"
 #include "engine/base/format_text.h"
@@ -10,11 +11,12 @@ namespace colonnade::coordinator {
 namespace {
 
 /// Fields that would change the answer and that nothing here implements: any value but those that ask for nothing.
-void refuse_unsupported(RequestFields& fields, const Json& body) {
+void refuse_unsupported(RequestFields& fields, const Json& body, bool chat) {
   for (const char* name :
-       {"tools", "functions", "function_call", "tool_choice", "audio", "web_search_options", "suffix", "guided_json",
+       {"tools", "tool_choice", "functions", "function_call", "audio", "web_search_options", "suffix", "guided_json",
         "guided_regex", "guided_choice", "guided_grammar", "grammar", "json_schema", "use_beam_search"}) {
     const Json* value = fields.find(name);
+    if (chat && (name == std::string_view("tools") || name == std::string_view("tool_choice"))) continue;
     if (value == nullptr || *value == false || *value == "" || *value == "none" || *value == "auto") continue;
     if (value->is_structured() && value->empty()) continue;
     fields.fail(name, text(name, " is not supported"), "unsupported_parameter");
@@ -146,18 +148,32 @@ void check_context(RequestFields& fields, const ApiBackend& backend, const ApiRe
   }
 }
 
+void read_chat(RequestFields& fields, std::string_view text, const ApiBackend& backend, ApiRequest& request) {
+  const Result<OrderedJson> ordered = parse_ordered_json(text, "request body");
+  if (!ordered.ok()) return fields.fail("", ordered.error().message);
+  const ChatRequest chat = read_chat_request(fields, *ordered, backend);
+  if (!fields.ok()) return;
+  Result<ChatPrompt> prompt = make_chat_prompt(backend, chat);
+  if (!prompt.ok()) return fields.fail("messages", prompt.error().message);
+  request.prompts.push_back(std::move(prompt->tokens));
+  request.output = std::move(prompt->output);
+}
+
 }  // namespace
 
-std::optional<ApiError> read_api_request(const Json& body, bool chat, const ApiBackend& backend, ApiRequest& request) {
+std::optional<ApiError> read_api_request(std::string_view text, bool chat, const ApiBackend& backend, ApiRequest& request) {
+  const Result<Json> parsed = parse_json(text, "request body");
+  if (!parsed.ok()) return api_error(parsed.error());
+  const Json& body = *parsed;
   if (!body.is_object()) {
-    return ApiError{.status = 400, .message = text("the request body must be an object, found ", body.type_name())};
+    return ApiError{.status = 400, .message = colonnade::text("the request body must be an object, found ", body.type_name())};
   }
   RequestFields fields(body);
   request.chat = chat;
   std::string ignored;
   fields.read("model", ignored);
   fields.read("user", ignored);
-  refuse_unsupported(fields, body);
+  refuse_unsupported(fields, body, chat);
   read_sampling(fields, backend, request.generation);
   read_lengths(fields, chat, request);
   read_stop(fields, request.stop);
@@ -166,7 +182,8 @@ std::optional<ApiError> read_api_request(const Json& body, bool chat, const ApiB
   if (!chat) fields.read("echo", request.echo);
   if (request.echo && request.logprobs) request.generation.prompt_output = PromptOutput::kLogprobs;
   // The costly part comes last, when everything else is right.
-  if (fields.ok()) request.prompts = chat ? read_messages(fields, backend) : read_prompts(fields, backend);
+  if (fields.ok() && chat) read_chat(fields, text, backend, request);
+  else if (fields.ok()) request.prompts = read_prompts(fields, backend);
   if (fields.ok()) check_context(fields, backend, request);
   if (!fields.ok()) return fields.error();
   return std::nullopt;

@@ -5,10 +5,12 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "coordinator/api_backend.h"
 #include "coordinator/api_error.h"
+#include "coordinator/chat_text.h"
 #include "engine/base/json.h"
 
 namespace colonnade::coordinator {
@@ -30,10 +32,11 @@ struct ApiRequest {
   bool include_usage = false;
   std::optional<std::uint64_t> seed;
   std::optional<int> max_tokens;  // none: up to the end of the context
+  std::optional<ChatOutput> output;  // none: the answer is its text
   GenerationRequest generation;   // all but prompt, max_tokens and seed
 };
 
-/// Fills `request` or says what is wrong with the body.
-std::optional<ApiError> read_api_request(const Json& body, bool chat, const ApiBackend& backend, ApiRequest& request);
+/// Fills `request` or says what is wrong with the body, a JSON text.
+std::optional<ApiError> read_api_request(std::string_view body, bool chat, const ApiBackend& backend, ApiRequest& request);
 
 }  // namespace colonnade::coordinator

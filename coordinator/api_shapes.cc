@@ -21,9 +21,44 @@ Json token_json(const engine::Tokenizer& tokenizer, std::int32_t token, std::opt
 Json finish_json(const char* reason) { return reason == nullptr ? Json(nullptr) : Json(reason); }
 
 Json usage_json(const Usage& usage) {
-  return {{"prompt_tokens", usage.prompt_tokens},
-          {"completion_tokens", usage.completion_tokens},
-          {"total_tokens", usage.prompt_tokens + usage.completion_tokens}};
+  Json json = {{"prompt_tokens", usage.prompt_tokens},
+               {"completion_tokens", usage.completion_tokens},
+               {"total_tokens", usage.prompt_tokens + usage.completion_tokens}};
+  if (usage.reasoning_tokens) json["completion_tokens_details"] = {{"reasoning_tokens", *usage.reasoning_tokens}};
+  return json;
+}
+
+/// Calls of a whole message; in a stream what has no id goes on with a call that has begun.
+Json calls_json(const std::vector<CallDelta>& calls, bool stream) {
+  Json list = Json::array();
+  for (const CallDelta& call : calls) {
+    Json one = {{"function", {{"arguments", call.arguments}}}};
+    if (stream) one["index"] = call.index;
+    if (!call.id.empty()) {
+      one["id"] = call.id;
+      one["type"] = "function";
+      one["function"]["name"] = call.name;
+    }
+    list.push_back(std::move(one));
+  }
+  return list;
+}
+
+Json message_json(const ChoiceDelta& content) {
+  Json message = {{"role", "assistant"}, {"content", content.text}, {"refusal", nullptr}};
+  if (!content.reasoning.empty()) message["reasoning_content"] = content.reasoning;
+  if (content.calls.empty()) return message;
+  message["tool_calls"] = calls_json(content.calls, false);
+  if (content.text.empty()) message["content"] = nullptr;
+  return message;
+}
+
+Json delta_json(const ChoiceDelta& content, bool has_tokens) {
+  Json delta = Json::object();
+  if (!content.reasoning.empty()) delta["reasoning_content"] = content.reasoning;
+  if (!content.calls.empty()) delta["tool_calls"] = calls_json(content.calls, true);
+  if (!content.text.empty() || (has_tokens && delta.empty())) delta["content"] = content.text;
+  return delta;
 }
 
 }  // namespace
@@ -73,7 +108,7 @@ Json AnswerShape::envelope(bool stream, Json choices) const {
 Json AnswerShape::choice(int index, const ChoiceDelta& content, const char* finish_reason) const {
   Json choice = {{"index", index}, {"logprobs", logprobs_json(content.tokens)}, {"finish_reason", finish_reason}};
   if (chat) {
-    choice["message"] = {{"role", "assistant"}, {"content", content.text}, {"refusal", nullptr}};
+    choice["message"] = message_json(content);
   } else {
     choice["text"] = content.text;
   }
@@ -101,7 +136,7 @@ Json AnswerShape::chunk(int index, const ChoiceDelta& content, const char* finis
                  {"logprobs", has_tokens ? logprobs_json(content.tokens) : Json(nullptr)},
                  {"finish_reason", finish_json(finish_reason)}};
   if (chat) {
-    choice["delta"] = content.text.empty() && !has_tokens ? Json::object() : Json{{"content", content.text}};
+    choice["delta"] = delta_json(content, has_tokens);
   } else {
     choice["text"] = content.text;
   }

@@ -15,6 +15,7 @@ namespace colonnade::coordinator {
 struct Usage {
   std::size_t prompt_tokens = 0;
   std::size_t completion_tokens = 0;
+  std::optional<std::size_t> reasoning_tokens;  // of them; none where reasoning is not told apart
 };
 
 /// What all objects of one answer share.

@@ -24,7 +24,8 @@ void ChoiceText::queue(ChoiceToken token, const std::string& piece) {
 
 ChoiceDelta ChoiceText::give_out(std::string text) {
   given_bytes_ += text.size();
-  ChoiceDelta delta{std::move(text), {}};
+  ChoiceDelta delta;
+  delta.text = std::move(text);
   while (!waiting_.empty()) {
     const Waiting& next = waiting_.front();
     // A token that a stop string cuts in two still belongs to the text; one that lies behind the cut does not.

@@ -4,42 +4,25 @@
 
 #include <cstddef>
 #include <deque>
-#include <optional>
 #include <string>
 #include <vector>
 
-#include "coordinator/generator.h"
+#include "coordinator/choice_output.h"
 #include "coordinator/stop_filter.h"
 #include "engine/text/tokenizer.h"
 
 namespace colonnade::coordinator {
 
-struct ChoiceToken {
-  std::int32_t token = -1;
-  std::optional<float> logprob;  // none for the first token of a prompt: nothing foretold it
-  std::vector<Alternative> top;
-  std::size_t offset = 0;        // where its text begins in the text of the choice, in characters
-};
-
-/// What can be sent now.
-struct ChoiceDelta {
-  std::string text;
-  std::vector<ChoiceToken> tokens;  // those whose text has been given out whole by now
-};
-
-class ChoiceText {
+class ChoiceText final : public ChoiceOutput {
  public:
   /// `echo`: the choice's text begins with the prompt, whose tokens are then given to push_prompt().
   ChoiceText(const engine::Tokenizer& tokenizer, std::span<const std::int32_t> prompt, bool echo,
              std::vector<std::string> stops);
 
-  ChoiceDelta push_prompt(ChoiceToken token);  // stop strings do not count
-  ChoiceDelta push(ChoiceToken token);
-  /// The rest, when generation ended by itself.
-  ChoiceDelta finish();
-
-  /// A stop string was complete: no more text will come.
-  bool stopped() const { return filter_.stopped(); }
+  ChoiceDelta push_prompt(ChoiceToken token) override;  // stop strings do not count
+  ChoiceDelta push(ChoiceToken token) override;
+  ChoiceDelta finish() override;
+  bool stopped() const override { return filter_.stopped(); }
 
  private:
   struct Waiting {

@@ -3,7 +3,6 @@
 #include <algorithm>
 
 #include "engine/base/format_text.h"
-#include "engine/text/chat.h"
 
 namespace colonnade::coordinator {
 namespace {
@@ -19,25 +18,6 @@ void append_tokens(RequestFields& fields, const Json& list, int vocab_size, Prom
     ids.push_back(*token);
   }
   prompts.push_back(std::move(ids));
-}
-
-/// The text of a message: a string, or a list of parts of type text.
-void append_content(RequestFields& fields, const Json& content, std::string& out) {
-  if (content.is_null()) return;
-  if (content.is_string()) {
-    out += content.get_ref<const std::string&>();
-    return;
-  }
-  if (!content.is_array()) return fields.wrong("messages", "a list with content that is a string or a list of parts", content);
-  for (const Json& part : content) {
-    const Json type = part.is_object() ? part.value("type", Json()) : Json();
-    const Json words = part.is_object() ? part.value("text", Json()) : Json();
-    if (type != "text" || !words.is_string()) {
-      return fields.fail("messages", text("messages must have content parts of type \"text\" with a string, found ",
-                                          type == "text" ? dump_json(words) : dump_json(type)));
-    }
-    out += words.get_ref<const std::string&>();
-  }
 }
 
 }  // namespace
@@ -70,31 +50,6 @@ Prompts read_prompts(RequestFields& fields, const ApiBackend& backend) {
     fields.fail("prompt", "prompt must have at least one token, found none");
   }
   return prompts;
-}
-
-Prompts read_messages(RequestFields& fields, const ApiBackend& backend) {
-  const Json* list = fields.find("messages");
-  if (list == nullptr || !list->is_array() || list->empty()) {
-    fields.wrong("messages", "a list of at least one message", list == nullptr ? Json() : *list);
-    return {};
-  }
-  std::vector<engine::ChatMessage> messages;
-  for (const Json& one : *list) {
-    const Json role = one.is_object() ? one.value("role", Json()) : Json();
-    engine::ChatMessage& message = messages.emplace_back();
-    if (role == "developer") message.role = "system";
-    else if (role == "system" || role == "user" || role == "assistant") message.role = role.get<std::string>();
-    else {
-      fields.fail("messages", text("messages must have the role \"system\", \"developer\", \"user\" or \"assistant\", found ",
-                                   dump_json(role)));
-    }
-    if (one.is_object()) append_content(fields, one.value("content", Json()), message.content);
-  }
-  if (!fields.ok()) return {};
-  std::vector<std::int32_t> ids =
-      backend.tokenizer->encode(engine::plain_chat_prompt(messages), engine::SpecialTokens::kPlain, true);
-  if (ids.empty()) fields.fail("messages", "messages must have at least one token of content, found none");
-  return {std::move(ids)};
 }
 
 }  // namespace colonnade::coordinator

@@ -6,6 +6,7 @@
 #include <thread>
 
 #include "coordinator/api_backend.h"
+#include "coordinator/cli/chat_options.h"
 #include "coordinator/cli/command.h"
 #include "coordinator/cli/launch.h"
 #include "coordinator/cli/stop_signals.h"
@@ -113,6 +114,8 @@ Status serve(const Options& options, const LaunchOptions& launch) {
   COLONNADE_ASSIGN(const auto tokenizer, open_tokenizer(job->model().directory));
   coordinator::Metrics metrics;
   COLONNADE_ASSIGN(coordinator::ApiBackend backend, make_backend(*job, *tokenizer, metrics));
+  apply_chat_options(options, backend.chat);
+  print_line(coordinator::describe(backend.chat));
   coordinator::HttpServerOptions server_options;
   server_options.host = options.text("host");
   server_options.port = static_cast<std::uint16_t>(options.integer("port"));
@@ -172,6 +175,7 @@ const Command& serve_command() {
             {.name = "cors-origin", .value_name = "ORIGIN", .help = "Web pages of this origin (or * for all) may call the API."},
             {.name = "drain-seconds", .kind = OptionKind::kNumber, .default_value = "60", .value_name = "S", .help = "Longest wait for running requests when stopping.", .min = 0, .max = 86400},
         }};
+    for (const Option& option : chat_option_list()) spec.options.push_back(option);
     for (const Option& option : launch_option_list()) spec.options.push_back(option);
     return Command{std::move(spec), run};
   }();

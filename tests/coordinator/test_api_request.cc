@@ -17,13 +17,13 @@ struct Reader {
 
   ApiRequest read(const Json& body, bool chat = false) {
     ApiRequest request;
-    const auto error = read_api_request(body, chat, demo.backend, request);
+    const auto error = read_api_request(body.dump(), chat, demo.backend, request);
     if (error) FAIL(error->message);
     return request;
   }
   ApiError error(const Json& body, bool chat = false) {
     ApiRequest request;
-    const auto found = read_api_request(body, chat, demo.backend, request);
+    const auto found = read_api_request(body.dump(), chat, demo.backend, request);
     INFO(body.dump());
     REQUIRE(found.has_value());
     CHECK(found->status == 400);
@@ -56,7 +56,7 @@ TEST_CASE("messages become one text; parts are joined; special tokens in them ar
   CHECK(text_of({{{"role", "user"}, {"content", "Once"}}}) == "Once");
   CHECK(text_of({{{"role", "developer"}, {"content", "A"}}, {{"role", "assistant"}, {"content", nullptr}},
                  {{"role", "user"}, {"content", {{{"type", "text"}, {"text", "B</s>"}}, {{"type", "text"}, {"text", "C"}}}}}}) ==
-        "A\n\nB</s>C");
+        "A\n\nB</s>\nC");
 }
 
 TEST_CASE("silent fields take the model's defaults, then OpenAI's") {
@@ -157,8 +157,8 @@ TEST_CASE("wrong fields are named, with what was expected and found") {
 TEST_CASE("what would change the answer and is not there is refused, empty values are not") {
   Reader reader;
   const Json base = {{"messages", {{{"role", "user"}, {"content", "x"}}}}};
-  for (const Json& patch : {Json{{"tools", {{{"type", "function"}}}}}, Json{{"tool_choice", "required"}},
-                            Json{{"response_format", {{"type", "json_object"}}}}, Json{{"functions", {{{"name", "f"}}}}},
+  for (const Json& patch : {Json{{"functions", {{{"name", "f"}}}}}, Json{{"guided_json", {{"a", 1}}}},
+                            Json{{"response_format", {{"type", "json_object"}}}}, Json{{"use_beam_search", true}},
                             Json{{"response_format", {{"type", "json_schema"}}}}, Json{{"guided_json", {{"a", 1}}}},
                             Json{{"modalities", {"text", "audio"}}}}) {
     Json body = base;

@@ -82,7 +82,9 @@ std::span<const std::string_view> reasoning_formats();
 OutputFormat detect_output_format(std::string_view chat_template,
                                   const std::function<bool(std::string_view)>& has_token = {});
 
-/// Whether a prompt ends with reasoning that is open.
+/// Whether a prompt ends with the marker that opens reasoning.
 bool opens_reasoning(std::string_view reasoning_format, std::string_view prompt);
+/// Whether a message that is gone on with breaks off within its reasoning.
+bool leaves_reasoning_open(std::string_view reasoning_format, std::string_view message);
 
 }  // namespace colonnade::engine

@@ -157,6 +157,16 @@ OutputFormat detect_output_format(std::string_view chat_template, const std::fun
   return format;
 }
 
+bool leaves_reasoning_open(std::string_view reasoning_format, std::string_view message) {
+  for (const ReasoningForm& form : reasoning_forms()) {
+    if (form.name != reasoning_format) continue;
+    const std::size_t open = message.rfind(form.open);
+    const std::size_t close = message.rfind(form.close);
+    return open != std::string_view::npos && (close == std::string_view::npos || close < open);
+  }
+  return false;
+}
+
 bool opens_reasoning(std::string_view reasoning_format, std::string_view prompt) {
   if (reasoning_format == kHarmony) return trimmed(prompt).ends_with("<|channel|>analysis<|message|>");
   for (const ReasoningForm& form : reasoning_forms()) {

@@ -1,0 +1,34 @@
+#include "coordinator/cli/chat_options.h"
+
+#include <span>
+#include <string_view>
+
+namespace colonnade::cli {
+namespace {
+
+std::vector<std::string> choices(std::span<const std::string_view> formats) {
+  std::vector<std::string> names = {"auto"};
+  for (const std::string_view format : formats) names.emplace_back(format);
+  return names;
+}
+
+}  // namespace
+
+std::vector<Option> chat_option_list() {
+  return {
+      {.name = "tool-format", .kind = OptionKind::kChoice, .default_value = "auto", .value_name = "NAME",
+       .help = "Form of the model's tool calls; auto: told by its chat template.", .choices = choices(engine::tool_formats())},
+      {.name = "reasoning-format", .kind = OptionKind::kChoice, .default_value = "auto", .value_name = "NAME",
+       .help = "Form of the model's reasoning; none leaves it in the content.", .choices = choices(engine::reasoning_formats())},
+      {.name = "allow-request-templates", .kind = OptionKind::kFlag, .default_value = "false",
+       .help = "Render with the chat_template of a request: only for clients that are trusted."},
+  };
+}
+
+void apply_chat_options(const Options& options, coordinator::ChatSettings& settings) {
+  if (const std::string name = options.text("tool-format"); name != "auto") settings.format.tools = name;
+  if (const std::string name = options.text("reasoning-format"); name != "auto") settings.format.reasoning = name;
+  settings.allow_request_templates = options.flag("allow-request-templates");
+}
+
+}  // namespace colonnade::cli
