@@ -10,10 +10,14 @@ namespace colonnade::tests {
 namespace {
 
 /// The answer's tokens and then the end token for ever.
-FakeGenerator::Script answer(const engine::Tokenizer& tokenizer, const std::string& output) {
-  std::vector<std::int32_t> tokens = tokenizer.encode(output, engine::SpecialTokens::kRecognise, false);
-  tokens.push_back(2);
-  return always(std::move(tokens));
+FakeGenerator::Script script(ChatBackend::Answer answer, const std::vector<std::string>& special) {
+  std::shared_ptr<const engine::Tokenizer> tokenizer = tokenizer_with(special);
+  return [answer = std::move(answer), tokenizer](const coordinator::GenerationRequest& request) {
+    std::vector<std::int32_t> tokens =
+        tokenizer->encode(answer(tokenizer->decode(request.prompt, true)), engine::SpecialTokens::kRecognise, false);
+    tokens.push_back(2);
+    return tokens;
+  };
 }
 
 }  // namespace
@@ -29,8 +33,11 @@ std::unique_ptr<engine::Tokenizer> tokenizer_with(const std::vector<std::string>
   return engine::load_tokenizer_json(json.dump()).value();
 }
 
-ChatBackend::ChatBackend(engine::OutputFormat format, const std::string& output, const std::vector<std::string>& special)
-    : DemoBackend(answer(*tokenizer_with(special), output)), own_tokenizer_(tokenizer_with(special)) {
+ChatBackend::ChatBackend(engine::OutputFormat format, const std::string& answer, const std::vector<std::string>& special)
+    : ChatBackend(std::move(format), [answer](const std::string&) { return answer; }, special) {}
+
+ChatBackend::ChatBackend(engine::OutputFormat format, Answer answer, const std::vector<std::string>& special)
+    : DemoBackend(script(std::move(answer), special)), own_tokenizer_(tokenizer_with(special)) {
   backend.tokenizer = own_tokenizer_.get();
   backend.context_tokens = 4096;
   backend.chat.format = std::move(format);

@@ -12,8 +12,12 @@ namespace colonnade::tests {
 std::unique_ptr<engine::Tokenizer> tokenizer_with(const std::vector<std::string>& special);
 
 struct ChatBackend : DemoBackend {
-  /// `output` is what the model answers, special tokens spelled, to every request.
-  ChatBackend(engine::OutputFormat format, const std::string& output, const std::vector<std::string>& special = {});
+  /// What the model answers to a prompt, special tokens spelled.
+  using Answer = std::function<std::string(const std::string& prompt)>;
+
+  ChatBackend(engine::OutputFormat format, Answer answer, const std::vector<std::string>& special = {});
+  /// The same to every prompt.
+  ChatBackend(engine::OutputFormat format, const std::string& answer, const std::vector<std::string>& special = {});
 
   engine::ChatInput last_input() const;
 

@@ -1,11 +1,6 @@
 #define CATCH_CONFIG_RUNNER
 #include <catch2/catch.hpp>
 
-#include <cstdlib>
-#include <string>
-#include <vector>
-
-#include "tests/support/shared_data.h"
 #include "tests/support/skip.h"
 
 namespace colonnade::tests {
@@ -13,32 +8,6 @@ namespace colonnade::tests {
 bool& any_skipped() {
   static bool skipped = false;
   return skipped;
-}
-
-std::filesystem::path source_folder() { return COLONNADE_SOURCE_DIR; }
-
-std::filesystem::path shared_data() {
-  if (const char* path = std::getenv("COLONNADE_SHARED")) return path;
-  const std::filesystem::path beside = source_folder() / ".." / "shared";
-  return std::filesystem::exists(beside / "golden") ? beside : std::filesystem::path{};
-}
-
-namespace {
-struct ScratchFolders {
-  std::vector<std::filesystem::path> paths;
-  ~ScratchFolders() {
-    std::error_code ignored;
-    for (const auto& path : paths) std::filesystem::remove_all(path, ignored);
-  }
-};
-}  // namespace
-
-std::filesystem::path scratch_folder() {
-  static ScratchFolders folders;
-  std::string name = (std::filesystem::temp_directory_path() / "colonnade-test-XXXXXX").string();
-  if (mkdtemp(name.data()) == nullptr) std::abort();
-  folders.paths.emplace_back(name);
-  return name;
 }
 
 }  // namespace colonnade::tests
