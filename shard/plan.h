@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "engine/base/result.h"
+#include "engine/kernels/kv_block.h"
 #include "engine/model/config.h"
 #include "shard/paths.h"
 
@@ -22,7 +23,7 @@ struct RankMachine {
 struct PlanOptions {
   int n_stages = 1;
   std::uint64_t kv_tokens = 4096;     // KV cache to reserve, in tokens over all sequences
-  std::uint64_t kv_element_bytes = 2; // 2: bf16, 4: f32
+  engine::KvType kv_type = engine::KvType::kBf16;
   int max_step_tokens = 512;          // for the activation buffers
 };
 

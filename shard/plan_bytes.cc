@@ -8,8 +8,7 @@
 namespace colonnade::shard {
 
 std::uint64_t kv_head_bytes(const engine::ModelConfig& config, const PlanOptions& options) {
-  return div_up(options.kv_tokens, engine::kPageTokens) * engine::kv_block_elements(config.head_dim) *
-         options.kv_element_bytes;
+  return div_up(options.kv_tokens, engine::kPageTokens) * engine::kv_block_bytes(config.head_dim, options.kv_type);
 }
 
 std::uint64_t assignment_bytes(const PathSpec& path, const Assignment& assignment) {
@@ -48,7 +47,10 @@ std::uint64_t activation_buffer_bytes(const engine::ModelConfig& config, int max
   const std::uint64_t per_token = multiplied + sizeof(float) * (floats + kCores * kTileFloats);
   // By columns, each path and each head of up to 4 tokens writes its own sum. Logits: of 32 rows, of each core, gathered.
   const std::uint64_t slots = 4 * dim * (hidden / kGroupRows + u(config.n_heads) + 2);
-  return u(max_step_tokens) * per_token + sizeof(float) * (slots + (32 + kCores + 4) * vocab);
+  // Where cores share a context, each of up to 16 queries (or all heads of a path) has a sum for each run of positions.
+  const std::uint64_t runs = div_up(u(config.max_context_tokens), u(engine::kRunTokens));
+  const std::uint64_t parts = runs * std::max<std::uint64_t>(16, u(config.query_heads_per_kv())) * (u(config.head_dim) + 16);
+  return u(max_step_tokens) * per_token + sizeof(float) * (slots + parts + (32 + kCores + 4) * vocab);
 }
 
 }  // namespace colonnade::shard

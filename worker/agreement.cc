@@ -225,7 +225,7 @@ Result<Agreement> agree(Communicator& comm, const WorkerOptions& options, Heartb
   agreement.n_pages = static_cast<int>(div_up(chosen.kv_tokens, engine::kPageTokens));
   const shard::PlanOptions plan_options{.n_stages = chosen.n_stages,
                                         .kv_tokens = chosen.kv_tokens,
-                                        .kv_element_bytes = chosen.kv_type == engine::KvType::kF32 ? 4u : 2u,
+                                        .kv_type = chosen.kv_type,
                                         .max_step_tokens = chosen.max_step_tokens};
   COLONNADE_ASSIGN(agreement.plan,
                    shard::make_plan(agreement.manifest.config, agreement.manifest.paths, machines, plan_options));

@@ -54,7 +54,7 @@ const Command& bench_command() {
            {.name = "layouts", .kind = OptionKind::kText, .value_name = "RxT,…", .help = "Ranks x threads of each; one rank with all granted cores by default."},
            {.name = "ranks", .kind = OptionKind::kInt, .default_value = "2", .value_name = "N", .help = "Ranks as threads, for join.", .min = 1, .max = 256},
            {.name = "stages", .kind = OptionKind::kInt, .default_value = "1", .value_name = "N", .help = "Pipeline stages.", .min = 1},
-           {.name = "kv", .kind = OptionKind::kChoice, .default_value = "bf16", .value_name = "TYPE", .help = "Numbers of the KV cache.", .choices = {"bf16", "f32"}},
+           {.name = "kv", .kind = OptionKind::kChoice, .default_value = "bf16", .value_name = "TYPE", .help = "Numbers of the KV cache.", .choices = {"bf16", "int8", "f32"}},
            {.name = "isa", .kind = OptionKind::kText, .value_name = "NAME", .help = "Instruction set; the best by default."},
            {.name = "cache", .kind = OptionKind::kText, .value_name = "DIR", .help = "Where a Hugging Face directory is packed to first."},
            {.name = "format", .kind = OptionKind::kChoice, .default_value = "md", .value_name = "FORMAT", .help = "Markdown, CSV or JSON.", .choices = {"md", "csv", "json"}},

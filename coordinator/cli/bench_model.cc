@@ -250,7 +250,7 @@ Status bench_model(const Options& options) {
   bench.decode_tokens = static_cast<int>(options.integer("tg"));
   bench.max_step_tokens = static_cast<int>(options.integer("max-step-tokens"));
   bench.repetitions = static_cast<int>(options.integer("repetitions"));
-  bench.kv_type = options.text("kv") == "f32" ? engine::KvType::kF32 : engine::KvType::kBf16;
+  bench.kv_type = *engine::find_kv_type(options.text("kv"));
   bench.isa = options.text("isa");
   COLONNADE_ASSIGN(const engine::Topology topology, engine::read_topology());
   COLONNADE_ASSIGN(const std::vector<Layout> layouts,
@@ -268,7 +268,7 @@ Status bench_model(const Options& options) {
     shard::PlanOptions plan_options;
     plan_options.n_stages = static_cast<int>(options.integer("stages"));
     plan_options.kv_tokens = static_cast<std::uint64_t>(context);
-    plan_options.kv_element_bytes = bench.kv_type == engine::KvType::kF32 ? 4 : 2;
+    plan_options.kv_type = bench.kv_type;
     plan_options.max_step_tokens = bench.max_step_tokens;
     COLONNADE_ASSIGN(shard::Plan plan, shard::make_plan(subject.manifest.config, subject.manifest.paths,
                                                         std::vector<shard::RankMachine>(static_cast<std::size_t>(layout.n_ranks)), plan_options));

@@ -56,7 +56,7 @@ void append_worker_command(const LaunchSetup& setup, const std::string& program,
                            std::vector<std::string>& out) {
   const worker::WorkerOptions& worker = setup.worker;
   out.insert(out.end(), {program, "worker", worker.model.string(), "--control", control, "--stages", text(worker.n_stages),
-                         "--kv", worker.kv_type == engine::KvType::kF32 ? "f32" : "bf16", "--kv-tokens",
+                         "--kv", std::string(engine::kv_type_name(worker.kv_type)), "--kv-tokens",
                          text(worker.kv_tokens), "--max-step-tokens", text(worker.max_step_tokens), "--heartbeat-timeout",
                          text(worker.heartbeat_timeout_s), "--step-timeout", text(worker.step_timeout_s)});
   if (!worker.isa.empty()) out.insert(out.end(), {"--isa", worker.isa});

@@ -6,7 +6,7 @@
 //   COLONNADE_TRY(job->wait_ready());
 //   job->generator().submit(...);
 //
-// A job's rank 0 is `colonnade worker PACKED_DIRECTORY --control unix:PATH|tcp:HOST:PORT --stages S --kv bf16|f32
+// A job's rank 0 is `colonnade worker PACKED_DIRECTORY --control unix:PATH|tcp:HOST:PORT --stages S --kv bf16|int8|f32
 // --kv-tokens N --max-step-tokens N [--isa NAME] [--threads N]` with the per-job secret in COLONNADE_SECRET; several
 // ranks are the same command under mpirun.
 #pragma once
@@ -40,7 +40,7 @@ struct LaunchOptions {
   int n_stages = 1;
   RanksAs ranks_as = RanksAs::kAuto;
   std::string hosts_file;         // "" : this machine
-  std::uint64_t kv_element_bytes = 2;  // 2: bf16, 4: f32
+  engine::KvType kv_type = engine::KvType::kBf16;
   std::uint64_t kv_tokens = 0;    // KV cache over all sequences; 0: chosen from the context and the memory
   std::uint64_t kv_bytes = 0;     // the same as memory over all ranks, in place of kv_tokens; 0: not said
   int context_tokens = 0;         // of one sequence; 0: the model's, bounded by kv_tokens

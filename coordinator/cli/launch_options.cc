@@ -13,7 +13,7 @@ std::vector<Option> launch_option_list() {
       {.name = "values", .kind = OptionKind::kChoice, .value_name = "TYPE",
        .help = "Values to pack a Hugging Face model with; unset: bf16.", .choices = {"f32", "bf16", "int8"}},
       {.name = "kv", .kind = OptionKind::kChoice, .default_value = "bf16", .value_name = "TYPE",
-       .help = "Type of the KV cache.", .choices = {"bf16", "f32"}},
+       .help = "Type of the KV cache.", .choices = {"bf16", "int8", "f32"}},
       {.name = "kv-tokens", .kind = OptionKind::kInt, .value_name = "N",
        .help = "KV cache in tokens over all sequences; unset: 32768, less where memory is short.", .min = 32, .max = 1e9},
       {.name = "kv-memory", .kind = OptionKind::kBytes, .value_name = "SIZE",
@@ -48,7 +48,7 @@ Result<LaunchOptions> launch_options(const Options& options) {
   const std::string ranks_as = options.text("ranks-as");
   launch.ranks_as = ranks_as == "threads" ? RanksAs::kThreads : ranks_as == "processes" ? RanksAs::kProcesses : RanksAs::kAuto;
   launch.hosts_file = options.text("hosts");
-  launch.kv_element_bytes = options.text("kv") == "f32" ? 4 : 2;
+  launch.kv_type = *engine::find_kv_type(options.text("kv"));
   launch.kv_tokens = static_cast<std::uint64_t>(number("kv-tokens"));
   if (options.is_set("kv-memory")) launch.kv_bytes = options.bytes("kv-memory");
   if (launch.kv_bytes != 0 && launch.kv_tokens != 0)

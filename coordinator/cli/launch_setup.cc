@@ -104,7 +104,7 @@ Status choose_kv(const engine::Topology& topology, LaunchSetup& setup) {
   const auto machines = machines_of(topology, setup);
   shard::PlanOptions plan_options;
   plan_options.n_stages = options.n_stages;
-  plan_options.kv_element_bytes = options.kv_element_bytes;
+  plan_options.kv_type = options.kv_type;
   plan_options.max_step_tokens = options.max_step_tokens != 0 ? options.max_step_tokens : kDefaultStepTokens;
   std::uint64_t asked_tokens = options.kv_tokens;
   if (options.kv_bytes != 0) {
@@ -134,7 +134,7 @@ Status choose_kv(const engine::Topology& topology, LaunchSetup& setup) {
   setup.choices.push_back(text("context ", setup.context_tokens, " tokens (",
                                asked_context != 0 ? "--context" : static_cast<std::uint64_t>(setup.context_tokens) == longest ? "the model's own" : "the KV cache",
                                "); KV cache ", plan_options.kv_tokens, " tokens (", why, "), ", format_bytes(kv_bytes_of(setup.plan)), " in ",
-                               options.kv_element_bytes == 4 ? "f32" : "bf16"));
+                               engine::kv_type_name(options.kv_type)));
   return {};
 }
 
@@ -164,7 +164,7 @@ Result<LaunchSetup> set_up_launch(const LaunchOptions& options) {
   describe_plan(setup);
   setup.worker.model = std::filesystem::absolute(setup.model.directory);
   setup.worker.n_stages = options.n_stages;
-  setup.worker.kv_type = options.kv_element_bytes == 4 ? engine::KvType::kF32 : engine::KvType::kBf16;
+  setup.worker.kv_type = options.kv_type;
   setup.worker.isa = options.isa;
   setup.worker.threads = options.threads;
   setup.worker.heartbeat_timeout_s = options.heartbeat_timeout_s;

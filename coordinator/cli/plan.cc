@@ -98,7 +98,7 @@ Result<std::string> describe(const Options& options) {
   plan_options.kv_tokens = options.is_set("context") ? static_cast<std::uint64_t>(options.integer("context"))
                                                      : std::min<std::uint64_t>(kDefaultKvTokens, static_cast<std::uint64_t>(
                                                                                                      model.config.max_context_tokens));
-  plan_options.kv_element_bytes = options.text("kv") == "f32" ? 4 : 2;
+  plan_options.kv_type = *engine::find_kv_type(options.text("kv"));
   plan_options.max_step_tokens = static_cast<int>(options.integer("max-step-tokens"));
   Result<shard::Plan> plan = shard::make_plan(model.config, model.paths, machines, plan_options);
   if (!plan.ok()) {
@@ -149,7 +149,7 @@ const Command& plan_command() {
                     .help = "KV cache to reserve, in tokens over all sequences (default: 4096, at most the model's context).",
                     .min = 1, .max = 1e12},
                    {.name = "kv", .kind = OptionKind::kChoice, .default_value = "bf16", .value_name = "FORMAT",
-                    .help = "KV cache values.", .choices = {"bf16", "f32"}},
+                    .help = "KV cache values.", .choices = {"bf16", "int8", "f32"}},
                    {.name = "max-step-tokens", .kind = OptionKind::kInt, .default_value = "512", .value_name = "N",
                     .help = "Most tokens of one step, for the activation buffers.", .min = 1, .max = 65536},
                    {.name = "layers", .kind = OptionKind::kFlag, .default_value = "false",

@@ -160,7 +160,7 @@ std::string plan_text(const PlanReport& report, bool every_layer) {
   std::string out = text(model, " (", config.family, "): ", count(static_cast<std::size_t>(config.n_layers), "layer"), ", ",
                          count(paths.size(), "path"), ", ", format_bytes(all), " (", formats_text(paths), ")\n");
   out += text(count(plan.ranks.size(), "rank"), " in ", count(plan.stages.size(), "stage"), ", KV cache of ",
-              options.kv_tokens, " tokens in ", options.kv_element_bytes == 4 ? "f32" : "bf16", ", steps of up to ",
+              options.kv_tokens, " tokens in ", engine::kv_type_name(options.kv_type), ", steps of up to ",
               options.max_step_tokens, " tokens: ", format_bytes(needed), " of memory in all\n\n");
   for (std::size_t s = 0; s < plan.stages.size(); ++s) {
     const shard::StagePlan& stage = plan.stages[s];
@@ -186,7 +186,7 @@ OrderedJson plan_json(const PlanReport& report) {
   for (const PathSpec& path : report.paths) all += path.bytes;
   out["model_bytes"] = all;
   out["kv_tokens"] = report.options.kv_tokens;
-  out["kv_element_bytes"] = report.options.kv_element_bytes;
+  out["kv_type"] = engine::kv_type_name(report.options.kv_type);
   out["max_step_tokens"] = report.options.max_step_tokens;
   out["imbalance_percent"] = report.plan.imbalance_percent;
   const Copies copies = extra_copies(report);

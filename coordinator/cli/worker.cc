@@ -38,7 +38,7 @@ Result<worker::WorkerOptions> worker_options(const Options& options) {
   worker.model = options.positional("MODEL");
   worker.control = options.text("control");
   worker.n_stages = static_cast<int>(options.integer("stages"));
-  worker.kv_type = options.text("kv") == "f32" ? engine::KvType::kF32 : engine::KvType::kBf16;
+  worker.kv_type = *engine::find_kv_type(options.text("kv"));
   worker.kv_tokens = static_cast<std::uint64_t>(options.integer("kv-tokens"));
   worker.max_step_tokens = static_cast<int>(options.integer("max-step-tokens"));
   worker.isa = options.text("isa");
@@ -83,7 +83,7 @@ const Command& worker_command() {
             {.name = "stages", .kind = OptionKind::kInt, .default_value = "1", .value_name = "N",
              .help = "Pipeline stages.", .min = 1, .max = 4096},
             {.name = "kv", .kind = OptionKind::kChoice, .default_value = "bf16", .help = "Type of the KV cache.",
-             .choices = {"bf16", "f32"}},
+             .choices = {"bf16", "int8", "f32"}},
             {.name = "kv-tokens", .kind = OptionKind::kInt, .default_value = "4096", .value_name = "N",
              .help = "KV cache in tokens, over all sequences.", .min = 1, .max = 1e9},
             {.name = "max-step-tokens", .kind = OptionKind::kInt, .default_value = "512", .value_name = "N",

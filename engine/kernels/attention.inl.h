@@ -1,7 +1,12 @@
-// Attention over paged keys and values: softmax page by page in ascending order, so that the result does not depend
-// on how much is in the cache or on who else is in the batch.
+// Attention over one run of paged keys and values: all scores of the run, one softmax, then the weighted values. Runs are
+// combined in ascending order, so a result does not depend on how much is in the cache, on who else is in the batch or
+// on how many cores share the runs.
+//
+// Order of additions: a score is one chain over ascending dimensions; the weights of a run are added in 16 lanes (lane =
+// position % 16) over ascending positions, then in the fixed tree; a value is one chain over ascending positions.
 #pragma once
 
+#include "engine/kernels/elementwise.inl.h"
 #include "engine/kernels/kernels.h"
 #include "engine/kernels/vector_math.inl.h"
 
@@ -10,172 +15,260 @@ namespace colonnade::engine {
 template <class V>
 struct KvF32 {
   using Element = float;
+  static constexpr bool kScaled = false;
   [[gnu::always_inline]] static inline typename V::F load(const float* p) { return V::load(p); }
 };
 
 template <class V>
 struct KvBf16 {
   using Element = std::uint16_t;
+  static constexpr bool kScaled = false;
   [[gnu::always_inline]] static inline typename V::F load(const std::uint16_t* p) { return V::load_bf16(p); }
 };
 
-/// Query heads that one walk over the pages serves; more are served by further walks.
-inline constexpr int kWalkQueries = 32;
-
-/// The running softmax of the query heads of one walk.
-struct SoftmaxState {
-  alignas(64) float weights[kWalkQueries][kPageTokens];  // of the page's positions
-  float largest[kWalkQueries];
-  float total[kWalkQueries];
-  float correction[kWalkQueries];  // factor for what was summed before this page
+template <class V>
+struct KvInt8 {
+  using Element = std::int8_t;
+  static constexpr bool kScaled = true;
+  [[gnu::always_inline]] static inline typename V::F load(const std::int8_t* p) { return V::load_int8(p); }
 };
 
-/// What is known of one page.
+/// Queries that one walk over the run serves: their scores take 16 KiB, and with the pages' keys stay in L1.
+inline constexpr int kWalkQueries = 16;
+inline constexpr int kRunPages = kRunTokens / kPageTokens;
+inline constexpr int kRunHalves = kRunTokens / 16;
+
+/// The part of a run that the queries of a walk see, and what is known of its pages.
 template <class Element>
-struct PagePart {
-  const Element* keys;    // (kPageTokens / 16, head_dim, 16)
-  const Element* values;  // (kPageTokens, padded head_dim)
-  int begin, end;         // slots that count
-  bool is_first;
+struct Run {
+  int first_page, last_page;           // inclusive, of the page table
+  const Element* blocks[kRunPages + 1];  // of first_page …; one more, which is only fetched ahead
+  const Element* halves[kRunHalves + 1];  // keys of 16 positions each; one more, which is only fetched ahead
+  std::size_t head_dim, value_stride;
+
+  int n_pages() const { return last_page - first_page + 1; }
+  int first_position() const { return first_page * kPageTokens; }
+  const Element* values(int page) const { return blocks[page] + kPageTokens * head_dim; }
+  const float* scales(int page) const {
+    return reinterpret_cast<const float*>(blocks[page] + kPageTokens * (head_dim + value_stride));
+  }
 };
 
-/// Scores of the page's 32 positions for Q query heads, and the step of the softmax. Order of additions of a score:
-/// two chains, even and odd dimensions.
-template <class V, class Kv, int Q>
-[[gnu::always_inline]] inline void weigh_page(const AttendArgs& args, const PagePart<typename Kv::Element>& page,
-                                              int first_query, SoftmaxState& state) {
+/// Scores of H times 16 positions for Q queries, before any scale.
+template <class V, class Kv, int Q, int H>
+[[gnu::always_inline]] inline void score_halves(const Run<typename Kv::Element>& run, const RunQuery* queries, int half,
+                                                float (*scores)[kRunTokens]) {
   using F = typename V::F;
-  const auto head_dim = static_cast<std::size_t>(args.head_dim);
-  const float* queries = args.queries + static_cast<std::size_t>(first_query) * args.query_stride;
-  F even[Q][2], odd[Q][2];
+  using Element = typename Kv::Element;
+  constexpr std::size_t kDimsPerLine = 64 / (16 * sizeof(Element)) > 1 ? 64 / (16 * sizeof(Element)) : 1;
+  F acc[Q][H];
   for (int q = 0; q < Q; ++q) {
-    for (int half = 0; half < 2; ++half) even[q][half] = odd[q][half] = V::zero();
+    for (int h = 0; h < H; ++h) acc[q][h] = V::zero();
   }
-  const typename Kv::Element* lower = page.keys;
-  const typename Kv::Element* upper = page.keys + head_dim * 16;
+  const auto add_dim = [&](std::size_t d) __attribute__((always_inline)) {
+    F keys[H];
+    for (int h = 0; h < H; ++h) keys[h] = Kv::load(run.halves[half + h] + d * 16);
+    for (int q = 0; q < Q; ++q) {
+      const F query = V::set(queries[q].query[d]);
+      for (int h = 0; h < H; ++h) acc[q][h] = V::fma(query, keys[h], acc[q][h]);
+    }
+  };
   std::size_t d = 0;
-  for (; d + 2 <= head_dim; d += 2) {
-    const F keys[2] = {Kv::load(lower + d * 16), Kv::load(upper + d * 16)};
-    const F next_keys[2] = {Kv::load(lower + d * 16 + 16), Kv::load(upper + d * 16 + 16)};
-    for (int q = 0; q < Q; ++q) {
-      const float* query = queries + static_cast<std::size_t>(q) * args.query_stride + d;
-      const F now = V::set(query[0]), next = V::set(query[1]);
-      for (int half = 0; half < 2; ++half) {
-        even[q][half] = V::fma(now, keys[half], even[q][half]);
-        odd[q][half] = V::fma(next, next_keys[half], odd[q][half]);
-      }
+  for (; d + kDimsPerLine <= run.head_dim; d += kDimsPerLine) {
+    for (int h = 0; h < H; ++h) {
+      const int ahead = half + h + H < 2 * run.n_pages() ? half + h + H : 2 * run.n_pages();
+      __builtin_prefetch(run.halves[ahead] + d * 16);
     }
+    for (std::size_t i = 0; i < kDimsPerLine; ++i) add_dim(d + i);
   }
-  if (d < head_dim) {
-    for (int q = 0; q < Q; ++q) {
-      const F now = V::set(queries[static_cast<std::size_t>(q) * args.query_stride + d]);
-      even[q][0] = V::fma(now, Kv::load(lower + d * 16), even[q][0]);
-      even[q][1] = V::fma(now, Kv::load(upper + d * 16), even[q][1]);
-    }
-  }
-
-  const std::uint32_t counted = (page.end == 32 ? ~0u : (1u << page.end) - 1u) & (~0u << page.begin);
-  const F lowest = V::set(-__builtin_inff());
+  for (; d < run.head_dim; ++d) add_dim(d);
   for (int q = 0; q < Q; ++q) {
-    const int at = first_query + q;
-    F scores[2];
-    for (int half = 0; half < 2; ++half) {
-      const F score = V::mul(V::add(even[q][half], odd[q][half]), V::set(args.scale));
-      // What lies in slots that do not count may be anything, NaN too: it is replaced, not multiplied.
-      scores[half] = V::select(counted >> (16 * half) & 0xffffu, score, lowest);
-    }
-    const float page_largest = V::largest(V::max(scores[0], scores[1]));
-    const float before = page.is_first ? page_largest : state.largest[at];
-    const float largest = before > page_largest ? before : page_largest;
-    const F offset = V::set(largest);
-    const F weights[2] = {exp_of<V>(V::sub(scores[0], offset)), exp_of<V>(V::sub(scores[1], offset))};
-    float correction[16];
-    V::store(correction, exp_of<V>(V::set(before - largest)));
-    const float page_total = V::sum(V::add(weights[0], weights[1]));
-    state.largest[at] = largest;
-    state.correction[at] = correction[0];
-    state.total[at] = page.is_first ? page_total : __builtin_fmaf(state.total[at], correction[0], page_total);
-    V::store(state.weights[at], weights[0]);
-    V::store(state.weights[at] + 16, weights[1]);
+    for (int h = 0; h < H; ++h) V::store(scores[q] + (half + h) * 16, acc[q][h]);
   }
 }
 
-/// Adds the page's weighted values of D * 16 dimensions for Q heads.
-template <class V, class Kv, int Q, int D>
-[[gnu::always_inline]] inline void add_values(const AttendArgs& args, const PagePart<typename Kv::Element>& page,
-                                              int first_query, std::size_t dim, const SoftmaxState& state) {
+/// Scores of 16-position halves [half, end) of the run.
+template <class V, class Kv, int Q>
+void score_part(const Run<typename Kv::Element>& run, const RunQuery* queries, int half, int end, float (*scores)[kRunTokens]) {
+  // Eight sums hide the latency of their additions where there are registers for them.
+  constexpr int kSums = V::kAttendSums < 8 ? V::kAttendSums : 8;
+  constexpr int kHalves = kSums / Q > 0 ? kSums / Q : 1;
+  for (; half + kHalves <= end; half += kHalves) score_halves<V, Kv, Q, kHalves>(run, queries, half, scores);
+  for (; half < end; ++half) score_halves<V, Kv, Q, 1>(run, queries, half, scores);
+}
+
+/// Turns a query's scores into weights; those outside of its positions become 0.
+template <class V, class Kv>
+void weigh(const Run<typename Kv::Element>& run, float scale, RunQuery& query, float* scores) {
   using F = typename V::F;
-  const std::size_t row = (static_cast<std::size_t>(args.head_dim) + 15) / 16 * 16;
-  float* out = args.out + static_cast<std::size_t>(first_query) * args.out_stride + dim;
-  F acc[Q][D];
-  for (int q = 0; q < Q; ++q) {
-    for (int i = 0; i < D; ++i) {
-      acc[q][i] = V::zero();
-      if (page.is_first) continue;
-      const float* from = out + static_cast<std::size_t>(q) * args.out_stride + 16 * i;
-      acc[q][i] = V::mul(V::load(from), V::set(state.correction[first_query + q]));
+  const int begin = query.first - run.first_position(), end = query.last + 1 - run.first_position();
+  const int n_halves = 2 * run.n_pages();
+  const F lowest = V::set(-__builtin_inff());
+  F largest = lowest;
+  for (int half = begin / 16; half * 16 < end; ++half) {
+    const int from = begin - half * 16, to = end - half * 16;
+    const unsigned counted = (to >= 16 ? 0xffffu : (1u << to) - 1u) & (from > 0 ? 0xffffu << from : 0xffffu);
+    F score = V::mul(V::load(scores + half * 16), V::set(scale));
+    if constexpr (Kv::kScaled) score = V::mul(score, V::load(run.scales(half / 2) + half % 2 * 16));
+    // What lies in slots that do not count may be anything, NaN too: it is replaced, not multiplied.
+    score = V::select(counted, score, lowest);
+    V::store(scores + half * 16, score);
+    largest = V::max(largest, score);
+  }
+  query.largest = V::largest(largest);
+  const F offset = V::set(query.largest);
+  F total = V::zero();
+  for (int half = 0; half < n_halves; ++half) {
+    if (half < begin / 16 || half * 16 >= end) continue;
+    const F weight = exp_of<V>(V::sub(V::load(scores + half * 16), offset));
+    total = V::add(total, weight);
+    if constexpr (Kv::kScaled) {
+      // Outside of the query's positions the product may be anything; it is not looked at.
+      V::store(scores + half * 16, V::mul(weight, V::load(run.scales(half / 2) + kPageTokens + half % 2 * 16)));
+    } else {
+      V::store(scores + half * 16, weight);
     }
   }
-  const typename Kv::Element* value = page.values + static_cast<std::size_t>(page.begin) * row + dim;
-  for (int slot = page.begin; slot < page.end; ++slot, value += row) {
+  query.total = V::sum(total);
+}
+
+/// Adds the weighted values of slots [begin, end) of a page, D * 16 dimensions, for Q queries.
+template <class V, class Kv, int Q, int D>
+[[gnu::always_inline]] inline void add_values(const Run<typename Kv::Element>& run, int page, int begin, int end,
+                                              std::size_t dim, const RunQuery* queries, const float (*scores)[kRunTokens]) {
+  using F = typename V::F;
+  F acc[Q][D];
+  for (int q = 0; q < Q; ++q) {
+    for (int i = 0; i < D; ++i) acc[q][i] = V::load(queries[q].sum + dim + 16 * i);
+  }
+  const std::size_t row = run.value_stride;
+  const std::size_t first = static_cast<std::size_t>(begin) * row + dim;
+  const typename Kv::Element* value = run.values(page) + first;
+  const typename Kv::Element* ahead = run.values(page + 1 < run.n_pages() ? page + 1 : page) + first;
+  for (int slot = begin; slot < end; ++slot, value += row, ahead += row) {
+    constexpr std::size_t kBytes = D * 16 * sizeof(*value);
+    for (std::size_t at = 0; at < kBytes; at += 64) __builtin_prefetch(reinterpret_cast<const char*>(ahead) + at);
     F values[D];
     for (int i = 0; i < D; ++i) values[i] = Kv::load(value + 16 * i);
     for (int q = 0; q < Q; ++q) {
-      const F weight = V::set(state.weights[first_query + q][slot]);
+      const F weight = V::set(scores[q][page * kPageTokens + slot]);
       for (int i = 0; i < D; ++i) acc[q][i] = V::fma(weight, values[i], acc[q][i]);
     }
   }
   for (int q = 0; q < Q; ++q) {
-    for (int i = 0; i < D; ++i) V::store(out + static_cast<std::size_t>(q) * args.out_stride + 16 * i, acc[q][i]);
+    for (int i = 0; i < D; ++i) V::store(queries[q].sum + dim + 16 * i, acc[q][i]);
   }
 }
 
 template <class V, class Kv, int Q>
-void attend_page(const AttendArgs& args, const PagePart<typename Kv::Element>& page, int first_query,
-                 SoftmaxState& state) {
-  weigh_page<V, Kv, Q>(args, page, first_query, state);
-  const auto head_dim = static_cast<std::size_t>(args.head_dim);
+void add_slots(const Run<typename Kv::Element>& run, int page, int begin, int end, const RunQuery* queries,
+               const float (*scores)[kRunTokens]) {
+  if (begin >= end) return;
+  constexpr int kDims = V::kAttendSums / Q < 1 ? 1 : V::kAttendSums / Q > 4 ? 4 : V::kAttendSums / Q;
   std::size_t dim = 0;
-  for (; dim + 64 <= head_dim; dim += 64) add_values<V, Kv, Q, 4>(args, page, first_query, dim, state);
-  for (; dim < head_dim; dim += 16) add_values<V, Kv, Q, 1>(args, page, first_query, dim, state);
+  for (; dim + kDims * 16 <= run.value_stride; dim += kDims * 16)
+    add_values<V, Kv, Q, kDims>(run, page, begin, end, dim, queries, scores);
+  if constexpr (kDims > 1) {
+    for (; dim < run.value_stride; dim += 16) add_values<V, Kv, Q, 1>(run, page, begin, end, dim, queries, scores);
+  }
+}
+
+/// Adds a page's values for Q queries: together those slots that all see, for each alone what lies before and after.
+template <class V, class Kv, int Q>
+void add_page(const Run<typename Kv::Element>& run, int page, const RunQuery* queries, const float (*scores)[kRunTokens]) {
+  const int first_position = (run.first_page + page) * kPageTokens;
+  int begin[Q], end[Q];
+  int all_begin = 0, all_end = kPageTokens;
+  for (int q = 0; q < Q; ++q) {
+    begin[q] = queries[q].first > first_position ? queries[q].first - first_position : 0;
+    end[q] = queries[q].last < first_position + kPageTokens ? queries[q].last - first_position + 1 : kPageTokens;
+    all_begin = begin[q] > all_begin ? begin[q] : all_begin;
+    all_end = end[q] < all_end ? end[q] : all_end;
+  }
+  if constexpr (Q == 1) {
+    add_slots<V, Kv, 1>(run, page, all_begin, all_end, queries, scores);
+  } else if (all_begin >= all_end) {
+    for (int q = 0; q < Q; ++q) add_slots<V, Kv, 1>(run, page, begin[q], end[q], queries + q, scores + q);
+  } else {
+    for (int q = 0; q < Q; ++q) add_slots<V, Kv, 1>(run, page, begin[q], all_begin, queries + q, scores + q);
+    add_slots<V, Kv, Q>(run, page, all_begin, all_end, queries, scores);
+    for (int q = 0; q < Q; ++q) add_slots<V, Kv, 1>(run, page, all_end, end[q], queries + q, scores + q);
+  }
+}
+
+/// Calls step(first query, number of them as a constant) for groups of as many queries as the registers allow.
+template <class V, class Step>
+[[gnu::always_inline]] inline void for_query_groups(int n_queries, const Step& step) {
+  int query = 0;
+  for (; query + V::kAttendQueries <= n_queries; query += V::kAttendQueries)
+    step(query, std::integral_constant<int, V::kAttendQueries>{});
+  if constexpr (V::kAttendQueries > 2) {
+    for (; query + 2 <= n_queries; query += 2) step(query, std::integral_constant<int, 2>{});
+  }
+  if constexpr (V::kAttendQueries > 1) {
+    for (; query < n_queries; ++query) step(query, std::integral_constant<int, 1>{});
+  }
 }
 
 template <class V, template <class> class KvKind>
-void attend_heads(const AttendArgs& args) {
+void attend_run(const AttendArgs& args) {
   using Kv = KvKind<V>;
   using Element = typename Kv::Element;
-  SoftmaxState state;
-  const auto head_dim = static_cast<std::size_t>(args.head_dim);
+  alignas(64) float scores[kWalkQueries][kRunTokens];
   for (int walk = 0; walk < args.n_queries; walk += kWalkQueries) {
-    AttendArgs part = args;
-    part.queries = args.queries + static_cast<std::size_t>(walk) * args.query_stride;
-    part.out = args.out + static_cast<std::size_t>(walk) * args.out_stride;
-    part.n_queries = args.n_queries - walk < kWalkQueries ? args.n_queries - walk : kWalkQueries;
-    const int first_page = args.first_position / kPageTokens;
-    const int last_page = args.last_position / kPageTokens;
-    for (int p = first_page; p <= last_page; ++p) {
-      const std::byte* block = args.blocks + static_cast<std::size_t>(args.pages[p]) * args.page_stride_bytes;
-      PagePart<Element> page;
-      page.keys = reinterpret_cast<const Element*>(block);
-      page.values = page.keys + kPageTokens * head_dim;
-      page.begin = p == first_page ? args.first_position % kPageTokens : 0;
-      page.end = p == last_page ? args.last_position % kPageTokens + 1 : kPageTokens;
-      page.is_first = p == first_page;
-      int query = 0;
-      for (; query + V::kAttendQueries <= part.n_queries; query += V::kAttendQueries) {
-        attend_page<V, Kv, V::kAttendQueries>(part, page, query, state);
-      }
-      if constexpr (V::kAttendQueries > 2) {
-        for (; query + 2 <= part.n_queries; query += 2) attend_page<V, Kv, 2>(part, page, query, state);
-      }
-      for (; query < part.n_queries; ++query) attend_page<V, Kv, 1>(part, page, query, state);
+    RunQuery* const queries = args.queries + walk;
+    const int n_queries = args.n_queries - walk < kWalkQueries ? args.n_queries - walk : kWalkQueries;
+    int first = queries[0].first, last = queries[0].last;
+    for (int q = 1; q < n_queries; ++q) {
+      first = queries[q].first < first ? queries[q].first : first;
+      last = queries[q].last > last ? queries[q].last : last;
     }
-    for (int query = 0; query < part.n_queries; ++query) {
-      float* out = part.out + static_cast<std::size_t>(query) * part.out_stride;
-      const typename V::F inverse = V::set(1.0f / state.total[query]);
-      for (std::size_t d = 0; d < head_dim; d += 16) V::store(out + d, V::mul(V::load(out + d), inverse));
+    Run<Element> run{};
+    run.first_page = first / kPageTokens;
+    run.last_page = last / kPageTokens;
+    run.head_dim = static_cast<std::size_t>(args.head_dim);
+    run.value_stride = kv_value_stride(args.head_dim);
+    for (int p = 0; p < run.n_pages(); ++p) {
+      const auto page = static_cast<std::size_t>(args.pages[run.first_page + p]);
+      run.blocks[p] = reinterpret_cast<const Element*>(args.blocks + page * args.page_stride_bytes);
+      run.halves[2 * p] = run.blocks[p];
+      run.halves[2 * p + 1] = run.blocks[p] + run.head_dim * 16;
+    }
+    run.halves[2 * run.n_pages()] = run.values(0);  // what follows the keys
+
+    // Keys that several groups of queries need stay in L1 from one to the next.
+    const int n_halves = 2 * run.n_pages();
+    const int step = n_queries > V::kAttendQueries ? 4 : n_halves;
+    for (int half = 0; half < n_halves; half += step) {
+      const int end = half + step < n_halves ? half + step : n_halves;
+      for_query_groups<V>(n_queries, [&](int q, auto count) __attribute__((always_inline)) {
+        score_part<V, Kv, count()>(run, queries + q, half, end, scores + q);
+      });
+    }
+    for (int q = 0; q < n_queries; ++q) {
+      weigh<V, Kv>(run, args.scale, queries[q], scores[q]);
+      for (std::size_t dim = 0; dim < run.value_stride; dim += 16) V::store(queries[q].sum + dim, V::zero());
+    }
+    for (int page = 0; page < run.n_pages(); ++page) {
+      for_query_groups<V>(n_queries, [&](int q, auto count) __attribute__((always_inline)) {
+        add_page<V, Kv, count()>(run, page, queries + q, scores + q);
+      });
     }
   }
+}
+
+template <class V>
+void combine_runs(RunQuery& before, const RunQuery& next, std::size_t count) {
+  using F = typename V::F;
+  const float largest = before.largest > next.largest ? before.largest : next.largest;
+  float factors[2][16];
+  V::store(factors[0], exp_of<V>(V::set(before.largest - largest)));
+  V::store(factors[1], exp_of<V>(V::set(next.largest - largest)));
+  const F old = V::set(factors[0][0]), fresh = V::set(factors[1][0]);
+  before.largest = largest;
+  before.total = __builtin_fmaf(next.total, factors[1][0], before.total * factors[0][0]);
+  for (std::size_t i = 0; i < count; i += 16)
+    V::store(before.sum + i, V::fma(V::load(next.sum + i), fresh, V::mul(V::load(before.sum + i), old)));
 }
 
 }  // namespace colonnade::engine

@@ -36,6 +36,13 @@ void add_rows(float* x, const float* y, std::size_t count) {
 }
 
 template <class V>
+void scale_row(float* x, float factor, std::size_t count) {
+  for_lanes(count, [=](std::size_t i, std::size_t n) {
+    store_lanes<V>(x + i, V::mul(load_lanes<V>(x + i, n), V::set(factor)), n);
+  });
+}
+
+template <class V>
 void add_scaled_rows(float* x, const float* y, float factor, std::size_t count) {
   for_lanes(count, [=](std::size_t i, std::size_t n) {
     store_lanes<V>(x + i, V::fma(V::set(factor), load_lanes<V>(y + i, n), load_lanes<V>(x + i, n)), n);

@@ -10,6 +10,7 @@
 
 #include "engine/base/result.h"
 #include "engine/formats/format.h"
+#include "engine/kernels/kv_block.h"
 
 namespace colonnade::engine {
 
@@ -33,46 +34,43 @@ struct Activations {
 using StripsFunction = void (*)(const MatrixView& matrix, std::uint32_t first, std::uint32_t last,
                                 const Activations& activations, int n_tokens, float* out, std::size_t out_stride);
 
-enum class KvType : std::uint8_t { kF32, kBf16 };
-
-/// Positions of one KV page. A page of one layer and KV head is one block: keys as (page/16, head_dim, 16), i.e.
-/// lane = position, then values as (page, head_dim padded to 16).
-inline constexpr int kPageTokens = 32;
-
-/// Elements of one block (one layer, one KV head, one page), keys and values.
-constexpr std::size_t kv_block_elements(int head_dim) {
-  const auto dim = static_cast<std::size_t>(head_dim);
-  return kPageTokens * dim + kPageTokens * ((dim + 15) / 16 * 16);
-}
-
 /// Writes one position's key and value (head_dim floats each) into its block at `slot` = position % kPageTokens.
 using StoreKvFunction = void (*)(const float* key, const float* value, int head_dim, int slot, std::byte* block);
 
-/// Attention of n_queries query heads of one token over one KV head, positions first … last inclusive, softmax by
-/// page in ascending order. queries is (n_queries, query_stride), already rotated and not yet scaled; out is
-/// (n_queries, out_stride) and gets head_dim values and zeros up to the next multiple of 16. What lies in a block
-/// outside of first … last has no influence, whatever its bits.
+/// Positions whose softmax is one exact softmax; those of a longer context are combined by ascending run. A run begins
+/// at a multiple of this, so where runs begin depends on nothing but the position.
+inline constexpr int kRunTokens = 256;
+
+/// One query head of one token, and what it finds in a run of positions.
+struct RunQuery {
+  const float* query = nullptr;  // head_dim, rotated and not yet scaled
+  float* sum = nullptr;          // head_dim padded to 16, 64-byte aligned: sum of weight * value, zeros in the padding
+  int first = 0, last = 0;       // positions that it sees, inclusive, in the run
+  float largest = 0;             // score
+  float total = 0;               // sum of the weights exp(score - largest)
+};
+
+/// Queries that look at one run of one KV head's cache. What lies in a block outside of a query's positions has no
+/// influence on its result, whatever its bits, and neither have the other queries.
 struct AttendArgs {
-  const float* queries;
-  std::size_t query_stride;
-  int n_queries;
-  int head_dim;
-  float scale;                  // usually 1 / sqrt(head_dim)
-  int first_position;
-  int last_position;
-  const std::int32_t* pages;    // page table of the sequence: page of position p is pages[p / kPageTokens]
-  const std::byte* blocks;      // block of page g is blocks + g * page_stride_bytes
-  std::size_t page_stride_bytes;
-  float* out;
-  std::size_t out_stride;
+  RunQuery* queries = nullptr;  // `sum`, `largest` and `total` are written
+  int n_queries = 0;
+  int head_dim = 0;
+  float scale = 0;                      // usually 1 / sqrt(head_dim)
+  const std::int32_t* pages = nullptr;  // page table of the sequence: page of position p is pages[p / kPageTokens]
+  const std::byte* blocks = nullptr;    // block of page g is blocks + g * page_stride_bytes
+  std::size_t page_stride_bytes = 0;
 };
 using AttendFunction = void (*)(const AttendArgs& args);
 
 struct KernelTable {
   const char* name;                       // "scalar", "avx2", "avx512"
   StripsFunction strips[kFormatSlots];    // by FormatId; nullptr where there is no such format
-  StoreKvFunction store_kv[2];            // by KvType
-  AttendFunction attend[2];               // by KvType
+  StoreKvFunction store_kv[kKvTypes];     // by KvType
+  AttendFunction attend[kKvTypes];        // by KvType
+
+  /// Adds what a query found in the next run to what it found before (count: head_dim padded to 16).
+  void (*combine_runs)(RunQuery& before, const RunQuery& next, std::size_t count);
 
   /// Quantises one row: per group of kActivationGroup columns scale = max|x| / 127 (0 for an all-zero group),
   /// q = round-to-even(x / scale). Pads q with zeros to a multiple of 64.
@@ -83,6 +81,8 @@ struct KernelTable {
 
   /// x += y
   void (*add)(float* x, const float* y, std::size_t count);
+  /// x *= factor
+  void (*scale)(float* x, float factor, std::size_t count);
   /// x = fma(factor, y, x)
   void (*add_scaled)(float* x, const float* y, float factor, std::size_t count);
   /// gate = silu(gate) * up

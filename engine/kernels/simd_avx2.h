@@ -20,7 +20,8 @@ struct Simd {
   // 16 registers: 12 accumulators (two registers each: 3 tokens x 2 chains). int8: 8 while a group lasts.
   static constexpr int kFewTokens = 1, kFloatTokens = 3, kFloatStrips = 1, kFloatChains = 2;
   static constexpr int kFewInt8Tokens = 4, kInt8Tokens = 4, kInt8Strips = 1;
-  static constexpr int kAttendQueries = 1;
+  // Attention: 4 sums in 8 registers, of up to 4 query heads.
+  static constexpr int kAttendSums = 4, kAttendQueries = 4;
 
   /// All bits set in the first n of 8 lanes.
   COLONNADE_OP __m256i first(std::size_t n) {
@@ -114,6 +115,10 @@ struct Simd {
     const __m128i halves = _mm_loadu_si128(reinterpret_cast<const __m128i*>(p));
     return _mm256_castsi256_ps(_mm256_slli_epi32(_mm256_cvtepu16_epi32(halves), 16));
   }
+  COLONNADE_OP __m256 from_bytes(const std::int8_t* p) {
+    return _mm256_cvtepi32_ps(_mm256_cvtepi8_epi32(_mm_loadl_epi64(reinterpret_cast<const __m128i*>(p))));
+  }
+  COLONNADE_OP F load_int8(const std::int8_t* p) { return {from_bytes(p), from_bytes(p + 8)}; }
   COLONNADE_OP F load_bf16(const std::uint16_t* p) { return {widen(p), widen(p + 8)}; }
   template <bool Odd>
   COLONNADE_OP F load_bf16_pair(const std::byte* p) {

@@ -21,7 +21,7 @@ struct Simd {
   static constexpr int kFewTokens = 6, kFloatTokens = 6, kFloatStrips = 2, kFloatChains = 2;
   // int8: 12 integer and 12 float accumulators.
   static constexpr int kFewInt8Tokens = 8, kInt8Tokens = 6, kInt8Strips = 2;
-  static constexpr int kAttendQueries = 4;
+  static constexpr int kAttendSums = 16, kAttendQueries = 4;
 
   COLONNADE_OP __mmask16 first(std::size_t n) { return static_cast<__mmask16>((1u << n) - 1u); }
 
@@ -80,6 +80,9 @@ struct Simd {
     _mm_storeu_si128(reinterpret_cast<__m128i*>(p), _mm512_cvtepi32_epi8(a));
   }
 
+  COLONNADE_OP F load_int8(const std::int8_t* p) {
+    return _mm512_cvtepi32_ps(_mm512_cvtepi8_epi32(_mm_loadu_si128(reinterpret_cast<const __m128i*>(p))));
+  }
   COLONNADE_OP F load_bf16(const std::uint16_t* p) {
     const __m256i halves = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(p));
     return from_bits(_mm512_slli_epi32(_mm512_cvtepu16_epi32(halves), 16));

@@ -17,7 +17,7 @@ struct Simd {
   // Register blocking: see strips_float.inl.h, strips_int8.inl.h and attention.inl.h.
   static constexpr int kFewTokens = 1, kFloatTokens = 1, kFloatStrips = 1, kFloatChains = 4;
   static constexpr int kFewInt8Tokens = 1, kInt8Tokens = 1, kInt8Strips = 1;
-  static constexpr int kAttendQueries = 1;
+  static constexpr int kAttendSums = 1, kAttendQueries = 1;
 
   static F zero() { return F{}; }
   static F set(float x) { F r; COLONNADE_LANES r.v[lane] = x; return r; }
@@ -102,6 +102,11 @@ struct Simd {
     COLONNADE_LANES p[lane] = static_cast<std::int8_t>(static_cast<std::int32_t>(a.v[lane]));
   }
 
+  static F load_int8(const std::int8_t* p) {
+    F r;
+    COLONNADE_LANES r.v[lane] = static_cast<float>(p[lane]);
+    return r;
+  }
   static F load_bf16(const std::uint16_t* p) {
     I r;
     COLONNADE_LANES r.v[lane] = static_cast<std::uint32_t>(p[lane]) << 16;

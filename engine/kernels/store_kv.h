@@ -8,5 +8,6 @@ namespace colonnade::engine {
 /// See StoreKvFunction in kernels.h.
 void store_kv_f32(const float* key, const float* value, int head_dim, int slot, std::byte* block);
 void store_kv_bf16(const float* key, const float* value, int head_dim, int slot, std::byte* block);
+void store_kv_int8(const float* key, const float* value, int head_dim, int slot, std::byte* block);
 
 }  // namespace colonnade::engine

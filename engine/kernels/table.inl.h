@@ -22,11 +22,15 @@ constexpr KernelTable make_table(const char* name) {
   table.strips[static_cast<int>(FormatId::kInt8)] = multiply_int8_strips<V>;
   table.store_kv[static_cast<int>(KvType::kF32)] = store_kv_f32;
   table.store_kv[static_cast<int>(KvType::kBf16)] = store_kv_bf16;
-  table.attend[static_cast<int>(KvType::kF32)] = attend_heads<V, KvF32>;
-  table.attend[static_cast<int>(KvType::kBf16)] = attend_heads<V, KvBf16>;
+  table.store_kv[static_cast<int>(KvType::kInt8)] = store_kv_int8;
+  table.attend[static_cast<int>(KvType::kF32)] = attend_run<V, KvF32>;
+  table.attend[static_cast<int>(KvType::kBf16)] = attend_run<V, KvBf16>;
+  table.attend[static_cast<int>(KvType::kInt8)] = attend_run<V, KvInt8>;
+  table.combine_runs = combine_runs<V>;
   table.quantize = quantize_row<V>;
   table.rms_norm = rms_norm_row<V>;
   table.add = add_rows<V>;
+  table.scale = scale_row<V>;
   table.add_scaled = add_scaled_rows<V>;
   table.silu_gate = silu_gate_rows<V>;
   table.rope = rope_head<V>;

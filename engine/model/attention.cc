@@ -24,6 +24,16 @@ std::size_t n_query_heads(const LayerWeights& layer) {
   return heads;
 }
 
+std::size_t most_heads_of_a_path(std::span<const LayerWeights> layers) {
+  std::size_t heads = 0;
+  for (const LayerWeights& layer : layers)
+    for (const AttentionPath& path : layer.attention) heads = std::max(heads, path.query.size());
+  return heads;
+}
+
+/// With this many units for each core, whole units are shared out evenly enough.
+constexpr std::size_t kUnitsPerThread = 4;
+
 std::vector<AlignedBuffer<float>> buffers(int count, std::size_t floats) {
   std::vector<AlignedBuffer<float>> result;
   for (int i = 0; i < count; ++i) result.emplace_back(floats);
@@ -40,6 +50,7 @@ AttentionBlock::AttentionBlock(const RankContext& context, std::span<const Layer
       projected_stride_((2 * most(layers, n_paths) + most(layers, n_query_heads)) * padded_head_ + kStripRows),
       projected_(static_cast<std::size_t>(context.max_tokens) * projected_stride_),
       attended_(static_cast<std::size_t>(context.max_tokens) * most(layers, n_query_heads), padded_head_),
+      cache_attention_(context, most_heads_of_a_path(layers), most(layers, n_paths)),
       slots_(most(layers, n_paths) * static_cast<std::size_t>(kMaxColumnTokens) * padded_dim_),
       part_(buffers(context.team.size(),
                     std::max(static_cast<std::size_t>(context.max_tokens) * kTileColumns,
@@ -47,125 +58,130 @@ AttentionBlock::AttentionBlock(const RankContext& context, std::span<const Layer
       path_sum_(buffers(context.team.size(), static_cast<std::size_t>(context.max_tokens) * kTileColumns)),
       sum_(buffers(context.team.size(), static_cast<std::size_t>(context.max_tokens) * kTileColumns)) {
   projections_.reserve(2 * most(layers, n_paths) + most(layers, n_query_heads));
-  projection_strips_.reserve(projections_.capacity() + 1);
-  columns_.reserve(most(layers, n_paths));
+  strips_.reserve(projections_.capacity() + 1);
+  units_.reserve(most(layers, n_paths) + most(layers, n_query_heads));
+  paths_.reserve(most(layers, n_paths));
 }
 
 void AttentionBlock::run(const LayerConfig& shape, const LayerWeights& layer, const LayerCache& cache,
                          const Batch& batch, const ActivationRows& input, bool columns, float* contribution) {
   lay_out(layer);
+  const Call call{shape, layer, cache, batch, input, contribution};
   if (columns) {
-    run_columns(shape, layer, cache, batch, input, contribution);
+    run_columns(call);
   } else {
-    run_rows(shape, layer, cache, batch, input, contribution);
+    run_rows(call);
   }
 }
 
 void AttentionBlock::lay_out(const LayerWeights& layer) {
   projections_.clear();
-  projection_strips_.assign(1, 0);
-  columns_.clear();
-  std::size_t column = 0;
+  strips_.assign(1, 0);
+  units_.clear();
+  paths_.clear();
   std::size_t head = 0;
   const auto add = [&](const MatrixView& matrix) {
-    projections_.push_back({&matrix, column});
-    projection_strips_.push_back(projection_strips_.back() + matrix.n_strips());
-    column += padded_head_;
-    return column - padded_head_;
+    projections_.push_back({&matrix, projections_.size() * padded_head_});
+    strips_.push_back(strips_.back() + matrix.n_strips());
   };
   for (const AttentionPath& path : layer.attention) {
-    PathColumns parts{};
-    parts.key = add(path.key);
-    parts.value = add(path.value);
-    parts.query = column;
-    parts.first_head = head;
-    for (const MatrixView& query : path.query) add(query);
+    const std::size_t p = paths_.size();
+    const std::size_t first_query = projections_.size() + 2;
+    paths_.push_back({units_.size(), 1 + path.query.size(), first_query * padded_head_, head});
+    units_.push_back({p, projections_.size(), 2, nullptr});
+    add(path.key);
+    add(path.value);
+    for (std::size_t h = 0; h < path.query.size(); ++h) {
+      units_.push_back({p, projections_.size(), 1, path.query_bias.empty() ? nullptr : path.query_bias[h]});
+      add(path.query[h]);
+    }
     head += path.query.size();
-    columns_.push_back(parts);
   }
 }
 
-void AttentionBlock::project(const Projection& projection, std::uint32_t first, std::uint32_t last,
-                             const ActivationRows& input, int n_tokens) {
-  multiply(context_.kernels, *projection.matrix, first, last, input.view(0), n_tokens,
-           projected_.data() + projection.column, projected_stride_);
+void AttentionBlock::project(const Call& call, std::size_t first, std::size_t last) {
+  for (std::size_t i = 0; i < projections_.size(); ++i) {
+    const std::size_t begin = std::max<std::size_t>(first, strips_[i]), end = std::min<std::size_t>(last, strips_[i + 1]);
+    if (begin < end)
+      multiply(context_.kernels, *projections_[i].matrix, static_cast<std::uint32_t>(begin - strips_[i]),
+               static_cast<std::uint32_t>(end - strips_[i]), call.input.view(0), call.batch.n_tokens(),
+               projected_.data() + projections_[i].column, projected_stride_);
+  }
 }
 
-void AttentionBlock::rotate_and_store(std::size_t p, const LayerWeights& layer, const LayerCache& cache,
-                                      const Batch& batch, int token) {
+void AttentionBlock::finish_unit(const Call& call, const Unit& unit, int token) {
   const KernelTable& kernels = context_.kernels;
-  const AttentionPath& path = layer.attention[p];
+  const Batch& batch = call.batch;
   const std::size_t head_dim = context_.head_dim();
-  float* const row = projected_.data() + static_cast<std::size_t>(token) * projected_stride_;
   const auto finish_head = [&](float* head, const float* bias, const float* norm) {
     if (bias != nullptr) kernels.add(head, bias, head_dim);
     if (norm != nullptr) kernels.rms_norm(head, norm, context_.config.norm_eps, head_dim, head);
     kernels.rope(head, batch.cosine(token), batch.sine(token), batch.n_pairs());
   };
-  float* const key = row + columns_[p].key;
-  float* const value = row + columns_[p].value;
-  finish_head(key, path.key_bias, layer.key_norm);
-  if (path.value_bias != nullptr) kernels.add(value, path.value_bias, head_dim);
-  for (std::size_t h = 0; h < path.query.size(); ++h)
-    finish_head(row + columns_[p].query + h * padded_head_, path.query_bias.empty() ? nullptr : path.query_bias[h],
-                layer.query_norm);
+  float* const head = projected_.data() + static_cast<std::size_t>(token) * projected_stride_ +
+                      projections_[unit.first_projection].column;
+  if (unit.n_projections == 1) return finish_head(head, unit.query_bias, call.layer.query_norm);
 
+  const AttentionPath& path = call.layer.attention[unit.path];
+  float* const value = head + padded_head_;
+  finish_head(head, path.key_bias, call.layer.key_norm);
+  if (path.value_bias != nullptr) kernels.add(value, path.value_bias, head_dim);
   const int position = batch.position(token);
   const std::int32_t page = batch.pages(token)[position / kPageTokens];
-  std::byte* const block = cache.slot(path.kv_slot) + static_cast<std::size_t>(page) * cache.block_bytes;
-  kernels.store_kv[static_cast<std::size_t>(context_.kv_type)](key, value, context_.config.head_dim,
+  std::byte* const block = call.cache.slot(path.kv_slot) + static_cast<std::size_t>(page) * call.cache.block_bytes;
+  kernels.store_kv[static_cast<std::size_t>(context_.kv_type)](head, value, context_.config.head_dim,
                                                                position % kPageTokens, block);
 }
 
-void AttentionBlock::attend(std::size_t p, const LayerConfig& shape, const LayerWeights& layer,
-                            const LayerCache& cache, const Batch& batch, int token) {
-  const AttentionPath& path = layer.attention[p];
-  const int position = batch.position(token);
-  AttendArgs args{};
-  args.queries = projected_.data() + static_cast<std::size_t>(token) * projected_stride_ + columns_[p].query;
-  args.query_stride = padded_head_;
-  args.n_queries = static_cast<int>(path.query.size());
-  args.head_dim = context_.config.head_dim;
-  args.scale = 1.0f / std::sqrt(static_cast<float>(context_.config.head_dim));
-  args.first_position = shape.window_tokens > 0 ? std::max(0, position - shape.window_tokens + 1) : 0;
-  args.last_position = position;
-  args.pages = batch.pages(token);
-  args.blocks = cache.slot(path.kv_slot);
-  args.page_stride_bytes = cache.block_bytes;
-  args.out = attended_.row(head_row(columns_[p].first_head, token));
-  args.out_stride = static_cast<std::size_t>(context_.max_tokens) * attended_.stride();
-  context_.kernels.attend[static_cast<std::size_t>(context_.kv_type)](args);
-  for (std::size_t h = 0; h < path.query.size(); ++h)
-    if (activation_kind(path.output[h].format) == ActivationKind::kInt8)
-      attended_.quantize(context_.kernels, head_row(columns_[p].first_head + h, token), 0, context_.head_dim());
+CacheLayout AttentionBlock::cache_layout(const Call& call) const {
+  return {call.cache.block_bytes, projected_stride_, padded_head_, attended_.stride(),
+          static_cast<std::size_t>(context_.max_tokens) * attended_.stride(), call.shape.window_tokens};
 }
 
-void AttentionBlock::run_columns(const LayerConfig& shape, const LayerWeights& layer, const LayerCache& cache,
-                                 const Batch& batch, const ActivationRows& input, float* contribution) {
-  const int n_tokens = batch.n_tokens();
+QueryBlock AttentionBlock::query_block(const Call& call, std::size_t p) {
+  const AttentionPath& path = call.layer.attention[p];
+  return {call.cache.slot(path.kv_slot), projected_.data() + paths_[p].query,
+          attended_.row(head_row(paths_[p].first_head, 0)), static_cast<int>(path.query.size()), 0,
+          call.batch.n_tokens(), p};
+}
+
+void AttentionBlock::quantize_attended(const Call& call, const QueryBlock& block) {
+  const AttentionPath& path = call.layer.attention[block.path];
+  for (std::size_t h = 0; h < path.query.size(); ++h) {
+    if (activation_kind(path.output[h].format) != ActivationKind::kInt8) continue;
+    for (int t = block.first_token; t < block.first_token + block.n_tokens; ++t)
+      attended_.quantize(context_.kernels, head_row(paths_[block.path].first_head + h, t), 0, context_.head_dim());
+  }
+}
+
+void AttentionBlock::run_columns(const Call& call) {
+  const LayerWeights& layer = call.layer;
+  const int n_tokens = call.batch.n_tokens();
   const auto slot_of = [&](std::size_t path) {
     return slots_.data() + path * static_cast<std::size_t>(kMaxColumnTokens) * padded_dim_;
   };
   context_.team.run([&](int thread) {
-    const Range share = part_of(projection_strips_.back(), thread, context_.team.size());
-    std::size_t projection = 0;
+    const Range share = part_of(strips_.back(), thread, context_.team.size());
     for (std::size_t p = 0; p < layer.attention.size(); ++p) {
       const AttentionPath& path = layer.attention[p];
-      const std::size_t first = projection;
-      projection += 2 + path.query.size();
+      const std::span units(units_.data() + paths_[p].first_unit, paths_[p].n_units);
+      const std::size_t first = strips_[units.front().first_projection];
+      const std::size_t last = strips_[units.back().first_projection + units.back().n_projections];
       // A path belongs to the core in whose share its middle falls.
-      const std::size_t middle = (projection_strips_[first] + projection_strips_[projection]) / 2;
-      if (middle < share.begin || middle >= share.end) continue;
-      for (std::size_t i = first; i < projection; ++i)
-        project(projections_[i], 0, projections_[i].matrix->n_strips(), input, n_tokens);
-      for (int t = 0; t < n_tokens; ++t) rotate_and_store(p, layer, cache, batch, t);
-      for (int t = 0; t < n_tokens; ++t) attend(p, shape, layer, cache, batch, t);
+      if (const std::size_t middle = (first + last) / 2; middle < share.begin || middle >= share.end) continue;
+      project(call, first, last);
+      for (const Unit& unit : units)
+        for (int t = 0; t < n_tokens; ++t) finish_unit(call, unit, t);
+      cache_attention_.for_each_block(call.batch, query_block(call, p), [&](const QueryBlock& block) {
+        cache_attention_.attend(cache_layout(call), call.batch, block, thread);
+        quantize_attended(call, block);
+      });
       float* const slot = slot_of(p);
       float* const part = part_[static_cast<std::size_t>(thread)].data();
       const std::size_t count = static_cast<std::size_t>(n_tokens) * padded_dim_;
       for (std::size_t h = 0; h < path.output.size(); ++h) {
         multiply(context_.kernels, path.output[h], 0, path.output[h].n_strips(),
-                 attended_.view(head_row(columns_[p].first_head + h, 0)), n_tokens, h == 0 ? slot : part, padded_dim_);
+                 attended_.view(head_row(paths_[p].first_head + h, 0)), n_tokens, h == 0 ? slot : part, padded_dim_);
         if (h != 0) context_.kernels.add(slot, part, count);
       }
     }
@@ -175,7 +191,7 @@ void AttentionBlock::run_columns(const LayerConfig& shape, const LayerWeights& l
     const std::size_t count = range.end - range.begin;
     if (count == 0) return;
     for (int t = 0; t < n_tokens; ++t) {
-      float* const sum = contribution + static_cast<std::size_t>(t) * context_.dim() + range.begin;
+      float* const sum = call.contribution + static_cast<std::size_t>(t) * context_.dim() + range.begin;
       std::memset(sum, 0, count * sizeof(float));
       for (std::size_t p = 0; p < layer.attention.size(); ++p)
         context_.kernels.add(sum, slot_of(p) + static_cast<std::size_t>(t) * padded_dim_ + range.begin, count);
@@ -183,51 +199,52 @@ void AttentionBlock::run_columns(const LayerConfig& shape, const LayerWeights& l
   });
 }
 
-void AttentionBlock::run_rows(const LayerConfig& shape, const LayerWeights& layer, const LayerCache& cache,
-                              const Batch& batch, const ActivationRows& input, float* contribution) {
-  const int n_tokens = batch.n_tokens();
-  const std::size_t n_paths_here = layer.attention.size();
-  const std::size_t pairs = static_cast<std::size_t>(n_tokens) * n_paths_here;
+void AttentionBlock::run_rows(const Call& call) {
+  const int n_tokens = call.batch.n_tokens();
+  const int n_threads = context_.team.size();
+  if (units_.size() >= kUnitsPerThread * static_cast<std::size_t>(n_threads) || n_threads == 1) {
+    context_.team.run([&](int thread) {
+      const Range share = part_of(strips_.back(), thread, n_threads);
+      for (const Unit& unit : units_) {
+        const std::size_t first = strips_[unit.first_projection], last = strips_[unit.first_projection + unit.n_projections];
+        if (const std::size_t middle = (first + last) / 2; middle < share.begin || middle >= share.end) continue;
+        project(call, first, last);
+        for (int t = 0; t < n_tokens; ++t) finish_unit(call, unit, t);
+      }
+    });
+  } else {
+    context_.team.run([&](int thread) {
+      const Range share = part_of(strips_.back(), thread, n_threads);
+      project(call, share.begin, share.end);
+    });
+    context_.team.run([&](int thread) {
+      const Range share = part_of(units_.size() * static_cast<std::size_t>(n_tokens), thread, n_threads);
+      for (std::size_t i = share.begin; i < share.end; ++i)
+        finish_unit(call, units_[i % units_.size()], static_cast<int>(i / units_.size()));
+    });
+  }
+  cache_attention_.clear();
+  for (std::size_t p = 0; p < paths_.size(); ++p) cache_attention_.add(call.batch, query_block(call, p));
+  cache_attention_.run(cache_layout(call), call.batch, [&](const QueryBlock& block) { quantize_attended(call, block); });
   context_.team.run([&](int thread) {
-    const Range share = part_of(projection_strips_.back(), thread, context_.team.size());
-    for (std::size_t i = 0; i < projections_.size(); ++i) {
-      const std::size_t first = std::max<std::size_t>(share.begin, projection_strips_[i]);
-      const std::size_t last = std::min<std::size_t>(share.end, projection_strips_[i + 1]);
-      if (first < last)
-        project(projections_[i], static_cast<std::uint32_t>(first - projection_strips_[i]),
-                static_cast<std::uint32_t>(last - projection_strips_[i]), input, n_tokens);
-    }
-  });
-  context_.team.run([&](int thread) {
-    const Range share = part_of(pairs, thread, context_.team.size());
-    for (std::size_t i = share.begin; i < share.end; ++i)
-      rotate_and_store(i % n_paths_here, layer, cache, batch, static_cast<int>(i / n_paths_here));
-  });
-  // Later tokens look back further, so cores take turns instead of contiguous parts.
-  context_.team.run([&](int thread) {
-    for (std::size_t i = static_cast<std::size_t>(thread); i < pairs; i += static_cast<std::size_t>(context_.team.size()))
-      attend(i % n_paths_here, shape, layer, cache, batch, static_cast<int>(i / n_paths_here));
-  });
-  context_.team.run([&](int thread) {
-    const Range strips = part_of(padded_dim_ / kStripRows, thread, context_.team.size());
+    const Range strips = part_of(padded_dim_ / kStripRows, thread, n_threads);
     for (std::size_t s = strips.begin; s < strips.end; s += kTileStrips)
-      output_tile(layer, static_cast<std::uint32_t>(s),
-                  static_cast<std::uint32_t>(std::min<std::size_t>(s + kTileStrips, strips.end)), n_tokens, thread,
-                  contribution);
+      output_tile(call, static_cast<std::uint32_t>(s),
+                  static_cast<std::uint32_t>(std::min<std::size_t>(s + kTileStrips, strips.end)), thread);
   });
 }
 
-void AttentionBlock::output_tile(const LayerWeights& layer, std::uint32_t first, std::uint32_t last, int n_tokens,
-                                 int thread, float* contribution) {
+void AttentionBlock::output_tile(const Call& call, std::uint32_t first, std::uint32_t last, int thread) {
+  const int n_tokens = call.batch.n_tokens();
   float* const part = part_[static_cast<std::size_t>(thread)].data();
   float* const path_sum = path_sum_[static_cast<std::size_t>(thread)].data();
   float* const sum = sum_[static_cast<std::size_t>(thread)].data();
   const std::size_t tile = static_cast<std::size_t>(n_tokens) * kTileColumns;
   std::memset(sum, 0, tile * sizeof(float));
-  for (std::size_t p = 0; p < layer.attention.size(); ++p) {
-    const AttentionPath& path = layer.attention[p];
+  for (std::size_t p = 0; p < paths_.size(); ++p) {
+    const AttentionPath& path = call.layer.attention[p];
     for (std::size_t h = 0; h < path.output.size(); ++h) {
-      multiply_tile(context_.kernels, path.output[h], first, last, attended_.view(head_row(columns_[p].first_head + h, 0)),
+      multiply_tile(context_.kernels, path.output[h], first, last, attended_.view(head_row(paths_[p].first_head + h, 0)),
                     n_tokens, h == 0 ? path_sum : part, kTileColumns);
       if (h != 0) context_.kernels.add(path_sum, part, tile);
     }
@@ -236,7 +253,7 @@ void AttentionBlock::output_tile(const LayerWeights& layer, std::uint32_t first,
   const std::size_t begin = first * kStripRows;
   const std::size_t count = std::min<std::size_t>((last - first) * kStripRows, context_.dim() - begin);
   for (int t = 0; t < n_tokens; ++t)
-    std::memcpy(contribution + static_cast<std::size_t>(t) * context_.dim() + begin,
+    std::memcpy(call.contribution + static_cast<std::size_t>(t) * context_.dim() + begin,
                 sum + static_cast<std::size_t>(t) * kTileColumns, count * sizeof(float));
 }
 

@@ -8,6 +8,7 @@
 
 #include "engine/model/activation_rows.h"
 #include "engine/model/batch.h"
+#include "engine/model/cache_attention.h"
 #include "engine/model/rank_context.h"
 #include "engine/model/weights.h"
 
@@ -38,25 +39,39 @@ class AttentionBlock {
     const MatrixView* matrix;
     std::size_t column;
   };
-  struct PathColumns {  // where a path's parts lie
-    std::size_t key, value, query;  // columns of projected_
-    std::size_t first_head;         // local query head
+  /// What one core projects and finishes: a path's key and value, or one of its query heads.
+  struct Unit {
+    std::size_t path;
+    std::size_t first_projection, n_projections;  // 2: key and value
+    const float* query_bias;                      // or nullptr
+  };
+  struct Path {
+    std::size_t first_unit, n_units;
+    std::size_t query;       // column of projected_
+    std::size_t first_head;  // local query head
+  };
+  struct Call {  // the arguments of run()
+    const LayerConfig& shape;
+    const LayerWeights& layer;
+    const LayerCache& cache;
+    const Batch& batch;
+    const ActivationRows& input;
+    float* contribution;
   };
 
   void lay_out(const LayerWeights& layer);
-  void project(const Projection& projection, std::uint32_t first, std::uint32_t last, const ActivationRows& input,
-               int n_tokens);
-  /// Biases, head norms and rope of one token; then its key and value go to the cache.
-  void rotate_and_store(std::size_t path, const LayerWeights& layer, const LayerCache& cache, const Batch& batch, int token);
-  /// Softmax over the cache for the path's query heads of one token.
-  void attend(std::size_t path, const LayerConfig& shape, const LayerWeights& layer, const LayerCache& cache,
-              const Batch& batch, int token);
-  void run_columns(const LayerConfig& shape, const LayerWeights& layer, const LayerCache& cache, const Batch& batch,
-                   const ActivationRows& input, float* contribution);
-  void run_rows(const LayerConfig& shape, const LayerWeights& layer, const LayerCache& cache, const Batch& batch,
-                const ActivationRows& input, float* contribution);
-  void output_tile(const LayerWeights& layer, std::uint32_t first, std::uint32_t last, int n_tokens, int thread,
-                   float* contribution);
+  std::uint32_t first_strip(std::size_t unit) const { return strips_[units_[unit].first_projection]; }
+  /// Strips [first, last) of all projections, in their order.
+  void project(const Call& call, std::size_t first, std::size_t last);
+  /// Biases, head norms and rope of one token; a key and value go to the cache.
+  void finish_unit(const Call& call, const Unit& unit, int token);
+  CacheLayout cache_layout(const Call& call) const;
+  QueryBlock query_block(const Call& call, std::size_t path);
+  /// The int8 form of what was attended to, where the output needs it.
+  void quantize_attended(const Call& call, const QueryBlock& block);
+  void run_columns(const Call& call);
+  void run_rows(const Call& call);
+  void output_tile(const Call& call, std::uint32_t first, std::uint32_t last, int thread);
   std::size_t head_row(std::size_t head, int token) const {
     return head * static_cast<std::size_t>(context_.max_tokens) + static_cast<std::size_t>(token);
   }
@@ -66,10 +81,12 @@ class AttentionBlock {
   std::size_t padded_dim_;
   std::size_t projected_stride_;
   std::vector<Projection> projections_;
-  std::vector<std::uint32_t> projection_strips_;  // running sum
-  std::vector<PathColumns> columns_;
+  std::vector<std::uint32_t> strips_;  // before each projection
+  std::vector<Unit> units_;
+  std::vector<Path> paths_;
   AlignedBuffer<float> projected_;   // (max_tokens, projected_stride): per path key, value, queries
   ActivationRows attended_;          // (local query head, token) × head_dim
+  CacheAttention cache_attention_;
   AlignedBuffer<float> slots_;       // column schedule: (path, kMaxColumnTokens, padded_dim)
   std::vector<AlignedBuffer<float>> part_;  // per thread: one head's or path's share of an output tile
   std::vector<AlignedBuffer<float>> path_sum_;

@@ -52,6 +52,7 @@ Status check_step(const Step& step, const StepLimits& limits) {
 Batch::Batch(const RopeConfig& rope, int max_tokens)
     : rope_(rope),
       positions_(static_cast<std::size_t>(max_tokens)),
+      sequence_ends_(static_cast<std::size_t>(max_tokens)),
       pages_(static_cast<std::size_t>(max_tokens)),
       cosine_(static_cast<std::size_t>(max_tokens * rope_.n_pairs())),
       sine_(static_cast<std::size_t>(max_tokens * rope_.n_pairs())) {}
@@ -63,6 +64,7 @@ void Batch::set(const Step& step) {
     for (std::int32_t i = 0; i < sequence.n_tokens; ++i) {
       const int token = sequence.first_token + i;
       positions_[static_cast<std::size_t>(token)] = sequence.first_position + i;
+      sequence_ends_[static_cast<std::size_t>(token)] = sequence.first_token + sequence.n_tokens;
       pages_[static_cast<std::size_t>(token)] = pages;
       rope_.fill(sequence.first_position + i, cosine_.data() + angle_offset(token), sine_.data() + angle_offset(token));
     }

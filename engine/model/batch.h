@@ -34,6 +34,8 @@ class Batch {
   int n_tokens() const { return n_tokens_; }
   int position(int token) const { return positions_[static_cast<std::size_t>(token)]; }
   const std::int32_t* pages(int token) const { return pages_[static_cast<std::size_t>(token)]; }
+  /// The token after the last one of the same sequence in this step.
+  int sequence_end(int token) const { return sequence_ends_[static_cast<std::size_t>(token)]; }
   int n_pairs() const { return rope_.n_pairs(); }
   const float* cosine(int token) const { return cosine_.data() + angle_offset(token); }
   const float* sine(int token) const { return sine_.data() + angle_offset(token); }
@@ -46,6 +48,7 @@ class Batch {
   RopeTable rope_;
   int n_tokens_ = 0;
   std::vector<std::int32_t> positions_;
+  std::vector<int> sequence_ends_;
   std::vector<const std::int32_t*> pages_;
   AlignedBuffer<float> cosine_;  // (max_tokens, n_pairs)
   AlignedBuffer<float> sine_;

@@ -23,14 +23,10 @@ std::size_t layer_kv_slots(const RankWeights& weights) {
   return slots;
 }
 
-std::size_t kv_block_bytes(const ModelConfig& config, KvType type) {
-  return kv_block_elements(config.head_dim) * (type == KvType::kF32 ? 4 : 2);
-}
-
 std::vector<LayerCache> layer_caches(const ModelConfig& config, const RankWeights& weights, std::byte* pool,
                                      const ExecutorOptions& options) {
   std::vector<LayerCache> caches;
-  const std::size_t block = kv_block_bytes(config, options.kv_type);
+  const std::size_t block = kv_block_bytes(config.head_dim, options.kv_type);
   const std::size_t slot = block * static_cast<std::size_t>(options.n_pages);
   for (const LayerWeights& layer : weights.layers) {
     caches.push_back({pool, block, slot});
@@ -185,7 +181,7 @@ class Executor final : public RankExecutor {
 }  // namespace
 
 std::size_t kv_pool_bytes(const ModelConfig& config, const RankWeights& weights, KvType type, int n_pages) {
-  return layer_kv_slots(weights) * kv_block_bytes(config, type) * static_cast<std::size_t>(n_pages);
+  return layer_kv_slots(weights) * kv_block_bytes(config.head_dim, type) * static_cast<std::size_t>(n_pages);
 }
 
 Result<std::unique_ptr<RankExecutor>> make_executor(const ModelConfig& config, RankWeights weights,

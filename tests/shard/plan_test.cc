@@ -279,7 +279,7 @@ TEST_CASE("uneven KV heads rotate over the layers") {
   const auto paths = enumerate_paths(config, format_choice(FormatId::kF32));
   PlanOptions options;
   options.kv_tokens = 64;
-  options.kv_element_bytes = 4;
+  options.kv_type = engine::KvType::kF32;
   const auto plan = make_plan(config, paths, equal_machines(3), options);
   REQUIRE(plan.ok());
   for (const RankPlan& rank : plan->ranks) {

@@ -1,6 +1,8 @@
 // The invariants of arithmetic (docs/architecture.md): under one plan a request gives the same bits alone or among
 // others, in any chunking, with any number of cores, in either schedule and on every instruction set.
 #include <catch2/catch.hpp>
+#include <filesystem>
+#include <fstream>
 
 #include "engine/kernels/kernels.h"
 #include "tests/support/golden.h"
@@ -66,6 +68,41 @@ TEST_CASE("every instruction set gives the same bits") {
       CAPTURE(table->name);
       options.isa = table->name;
       CHECK(TestJob(model(c.name, c.values), c.n_ranks, 1, options).logits(tokens, 5) == reference);
+    }
+  }
+}
+
+TEST_CASE("a long context gives the same bits in any chunks, on any number of cores, with each type of KV cache") {
+  // The goldens' contexts are short: random tokens, and weights for another context. 700 positions are three runs of
+  // the cache, which cores share where there are few heads; the window begins and ends within runs.
+  const int n_tokens = 700;
+  std::vector<std::int32_t> tokens;
+  for (int i = 0; i < n_tokens; ++i) tokens.push_back(i * 7919 % 151);
+  for (const std::string name : {"llama", "mistral"}) {
+    const auto folder = tests::scratch_folder() / ("long_" + name);
+    std::filesystem::copy(tests::source_folder() / "tests/data/golden" / name, folder, std::filesystem::copy_options::recursive);
+    Json config = read_json(folder / "config.json");
+    config["max_position_embeddings"] = 1024;
+    if (name == "mistral") config["sliding_window"] = 300;
+    std::ofstream(folder / "config.json") << config.dump();
+    const PackedModel& packed = packed_model(folder, FormatId::kBf16);
+    for (const KvType type : {KvType::kF32, KvType::kBf16, KvType::kInt8}) {
+      worker::LocalRanksOptions options;
+      options.kv_type = type;
+      options.max_step_tokens = 1024;
+      options.schedule = Schedule::kRows;
+      const auto reference = TestJob(packed, 1, 1, options).logits(tokens, 1);
+      for (const int threads : {1, 2, 5}) {
+        options.threads_per_rank = threads;
+        for (const Schedule schedule : {Schedule::kRows, Schedule::kColumns}) {
+          options.schedule = schedule;
+          TestJob job(packed, 1, 1, options);
+          for (const int chunk : {3, 150, 0}) {
+            CAPTURE(name, static_cast<int>(type), threads, static_cast<int>(schedule), chunk);
+            if (schedule == Schedule::kRows || chunk == 3) CHECK(job.logits(tokens, chunk) == reference);
+          }
+        }
+      }
     }
   }
 }

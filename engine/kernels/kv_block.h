@@ -1,0 +1,54 @@
+// How keys and values lie in the KV cache. A page holds kPageTokens positions; a page of one layer and KV head is one
+// block of kv_block_bytes():
+//
+//   keys          (kPageTokens / 16, head_dim, 16)     element i of 16: position
+//   values        (kPageTokens, head_dim padded to 16)
+//   key scales    (kPageTokens) floats, kInt8 only
+//   value scales  (kPageTokens) floats, kInt8 only
+//
+// Elements are f32, bf16 or int8. An int8 key or value of a position is round(x / scale), scale = max|x| / 127 over
+// the head's elements at that position: what is stored for a position depends on nothing but its key and value.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <string_view>
+
+namespace colonnade::engine {
+
+enum class KvType : std::uint8_t { kF32, kBf16, kInt8 };
+inline constexpr int kKvTypes = 3;
+
+/// "f32", "bf16", "int8".
+constexpr std::string_view kv_type_name(KvType type) {
+  constexpr std::string_view names[kKvTypes] = {"f32", "bf16", "int8"};
+  return names[static_cast<std::size_t>(type)];
+}
+constexpr std::optional<KvType> find_kv_type(std::string_view name) {
+  for (const KvType type : {KvType::kF32, KvType::kBf16, KvType::kInt8})
+    if (kv_type_name(type) == name) return type;
+  return std::nullopt;
+}
+
+/// Positions of one page.
+inline constexpr int kPageTokens = 32;
+
+constexpr std::size_t kv_element_bytes(KvType type) { return type == KvType::kF32 ? 4 : type == KvType::kBf16 ? 2 : 1; }
+
+/// Elements of a position's value, which is padded with zeros.
+constexpr std::size_t kv_value_stride(int head_dim) { return (static_cast<std::size_t>(head_dim) + 15) / 16 * 16; }
+
+/// Elements of one block, keys and values.
+constexpr std::size_t kv_block_elements(int head_dim) {
+  return kPageTokens * (static_cast<std::size_t>(head_dim) + kv_value_stride(head_dim));
+}
+
+constexpr std::size_t kv_block_bytes(int head_dim, KvType type) {
+  const std::size_t scales = type == KvType::kInt8 ? 2 * kPageTokens * sizeof(float) : 0;
+  return (kv_block_elements(head_dim) * kv_element_bytes(type) + scales + 63) / 64 * 64;  // blocks begin on cache lines
+}
+static_assert(kv_block_bytes(64, KvType::kF32) == 16384 && kv_block_bytes(64, KvType::kBf16) == 8192 &&
+              kv_block_bytes(64, KvType::kInt8) == 4352);
+
+}  // namespace colonnade::engine
