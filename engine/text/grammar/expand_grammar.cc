@@ -106,7 +106,7 @@ class Expansion {
   }
 
   void empty_move(State from, State to) { empty_.emplace_back(from, to); }
-  void byte_edge(State from, ByteRange range, State to) { bytes_.push_back({from, range.first, range.last, to}); }
+  void byte_edge(State from, ByteInterval range, State to) { bytes_.push_back({from, range.first, range.last, to}); }
 
   State call(RuleIndex rule, State from) {
     use_rule(rule);
@@ -158,7 +158,7 @@ class Expansion {
       State next = to;
       std::string rest;
       for (int i = sequence.size - 1; i > 0; --i) {
-        const ByteRange range = sequence.ranges[static_cast<std::size_t>(i)];
+        const ByteInterval range = sequence.ranges[static_cast<std::size_t>(i)];
         rest += static_cast<char>(range.first);
         rest += static_cast<char>(range.last);
         const auto [place, is_new] = shared.try_emplace(rest, n_states_);

@@ -6,6 +6,9 @@
 namespace colonnade::engine {
 namespace {
 
+// For one mask or token; what is beyond the table's limit is given back soon.
+constexpr std::size_t kExtraBytes = std::size_t{32} << 20;
+
 std::uint64_t mix(std::uint64_t hash, std::uint64_t value) {
   hash = (hash ^ value) * 0x9E3779B97F4A7C15ull;
   return hash ^ (hash >> 29);
@@ -42,7 +45,8 @@ std::size_t GrammarTable::memory_bytes() const {
 bool GrammarTable::spend(std::size_t items) {
   work_ += items;
   // Within one call memory may grow beyond what full() says, but not without end.
-  if (work_ > limits_.max_work || next_.size() * sizeof(SetId) + items_.size() * sizeof(Item) > 2 * limits_.memory_bytes) exhausted_ = true;
+  const std::size_t bytes = next_.size() * sizeof(SetId) + items_.size() * sizeof(Item) + returns_.size() * sizeof(Return);
+  if (work_ > limits_.max_work || bytes > limits_.memory_bytes + kExtraBytes) exhausted_ = true;
   return !exhausted_;
 }
 

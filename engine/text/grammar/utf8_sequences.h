@@ -9,7 +9,7 @@
 
 namespace colonnade::engine {
 
-struct ByteRange {
+struct ByteInterval {
   std::uint8_t first;
   std::uint8_t last;
 };
@@ -17,7 +17,7 @@ struct ByteRange {
 /// One to four byte ranges; every choice of a byte from each is one character.
 struct ByteSequence {
   int size = 0;
-  std::array<ByteRange, 4> ranges{};
+  std::array<ByteInterval, 4> ranges{};
 };
 
 /// Appends the sequences of all characters from range.first to range.last, which has no surrogates.
