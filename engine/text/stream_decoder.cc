@@ -21,6 +21,9 @@ StreamDecoder::StreamDecoder(StreamDecoder&&) noexcept = default;
 
 std::string StreamDecoder::push(std::int32_t token) { return state_->characters.push(state_->bytes->push(token)); }
 
-std::string StreamDecoder::finish() { return state_->characters.finish(); }
+std::string StreamDecoder::finish() {
+  std::string rest = state_->characters.push(state_->bytes->finish());
+  return rest += state_->characters.finish();
+}
 
 }  // namespace colonnade::engine

@@ -24,6 +24,8 @@ class TokenBytes {
   virtual ~TokenBytes() = default;
   /// The bytes that this token adds. They may end within a character, which the next tokens complete.
   virtual std::string push(std::int32_t token) = 0;
+  /// The bytes that were kept back because tokens to come could have changed them; call once, after the last token.
+  virtual std::string finish() { return {}; }
 };
 
 class Tokenizer {

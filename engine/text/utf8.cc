@@ -1,5 +1,8 @@
 #include "engine/text/utf8.h"
 
+#include <cstdint>
+#include <cstring>
+
 namespace colonnade::engine {
 
 Utf8Head read_utf8(std::string_view bytes) {
@@ -31,6 +34,23 @@ Utf8Head read_utf8(std::string_view bytes) {
     high = 0xBF;
   }
   return {Utf8Head::kCharacter, size};
+}
+
+bool is_valid_utf8(std::string_view bytes) {
+  for (std::size_t at = 0; at < bytes.size();) {
+    std::uint64_t eight = 0;
+    if (bytes.size() - at >= sizeof eight) {
+      std::memcpy(&eight, bytes.data() + at, sizeof eight);
+      if ((eight & 0x8080808080808080) == 0) {
+        at += sizeof eight;
+        continue;
+      }
+    }
+    const Utf8Head head = read_utf8(bytes.substr(at));
+    if (head.kind != Utf8Head::kCharacter) return false;
+    at += head.size;
+  }
+  return true;
 }
 
 std::string replace_invalid_utf8(std::string_view bytes) {

@@ -19,6 +19,8 @@ struct Utf8Head {
 /// `bytes` is not empty.
 Utf8Head read_utf8(std::string_view bytes);
 
+bool is_valid_utf8(std::string_view bytes);
+
 /// `bytes` with everything that is not UTF-8, an incomplete end included, replaced by U+FFFD.
 std::string replace_invalid_utf8(std::string_view bytes);
 

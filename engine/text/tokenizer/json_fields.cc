@@ -1,8 +1,10 @@
-#include "engine/text/json_fields.h"
+#include "engine/text/tokenizer/json_fields.h"
 
 #include <limits>
+#include <utility>
 
 #include "engine/base/format_text.h"
+#include "engine/text/utf8.h"
 
 namespace colonnade::engine {
 
@@ -15,6 +17,10 @@ Error wrong_field(std::string_view place, std::string_view expected, const Json&
 Error unsupported_part(std::string_view place, std::string_view kind, std::string_view supported) {
   return {ErrorCode::kUnsupported,
           text("tokenizer.json: ", place, " ", kind, " is not supported (supported: ", supported, ")")};
+}
+
+Error in_tokenizer_json(std::string_view place, const Error& error) {
+  return {error.code, text("tokenizer.json: ", place, ": ", error.message)};
 }
 
 const Json& member_or_null(const Json& object, std::string_view name) {
@@ -50,14 +56,48 @@ Result<std::int32_t> index_value(const Json& value, std::string_view place) {
   return static_cast<std::int32_t>(value.get<std::int64_t>());
 }
 
-Result<std::string> string_pattern(const Json& part, std::string_view place) {
+Result<FilePattern> file_pattern(const Json& part, std::string_view place) {
   const Json& pattern = member_or_null(part, "pattern");
-  if (!member_or_null(pattern, "Regex").is_null()) {
-    return unsupported_part(place, "with pattern Regex", "pattern String");
+  const bool is_regex = !member_or_null(pattern, "Regex").is_null();
+  const std::string_view name = is_regex ? "Regex" : "String";
+  COLONNADE_ASSIGN(std::string content, string_member(pattern, name, text(place, ".pattern")));
+  if (content.empty()) return wrong_field(text(place, ".pattern.", name), "at least one character", pattern[name]);
+  return FilePattern{std::move(content), is_regex};
+}
+
+Result<std::string> pattern_as_regex(const Json& part, std::string_view place) {
+  COLONNADE_ASSIGN(FilePattern found, file_pattern(part, place));
+  return found.is_regex ? std::move(found.content) : escape_pattern(found.content);
+}
+
+std::string escape_pattern(std::string_view text) {
+  constexpr std::string_view kSpecial = "\\^$.|?*+()[]{}-#&~";
+  std::string escaped;
+  for (const char c : text) {
+    if (kSpecial.find(c) != std::string_view::npos) escaped += '\\';
+    escaped += c;
   }
-  COLONNADE_ASSIGN(std::string found, string_member(pattern, "String", text(place, ".pattern")));
-  if (found.empty()) return wrong_field(text(place, ".pattern.String"), "at least one character", pattern["String"]);
-  return found;
+  return escaped;
+}
+
+Result<Metaspace> read_metaspace(const Json& part, std::string_view place) {
+  Metaspace read;
+  COLONNADE_ASSIGN(read.replacement, string_member(part, "replacement", place));
+  const Json& value = part["replacement"];
+  if (read.replacement.empty() || read_utf8(read.replacement).size != read.replacement.size()) {
+    return wrong_field(text(place, ".replacement"), "one character", value);
+  }
+  const Json& scheme = member_or_null(part, "prepend_scheme");
+  read.prepend_scheme = "always";
+  if (!scheme.is_null()) {
+    COLONNADE_ASSIGN(read.prepend_scheme, string_member(part, "prepend_scheme", place));
+    if (read.prepend_scheme != "always" && read.prepend_scheme != "first" && read.prepend_scheme != "never") {
+      return wrong_field(text(place, ".prepend_scheme"), "always, first or never", scheme);
+    }
+  }
+  COLONNADE_ASSIGN(const bool prefix, bool_member(part, "add_prefix_space", place, true));
+  if (!prefix) read.prepend_scheme = "never";
+  return read;
 }
 
 }  // namespace colonnade::engine

@@ -8,6 +8,7 @@
 
 #include "engine/base/json.h"
 #include "engine/base/result.h"
+#include "engine/text/tokenizer/prefix_trie.h"
 
 namespace colonnade::engine {
 
@@ -32,18 +33,16 @@ struct TextPart {
 /// Finds a set of added tokens in text. Immutable, thread-safe.
 class AddedTokenFinder {
  public:
-  /// The tokens are copied.
-  explicit AddedTokenFinder(std::vector<AddedToken> tokens);
+  /// `tokens` must outlive this. Tokens without content are never found.
+  explicit AddedTokenFinder(const std::vector<AddedToken>& tokens);
 
-  /// Splits `text` at the leftmost, then longest, occurrences. With `recognise_special` false, special tokens stay
-  /// text. Pieces of text are never empty.
+  /// Splits `text` (valid UTF-8) at the leftmost, then longest, occurrences. With `recognise_special` false, special
+  /// tokens stay text. Pieces of text are never empty.
   std::vector<TextPart> split(std::string_view text, bool recognise_special) const;
 
  private:
-  const AddedToken* at(std::string_view text, std::size_t position, bool recognise_special) const;
-
-  std::vector<AddedToken> tokens_;                    // longest content first
-  std::vector<const AddedToken*> by_first_byte_[256];  // the same order
+  const std::vector<AddedToken>& tokens_;
+  PrefixTrie trie_;  // content to index
 };
 
 }  // namespace colonnade::engine
