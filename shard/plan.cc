@@ -242,6 +242,9 @@ class Planner {
       }
     }
     std::sort(rank.paths.begin(), rank.paths.end(), [](const Assignment& x, const Assignment& y) { return x.path < y.path; });
+    // An eighth is for activations, KV cache and everybody else.
+    const std::uint64_t l3_bytes = machine(ranks[index]).l3_bytes;
+    rank.in_l3 = rank.hot_bytes <= l3_bytes - l3_bytes / 8;
   }
 
   void add_bytes(RankPlan& rank, const Assignment& a, std::uint64_t also_elsewhere, bool is_head) const {
@@ -249,6 +252,7 @@ class Planner {
     rank.weight_bytes += bytes;
     rank.replicated_bytes += also_elsewhere;
     rank.step_bytes += static_cast<double>(bytes) * read_share(config_, paths_[a.path], is_head);
+    if (paths_[a.path].kind != PathKind::kEmbedding || is_head) rank.hot_bytes += bytes;
   }
 
   void count_imbalance(const std::vector<int>& ranks) {

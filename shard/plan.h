@@ -18,6 +18,7 @@ namespace colonnade::shard {
 struct RankMachine {
   double speed = 1.0;              // relative bytes a second
   std::uint64_t memory_bytes = 0;  // what it may use; 0: not limited
+  std::uint64_t l3_bytes = 0;      // of its cores; 0: not known
 };
 
 struct PlanOptions {
@@ -42,6 +43,8 @@ struct RankPlan {
   std::uint64_t kv_bytes = 0;
   std::uint64_t buffer_bytes = 0;     // activations, joins
   double step_bytes = 0;              // bytes read for one token, experts by their share
+  std::uint64_t hot_bytes = 0;        // weights that steps read whole: all but an embedding that is only looked up
+  bool in_l3 = false;                 // hot_bytes fit the L3 of its cores, where they stay from step to step
   std::uint64_t total_bytes() const { return weight_bytes + kv_bytes + buffer_bytes; }
 };
 

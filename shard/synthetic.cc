@@ -18,81 +18,109 @@
 namespace colonnade::shard {
 namespace {
 
+using engine::FormatId;
 using engine::kStripRows;
 
-/// Uniform in [-1, 1), a function of its arguments (splitmix64).
-float random_value(std::uint64_t seed, std::uint64_t index) {
-  std::uint64_t x = (seed * 0x9E3779B97F4A7C15u) + index * 0xD1B54A32D192ED03u + 1;
-  x = (x ^ (x >> 30)) * 0xBF58476D1CE4E5B9u;
-  x = (x ^ (x >> 27)) * 0x94D049BB133111EBu;
-  return static_cast<float>(static_cast<std::int64_t>(x ^ (x >> 31)) >> 40) / static_cast<float>(1 << 23);
+constexpr std::uint32_t kVariants = 8;
+using Variants = std::array<std::vector<std::byte>, kVariants>;
+
+/// Which matrices are pruned.
+bool is_pruned(const PathSpec& path) { return path.kind == PathKind::kAttention || path.kind == PathKind::kFeedForward; }
+
+bool is_head(const PathSpec& path, const engine::ModelConfig& config) {
+  return path.kind == PathKind::kHead || (path.kind == PathKind::kEmbedding && config.tied_embeddings);
 }
-
-/// Some random strips of every shape that a model has. Memory is filled with copies of them: as fast as it can be
-/// written, whatever the format, and for whoever reads it no different from other random bytes.
-class RandomStrips {
- public:
-  static constexpr std::uint32_t kVariants = 8;
-  using Strips = std::array<std::vector<std::byte>, kVariants>;
-
-  explicit RandomStrips(std::span<const PathSpec> paths) {
-    for (const PathSpec& path : paths) {
-      for (const MatrixSpec& m : path.matrices) {
-        add(m, kStripRows);
-        if (m.rows % kStripRows != 0) add(m, static_cast<int>(m.rows % kStripRows));
-      }
-    }
-  }
-
-  /// The variants of a whole strip of `m`, or of its last one with fewer rows.
-  const Strips& of(const MatrixSpec& m, bool incomplete) const {
-    return strips_.at(key(m, incomplete ? static_cast<int>(m.rows % kStripRows) : kStripRows));
-  }
-
- private:
-  using Key = std::tuple<engine::FormatId, std::uint32_t, int>;  // format, columns, rows
-  static Key key(const MatrixSpec& m, int n_rows) { return {m.format, m.cols, n_rows}; }
-
-  void add(const MatrixSpec& m, int n_rows) {
-    const auto [place, is_new] = strips_.try_emplace(key(m, n_rows));
-    if (!is_new) return;
-    const engine::Format* format = engine::find_format(m.format);
-    COLONNADE_CHECK(format != nullptr, "a path is in a format that is not registered");
-    // A uniform number in [-1, 1) has a deviation of 1 / sqrt(3).
-    const float scale = std::sqrt(3.0f / static_cast<float>(m.cols));
-    std::vector<float> weights(static_cast<std::size_t>(n_rows) * m.cols);
-    for (std::uint32_t v = 0; v < kVariants; ++v) {
-      for (std::size_t i = 0; i < weights.size(); ++i) weights[i] = scale * random_value(m.cols * kVariants + v, i);
-      format->encode_strip(weights.data(), m.cols, n_rows, m.cols, place->second[v]);
-    }
-  }
-
-  std::map<Key, Strips> strips_;
-};
 
 bool is_incomplete(const MatrixSpec& m, std::uint32_t strip) {
   return strip + 1 == m.n_strips() && m.rows % kStripRows != 0;
 }
 
-void set_exact_bytes(PathSpec& path, const RandomStrips& strips) {
-  path.bytes = blob_header_bytes(path);
-  for (MatrixSpec& m : path.matrices) {
-    m.bytes = 0;
-    const auto& whole = strips.of(m, false);
-    for (std::uint32_t s = 0; s < m.n_strips(); ++s)
-      m.bytes += (is_incomplete(m, s) ? strips.of(m, true) : whole)[s % RandomStrips::kVariants].size();
-    path.bytes += m.bytes;
-  }
-  path.part_checksums.assign(blob_parts(path).size(), 0);
+/// A uniform number in ±bound has a deviation of bound / sqrt(3): a row's weights have a length of 1.
+float bound_of(std::uint32_t cols, double density) {
+  return static_cast<float>(std::sqrt(3.0 / std::max(1.0, cols * density)));
 }
+
+}  // namespace
+
+/// Some random strips of every shape that a model has. Memory is filled with copies of them: as fast as it can be
+/// written, whatever the format, and for whoever reads it no different from other random bytes.
+class SyntheticModel::Strips {
+ public:
+  Strips(std::span<PathSpec> paths, const engine::ModelConfig& config, const SyntheticOptions& options) : options_(options) {
+    for (PathSpec& path : paths) {
+      for (MatrixSpec& m : path.matrices) {
+        m.density = sparsity_of(path).density;
+        if (is_pruned(path) || is_head(path, config)) m.format = chosen_format(path, config, m);
+        add(path, m, kStripRows);
+        if (m.rows % kStripRows != 0) add(path, m, static_cast<int>(m.rows % kStripRows));
+      }
+      set_exact_bytes(path);
+    }
+  }
+
+  /// Variant of strip `s` of matrix `m`.
+  std::span<const std::byte> of(const PathSpec& path, const MatrixSpec& m, std::uint32_t s) const {
+    const int n_rows = is_incomplete(m, s) ? static_cast<int>(m.rows % kStripRows) : kStripRows;
+    return strips_.at(key(path, m, n_rows))[s % kVariants];
+  }
+
+ private:
+  using Key = std::tuple<FormatId, std::uint32_t, int, bool>;  // format, columns, rows, pruned
+  static Key key(const PathSpec& path, const MatrixSpec& m, int n_rows) { return {m.format, m.cols, n_rows, is_pruned(path)}; }
+
+  engine::Sparsity sparsity_of(const PathSpec& path) const { return is_pruned(path) ? options_.sparsity : engine::Sparsity{}; }
+
+  std::vector<float> random_strip(const PathSpec& path, const MatrixSpec& m, int n_rows, std::uint32_t variant) const {
+    const engine::Sparsity sparsity = sparsity_of(path);
+    std::vector<float> weights(static_cast<std::size_t>(n_rows) * m.cols);
+    engine::fill_random_weights(sparsity, m.cols * kVariants + variant, bound_of(m.cols, sparsity.density),
+                                static_cast<std::size_t>(n_rows), m.cols, weights.data());
+    return weights;
+  }
+
+  FormatId chosen_format(const PathSpec& path, const engine::ModelConfig& config, const MatrixSpec& m) {
+    const auto [place, is_new] = chosen_.try_emplace({m.cols, is_pruned(path)}, m.format);
+    if (!is_new) return place->second;
+    const std::vector<FormatId> candidates = candidate_formats(options_.rules, is_head(path, config));
+    if (candidates.size() > 1) {
+      const std::vector<float> sample = random_strip(path, m, kStripRows, 0);
+      place->second = compare_formats(options_.rules, candidates, m.rows, m.cols,
+                                      sampled_strip_bytes(candidates, sample.data(), 1, m.cols)).front().format;
+    } else {
+      place->second = candidates.front();
+    }
+    return place->second;
+  }
+
+  void add(const PathSpec& path, const MatrixSpec& m, int n_rows) {
+    const auto [place, is_new] = strips_.try_emplace(key(path, m, n_rows));
+    if (!is_new) return;
+    for (std::uint32_t v = 0; v < kVariants; ++v)
+      engine::find_format(m.format)->encode_strip(random_strip(path, m, n_rows, v).data(), m.cols, n_rows, m.cols, place->second[v]);
+  }
+
+  void set_exact_bytes(PathSpec& path) const {
+    path.bytes = blob_header_bytes(path);
+    for (MatrixSpec& m : path.matrices) {
+      m.bytes = 0;
+      for (std::uint32_t s = 0; s < m.n_strips(); ++s) m.bytes += of(path, m, s).size();
+      path.bytes += m.bytes;
+    }
+    path.part_checksums.assign(blob_parts(path).size(), 0);
+  }
+
+  SyntheticOptions options_;
+  std::map<std::pair<std::uint32_t, bool>, FormatId> chosen_;  // by columns and whether pruned
+  std::map<Key, Variants> strips_;
+};
+
+namespace {
 
 void fill_vector(const VectorSpec& vector, std::uint64_t seed, int dim, float* out) {
   switch (vector.role) {
-    case VectorRole::kRouter: {
-      const float scale = std::sqrt(3.0f / static_cast<float>(dim));
-      for (std::uint32_t i = 0; i < vector.count; ++i) out[i] = scale * random_value(seed, i);
+    case VectorRole::kRouter:
+      engine::fill_random_weights({}, seed, bound_of(static_cast<std::uint32_t>(dim), 1.0), 1, vector.count, out);
       break;
-    }
     case VectorRole::kOutputBias:
     case VectorRole::kQueryBias:
     case VectorRole::kKeyBias:
@@ -102,7 +130,8 @@ void fill_vector(const VectorSpec& vector, std::uint64_t seed, int dim, float* o
 }
 
 /// `heads` is where blob offset 0 would be for the strips of query heads.
-void fill_path(const PathSpec& path, const Assignment& held, const RandomStrips& strips, int dim, std::byte* base,
+template <typename Strips>
+void fill_path(const PathSpec& path, const Assignment& held, const Strips& strips, int dim, std::byte* base,
                std::byte* heads) {
   for (std::size_t v = 0; v < path.vectors.size(); ++v) {
     const auto seed = static_cast<std::uint64_t>(path.layer) * 64 + static_cast<std::uint64_t>(path.vectors[v].role);
@@ -114,7 +143,7 @@ void fill_path(const PathSpec& path, const Assignment& held, const RandomStrips&
   std::uint64_t offset = blob_header_bytes(path);
   for (const auto [m, s] : execution_order(path)) {
     const MatrixSpec& matrix = path.matrices[m];
-    const auto& strip = strips.of(matrix, is_incomplete(matrix, s))[s % RandomStrips::kVariants];
+    const std::span<const std::byte> strip = strips.of(path, matrix, s);
     table[m][s] = offset;
     const bool of_head = matrix.role == MatrixRole::kQuery || matrix.role == MatrixRole::kOutput;
     const bool is_held = !of_head || (matrix.part >= held.first_head && matrix.part < held.first_head + held.n_heads);
@@ -133,30 +162,27 @@ Result<engine::ModelConfig> shape_config(std::string_view shape) {
 
 }  // namespace
 
-Result<Manifest> synthetic_manifest(std::string_view shape, const FormatChoice& formats, int max_layers) {
-  Manifest manifest;
+Result<SyntheticModel> SyntheticModel::make(std::string_view shape, const SyntheticOptions& options) {
+  SyntheticModel model;
+  Manifest& manifest = model.manifest_;
   COLONNADE_ASSIGN(manifest.config, shape_config(shape));
   manifest.name = "synthetic " + std::string(shape);
-  if (max_layers > 0 && max_layers < manifest.config.n_layers) {
-    manifest.config.n_layers = max_layers;
-    manifest.config.layers.resize(static_cast<std::size_t>(max_layers));
+  if (options.max_layers > 0 && options.max_layers < manifest.config.n_layers) {
+    manifest.config.n_layers = options.max_layers;
+    manifest.config.layers.resize(static_cast<std::size_t>(options.max_layers));
   }
-  manifest.paths = enumerate_paths(manifest.config, formats);
-  const RandomStrips strips(manifest.paths);
-  for (PathSpec& path : manifest.paths) set_exact_bytes(path, strips);
-  return manifest;
+  manifest.paths = enumerate_paths(manifest.config, format_choice(options.rules.values));
+  model.strips_ = std::make_shared<const Strips>(manifest.paths, manifest.config, options);
+  return model;
 }
 
-Result<engine::HugeMemory> synthetic_slice(const Manifest& manifest, const RankPlan& rank, const SliceLayout& layout,
-                                           int n_threads) {
+Result<engine::HugeMemory> SyntheticModel::slice(const RankPlan& rank, const SliceLayout& layout, int n_threads) const {
   COLONNADE_ASSIGN(engine::HugeMemory memory, engine::HugeMemory::allocate(layout.bytes, -1));
-  const RandomStrips strips(manifest.paths);
   std::atomic<std::size_t> next{0};
   const auto fill = [&] {
     for (std::size_t i = next++; i < rank.paths.size(); i = next++) {
-      std::byte* const base = memory.data() + layout.path_base[i];
-      fill_path(manifest.paths[rank.paths[i].path], rank.paths[i], strips, manifest.config.dim, base,
-                memory.data() + layout.head_base[i]);
+      fill_path(manifest_.paths[rank.paths[i].path], rank.paths[i], *strips_, manifest_.config.dim,
+                memory.data() + layout.path_base[i], memory.data() + layout.head_base[i]);
     }
   };
   std::vector<std::thread> threads;

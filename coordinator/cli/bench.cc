@@ -3,6 +3,7 @@
 #include "coordinator/cli/bench_kernels.h"
 #include "coordinator/cli/bench_model.h"
 #include "coordinator/cli/command.h"
+#include "shard/format_choice.h"
 
 namespace colonnade::cli {
 namespace {
@@ -40,24 +41,28 @@ const Command& bench_command() {
        .positionals = {{.name = "WHAT", .help = "a Hugging Face directory or a packed model; or the word join or kernels", .required = false}},
        .options = {
            {.name = "synthetic", .kind = OptionKind::kText, .value_name = "SHAPE", .help = "Random weights in the shape of a well-known model, or of a config.json."},
-           {.name = "tokens", .kind = OptionKind::kText, .default_value = "1,4,16,64,256", .value_name = "N,…", .help = "Tokens of a multiplication, for kernels."},
-           {.name = "cols", .kind = OptionKind::kInt, .default_value = "2048", .value_name = "N", .help = "Columns of the matrices, for kernels.", .min = 1, .max = 1 << 20},
-           {.name = "sparsity", .kind = OptionKind::kText, .value_name = "S,…", .help = "Fractions of zeros, 0 to 1, for kernels: 0.5,0.75,0.9,0.95 by default."},
-           {.name = "structure", .kind = OptionKind::kText, .value_name = "NAME,…", .help = "How zeros lie: unstructured, n:64, 2:4; for kernels the first two by default."},
-           {.name = "weight-format", .kind = OptionKind::kText, .value_name = "NAME,…", .help = "Packed formats to measure, for kernels; all by default."},
-           {.name = "values", .kind = OptionKind::kChoice, .value_name = "FORMAT", .help = "Weights as int8, bf16 or f32; int8 for synthetic models.", .choices = {"f32", "bf16", "int8"}},
-           {.name = "layers", .kind = OptionKind::kInt, .default_value = "0", .value_name = "N", .help = "Only the first N layers of a synthetic model; 0: all.", .min = 0},
+           {.name = "values", .kind = OptionKind::kChoice, .value_name = "VALUES", .help = "Values of the weights; int8 for synthetic models. For kernels: only formats of these.", .choices = shard::value_names()},
+           {.name = "sparsity", .kind = OptionKind::kText, .value_name = "S,…", .help = "Zeros of synthetic attention and feed-forward weights, 0 to 1; 0 by default. For kernels: 0.5,0.75,0.9,0.95."},
+           {.name = "structure", .kind = OptionKind::kText, .value_name = "NAME", .help = "How zeros lie: unstructured, n:64, n:128, 2:4. For kernels several; unstructured,n:64 by default."},
+           {.name = "head-values", .kind = OptionKind::kChoice, .value_name = "VALUES", .help = "Values of a synthetic output head; those of --values by default.", .choices = shard::value_names()},
+           {.name = "weight-format", .kind = OptionKind::kText, .value_name = "NAME", .help = "Packed format of synthetic weights instead of the choice by cost. For kernels several; all by default."},
+           {.name = "costs", .kind = OptionKind::kText, .value_name = "FILE", .help = "Cost table by which formats are chosen; a built-in one by default."},
+           {.name = "layers", .kind = OptionKind::kInt, .default_value = "0", .value_name = "N", .help = "Only the first N layers of a synthetic model; 0: all.", .min = 0, .max = 1e6},
            {.name = "pp", .kind = OptionKind::kInt, .default_value = "512", .value_name = "TOKENS", .help = "Tokens of the prompt; 0 leaves prefill out.", .min = 0, .max = 1 << 20},
            {.name = "tg", .kind = OptionKind::kInt, .default_value = "128", .value_name = "TOKENS", .help = "Tokens to generate; 0 leaves decode out.", .min = 0, .max = 1 << 20},
+           {.name = "batch", .kind = OptionKind::kText, .default_value = "1", .value_name = "N,…", .help = "Sequences that generate at once."},
            {.name = "max-step-tokens", .kind = OptionKind::kInt, .default_value = "512", .value_name = "TOKENS", .help = "Tokens of one step of the prompt.", .min = 1, .max = 65536},
            {.name = "repetitions", .kind = OptionKind::kInt, .default_value = "3", .value_name = "N", .help = "Rounds over all layouts.", .min = 1, .max = 1000},
            {.name = "layouts", .kind = OptionKind::kText, .value_name = "RxT,…", .help = "Ranks x threads of each; one rank with all granted cores by default."},
            {.name = "ranks", .kind = OptionKind::kInt, .default_value = "2", .value_name = "N", .help = "Ranks as threads, for join.", .min = 1, .max = 256},
            {.name = "stages", .kind = OptionKind::kInt, .default_value = "1", .value_name = "N", .help = "Pipeline stages.", .min = 1},
            {.name = "kv", .kind = OptionKind::kChoice, .default_value = "bf16", .value_name = "TYPE", .help = "Numbers of the KV cache.", .choices = {"bf16", "int8", "f32"}},
+           {.name = "tokens", .kind = OptionKind::kText, .default_value = "1,4,16,64,256", .value_name = "N,…", .help = "Tokens of a multiplication, for kernels."},
+           {.name = "cols", .kind = OptionKind::kInt, .default_value = "2048", .value_name = "N", .help = "Columns of the matrices, for kernels.", .min = 1, .max = 1 << 20},
            {.name = "isa", .kind = OptionKind::kText, .value_name = "NAME", .help = "Instruction set; the best by default."},
            {.name = "cache", .kind = OptionKind::kText, .value_name = "DIR", .help = "Where a Hugging Face directory is packed to first."},
            {.name = "format", .kind = OptionKind::kChoice, .default_value = "md", .value_name = "FORMAT", .help = "Markdown, CSV or JSON.", .choices = {"md", "csv", "json"}},
+           {.name = "plot", .kind = OptionKind::kText, .value_name = "FILE.svg", .help = "Also draw tokens a second against sparsity."},
        }},
       run};
   return command;

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "coordinator/cli/bandwidth_table.h"
+#include "coordinator/cli/bench_rows.h"
 #include "coordinator/cli/value_list.h"
 #include "engine/base/format_text.h"
 #include "engine/base/json.h"
@@ -41,11 +42,6 @@ struct Line {
   double bits_per_weight;
   std::vector<double> weights, bytes, fractions;  // a second; bytes over those of a plain read
 };
-
-double median(std::vector<double> values) {
-  std::sort(values.begin(), values.end());
-  return values[values.size() / 2];
-}
 
 Result<std::vector<const engine::KernelTable*>> chosen_kernels(const std::string& isa) {
   if (!isa.empty()) {

@@ -79,6 +79,10 @@ std::vector<int> granted_cpus(const Topology& topology);
 /// Ranks that suit this machine: one per NUMA node that has granted cores.
 int suggested_ranks(const Topology& topology);
 
+/// Bytes of the L3 caches of `cpus`; one that other CPUs of `all_cpus` (all that compute on this host) use as well counts by
+/// their number. 0 when nothing is known of an L3. Pure.
+std::uint64_t l3_share_bytes(const Topology& topology, const std::vector<int>& cpus, const std::vector<int>& all_cpus);
+
 /// Bytes a second that `cpus` together read from a buffer of `bytes_each` bytes each (plain streaming read).
 /// Takes about `seconds`. 0 when the CPUs or the memory cannot be had.
 double measure_read_bandwidth(const std::vector<int>& cpus, std::uint64_t bytes_each, double seconds);

@@ -12,42 +12,76 @@ using namespace colonnade;
 using namespace colonnade::shard;
 using engine::FormatId;
 
-TEST_CASE("a synthetic slice is a valid slice of the announced size, with values that keep activations finite") {
-  for (const FormatId format : {FormatId::kF32, FormatId::kBf16, FormatId::kInt8}) {
-    const auto manifest = synthetic_manifest("qwen3-0.6b", format_choice(format), 1);
-    REQUIRE(manifest.ok());
-    REQUIRE(manifest->config.layers.size() == 1);
-    // 16 query heads in 8 groups, so KV heads are shared between ranks.
-    const auto plan = make_plan(manifest->config, manifest->paths, std::vector<RankMachine>(11), {});
-    REQUIRE(plan.ok());
-    for (const int r : {0, 4, 10}) {
-      const RankPlan& rank = plan->ranks[static_cast<std::size_t>(r)];
-      const SliceLayout layout = slice_layout(*manifest, rank);
-      const auto memory = synthetic_slice(*manifest, rank, layout, 2), again = synthetic_slice(*manifest, rank, layout, 1);
-      REQUIRE((memory.ok() && again.ok()));
-      CHECK(std::memcmp(memory->data(), again->data(), layout.bytes) == 0);
-      const auto weights = make_rank_weights(*manifest, *plan, r, layout, memory->span());
-      REQUIRE(weights.ok());
-      REQUIRE_FALSE(weights->layers[0].attention.empty());
-      REQUIRE_FALSE(weights->layers[0].feed_forward.empty());
-      CHECK(weights->layers[0].attention_norm[1023] == 1.0f);
+namespace {
 
-      const engine::MatrixView& query = weights->layers[0].attention[0].query[0];
-      std::vector<float> row(query.cols);
-      double squares = 0;
-      for (int i = 0; i < 16; ++i) {
-        engine::find_format(format)->decode_row(query.strip(3), i, query.cols, row.data());
-        for (const float w : row) squares += double{w} * w;
+SyntheticModel make(std::string_view shape, FormatId values, const engine::Sparsity& sparsity = {}, int layers = 1) {
+  auto model = SyntheticModel::make(shape, {.rules = format_rules(values), .sparsity = sparsity, .max_layers = layers});
+  INFO((model.ok() ? "" : model.error().message));
+  REQUIRE(model.ok());
+  return *std::move(model);
+}
+
+}  // namespace
+
+TEST_CASE("a synthetic slice is a valid slice of the announced size, with values that keep activations finite") {
+  for (const engine::Format* format : engine::all_formats()) {
+    CAPTURE(format->name());
+    if (values_of(format->id()) != format->id()) continue;
+    for (const engine::Sparsity& sparsity : {engine::Sparsity{}, engine::Sparsity{0.25, 0}, engine::Sparsity{0.0625, 64}}) {
+      CAPTURE(sparsity.density);
+      const SyntheticModel model = make("qwen3-0.6b", format->id(), sparsity);
+      const Manifest& manifest = model.manifest();
+      REQUIRE(manifest.config.layers.size() == 1);
+      // 16 query heads in 8 groups, so KV heads are shared between ranks.
+      const auto plan = make_plan(manifest.config, manifest.paths, std::vector<RankMachine>(11), {});
+      REQUIRE(plan.ok());
+      for (const int r : {0, 10}) {
+        const RankPlan& rank = plan->ranks[static_cast<std::size_t>(r)];
+        const SliceLayout layout = slice_layout(manifest, rank);
+        const auto memory = model.slice(rank, layout, 2), again = model.slice(rank, layout, 1);
+        REQUIRE((memory.ok() && again.ok()));
+        CHECK(std::memcmp(memory->data(), again->data(), layout.bytes) == 0);
+        const auto weights = make_rank_weights(manifest, *plan, r, layout, memory->span());
+        REQUIRE(weights.ok());
+        REQUIRE_FALSE(weights->layers[0].attention.empty());
+        REQUIRE_FALSE(weights->layers[0].feed_forward.empty());
+        CHECK(weights->layers[0].attention_norm[1023] == 1.0f);
+
+        const engine::MatrixView& query = weights->layers[0].attention[0].query[0];
+        CHECK(values_of(query.format) == format->id());
+        std::vector<float> row(query.cols);
+        double squares = 0, kept = 0;
+        for (int i = 0; i < 16; ++i) {
+          engine::find_format(query.format)->decode_row(query.strip(3), i, query.cols, row.data());
+          for (const float w : row) {
+            squares += double{w} * w;
+            kept += w != 0 ? 1 : 0;
+          }
+        }
+        CHECK(squares / 16 == Approx(1.0).epsilon(0.1));  // a row of length 1
+        // Values of few bits round some of the small weights to zero.
+        CHECK(kept / (16.0 * query.cols) == Approx(sparsity.density).epsilon(0.15));
+        CHECK(std::isfinite(squares));
       }
-      CHECK(squares / 16 == Approx(1.0).epsilon(0.05));  // a row of length 1
+    }
+  }
+}
+
+TEST_CASE("zeros are in attention and feed-forward; embedding and head are dense") {
+  const SyntheticModel model = make("qwen3-8b", FormatId::kInt8, {0.1, 0});
+  for (const PathSpec& path : model.manifest().paths) {
+    const bool projection = path.kind == PathKind::kAttention || path.kind == PathKind::kFeedForward;
+    for (const MatrixSpec& m : path.matrices) {
+      CHECK(m.density == (projection ? 0.1 : 1.0));
+      CHECK(m.bytes > 0);
     }
   }
 }
 
 TEST_CASE("an unknown shape is refused with the known ones") {
-  const auto manifest = synthetic_manifest("llama-9", format_choice(FormatId::kInt8), 0);
-  REQUIRE_FALSE(manifest.ok());
-  CHECK_THAT(manifest.error().message, Catch::Contains("llama-9") && Catch::Contains("llama-3.2-1b, "));
+  const auto model = SyntheticModel::make("llama-9", {});
+  REQUIRE_FALSE(model.ok());
+  CHECK_THAT(model.error().message, Catch::Contains("llama-9") && Catch::Contains("llama-3.2-1b, "));
 }
 
 TEST_CASE("known shapes have the parameters of the published models") {

@@ -1,0 +1,27 @@
+// How weights are to be stored, from options: --values, --head-values, a forced format, --costs, --isa. Shared by the commands
+// that pack or make up a model.
+#pragma once
+
+#include <memory>
+#include <string>
+
+#include "engine/base/options.h"
+#include "engine/base/result.h"
+#include "shard/format_choice.h"
+#include "shard/paths.h"
+
+namespace colonnade::cli {
+
+struct FormatSettings {
+  shard::FormatRules rules;
+  std::shared_ptr<const shard::FormatCosts> costs;  // what rules.costs points to; nullptr: the built-in ones
+};
+
+/// `values` "" means `default_values`, or those of the forced format; --head-values "" means the same as --values.
+/// `forced_option` is the name of the option that forces a format. kInvalidArgument when they contradict each other.
+Result<FormatSettings> read_format_settings(const Options& options, const char* forced_option, const char* default_values);
+
+/// "bitmask-int4 3.06 bits, head int4 4.25 bits, embedding bf16 16.00 bits": by place, the larger part first.
+std::string format_summary(const std::vector<shard::PathSpec>& paths);
+
+}  // namespace colonnade::cli

@@ -1,0 +1,38 @@
+#include "shard/format_costs.h"
+
+#include <algorithm>
+
+namespace colonnade::shard {
+
+std::optional<double> FormatCosts::seconds_per_weight(std::string_view isa, std::string_view format, int tokens,
+                                                      double bits_per_weight) const {
+  int token_class = 0;
+  for (const CostPoint& point : points)
+    if (point.isa == isa && point.format == format && point.tokens <= tokens) token_class = std::max(token_class, point.tokens);
+  // The nearest points on either side.
+  const CostPoint* below = nullptr;
+  const CostPoint* above = nullptr;
+  for (const CostPoint& point : points) {
+    if (point.isa != isa || point.format != format || point.tokens != token_class) continue;
+    if (point.bits_per_weight <= bits_per_weight) {
+      if (below == nullptr || point.bits_per_weight > below->bits_per_weight) below = &point;
+    } else if (above == nullptr || point.bits_per_weight < above->bits_per_weight) {
+      above = &point;
+    }
+  }
+  if (below == nullptr && above == nullptr) return std::nullopt;
+  if (below == nullptr) return above->seconds_per_weight;
+  if (above == nullptr) return below->seconds_per_weight * bits_per_weight / below->bits_per_weight;
+  const double part = (bits_per_weight - below->bits_per_weight) / (above->bits_per_weight - below->bits_per_weight);
+  return below->seconds_per_weight + part * (above->seconds_per_weight - below->seconds_per_weight);
+}
+
+std::optional<double> FormatCosts::pass_seconds(std::string_view isa, std::string_view format, int tokens, double weights,
+                                                double bytes) const {
+  if (weights <= 0) return 0.0;
+  const auto compute = seconds_per_weight(isa, format, tokens, 8 * bytes / weights);
+  if (!compute) return std::nullopt;
+  return std::max(*compute * weights, bytes / core_bytes_per_second);
+}
+
+}  // namespace colonnade::shard
