@@ -174,7 +174,7 @@ TEST_CASE("several choices have calls of their own; Mistral's ids are nine chara
   REQUIRE(choices.size() == 2);
   const std::string first = choices[0]["message"]["tool_calls"][0]["id"];
   CHECK(first.size() == 9);
-  CHECK(first != choices[1]["message"]["tool_calls"][0]["id"]);
+  CHECK(choices[1]["message"]["tool_calls"][0]["id"] != first);
 }
 
 TEST_CASE("what the template refuses is the client's mistake") {
