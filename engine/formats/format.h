@@ -19,18 +19,33 @@ inline constexpr int kStripRows = 16;
 inline constexpr std::size_t kStripAlignment = 64;
 
 /// Stored in manifests: a value never changes its meaning.
-enum class FormatId : std::uint32_t { kF32 = 1, kBf16 = 2, kInt8 = 3 };
+enum class FormatId : std::uint32_t {
+  kF32 = 1,
+  kBf16 = 2,
+  kInt8 = 3,
+  kInt4 = 4,
+  kBitmaskBf16 = 5,
+  kBitmaskInt8 = 6,
+  kBitmaskInt4 = 7,
+  kPermuteInt8 = 8,
+  kPermuteInt4 = 9,
+};
 inline constexpr int kFormatSlots = 16;  // table size; ids stay below
 
 /// What a format's multiplication reads.
 enum class ActivationKind {
   kF32,   // the values themselves
   kInt8,  // int8 with one fp32 scale per kActivationGroup columns
+  kWide,  // bytes of int8 + 128 with one fp32 scale per kWideGroup columns
 };
 
 /// Columns that share one activation scale. A group never crosses the start of a matrix's input, so groups depend
 /// on the model only. 64 keeps outliers local and costs 2 instructions in 16 + 2 in the VNNI loop.
 inline constexpr int kActivationGroup = 64;
+
+/// The same for formats whose entries slide over many columns: the fewer groups, the fewer places are left free at
+/// their ends (12 % at 512 columns and 10 % density, 9 % at 4096), and outliers stay local.
+inline constexpr std::size_t kWideGroup = 512;
 
 /// A packed matrix in memory. Does not own anything; valid as long as the blob that it points into.
 struct MatrixView {

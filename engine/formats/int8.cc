@@ -1,9 +1,9 @@
 // int8: symmetric, one fp32 scale per row of the matrix; weight = (byte - 128) * scale with |byte - 128| <= 127.
-#include <algorithm>
 #include <cmath>
 #include <cstring>
 
 #include "engine/formats/builtin_formats.h"
+#include "engine/formats/int8_row.h"
 #include "engine/formats/strip_layout.h"
 
 namespace colonnade::engine {
@@ -24,22 +24,6 @@ float scale_of(const std::byte* strip, std::size_t row) {
   return scale;
 }
 
-/// Zero for a row of zeros, and where the scale would not be a number that can be divided by.
-float row_scale(const float* row, std::size_t cols) {
-  float largest = 0;
-  for (std::size_t col = 0; col < cols; ++col) largest = std::max(largest, std::fabs(row[col]));
-  return largest / static_cast<float>(kInt8Largest);
-}
-
-std::byte quantized(float weight, float scale) {
-  if (scale == 0) return std::byte{kInt8Zero};
-  // Rounds to even; the clamp is for scales that are themselves rounded (subnormal rows).
-  const float steps = std::nearbyint(weight / scale);
-  const float limit = static_cast<float>(kInt8Largest);
-  const float bounded = std::min(std::max(-limit, steps), limit);
-  return static_cast<std::byte>(static_cast<int>(bounded) + kInt8Zero);
-}
-
 class Int8Format final : public Format {
  public:
   FormatId id() const override { return FormatId::kInt8; }
@@ -58,9 +42,9 @@ class Int8Format final : public Format {
     std::memset(strip, 0, kInt8HeaderBytes);
     for (std::size_t row = 0; row < static_cast<std::size_t>(n_rows); ++row) {
       const float* from = weights + row * stride;
-      const float scale = row_scale(from, cols);
+      const float scale = int8_row_scale(from, cols);
       std::memcpy(strip + row * sizeof(float), &scale, sizeof(scale));
-      for (std::size_t col = 0; col < cols; ++col) strip[offset_of(row, col)] = quantized(from[col], scale);
+      for (std::size_t col = 0; col < cols; ++col) strip[offset_of(row, col)] = static_cast<std::byte>(round_to_int8(from[col], scale) + kInt8Zero);
     }
   }
 

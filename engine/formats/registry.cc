@@ -5,7 +5,9 @@
 namespace colonnade::engine {
 
 std::span<const Format* const> all_formats() {
-  static const std::array<const Format*, 3> formats = {&f32_format(), &bf16_format(), &int8_format()};
+  static const std::array<const Format*, 9> formats = {
+      &f32_format(),          &bf16_format(),         &int8_format(),         &int4_format(),         &bitmask_bf16_format(),
+      &bitmask_int8_format(), &bitmask_int4_format(), &permute_int8_format(), &permute_int4_format()};
   return formats;
 }
 

@@ -15,7 +15,8 @@
 namespace colonnade::engine {
 
 /// The input of a multiplication: n_tokens rows. Formats of ActivationKind::kF32 read `values`, those of kInt8 read
-/// q8, scales and sums. Rows start 64-byte aligned and are zero-padded to a multiple of 64 columns.
+/// q8, scales and sums, those of kWide read wide and wide_scales. Rows start 64-byte aligned and are padded with zeros to
+/// a multiple of 64 columns, `wide` with 128 to a multiple of kWideGroup.
 struct Activations {
   const float* values = nullptr;        // (n_tokens, stride)
   std::size_t stride = 0;
@@ -24,6 +25,10 @@ struct Activations {
   const float* scales = nullptr;        // (n_tokens, group_stride): value = q8 * scale
   const std::int32_t* sums = nullptr;   // (n_tokens, group_stride): sum of q8 over the group
   std::size_t group_stride = 0;
+  const std::uint8_t* wide = nullptr;   // (n_tokens, wide_stride)
+  std::size_t wide_stride = 0;
+  const float* wide_scales = nullptr;   // (n_tokens, wide_group_stride): value = (wide - 128) * scale
+  std::size_t wide_group_stride = 0;
   const std::int32_t* rows = nullptr;   // token t reads row rows[t]; nullptr: row t
 };
 
@@ -75,6 +80,9 @@ struct KernelTable {
   /// Quantises one row: per group of kActivationGroup columns scale = max|x| / 127 (0 for an all-zero group),
   /// q = round-to-even(x / scale). Pads q with zeros to a multiple of 64.
   void (*quantize)(const float* x, std::size_t count, std::int8_t* q8, float* scales, std::int32_t* sums);
+
+  /// The same per kWideGroup columns, as q + 128; pads with 128 to a multiple of kWideGroup.
+  void (*quantize_wide)(const float* x, std::size_t count, std::uint8_t* wide, float* scales);
 
   /// out = x / sqrt(mean(x²) + eps) * weight. Lane sums are added in a fixed tree. out may be x.
   void (*rms_norm)(const float* x, const float* weight, float eps, std::size_t count, float* out);

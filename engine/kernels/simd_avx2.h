@@ -6,6 +6,8 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "engine/kernels/byte_expansion.h"
+
 #define COLONNADE_OP [[gnu::always_inline]] static inline
 
 namespace colonnade::engine::avx2 {
@@ -13,6 +15,7 @@ namespace colonnade::engine::avx2 {
 struct Simd {
   struct F { __m256 lo, hi; };
   struct I { __m256i lo, hi; };
+  struct Raw { __m256i lo, hi; };
   /// Bytes widened to 16 bits, even and odd columns apart: the 8-bit multiply-add of AVX2 saturates.
   struct Bytes { __m256i lo_even, lo_odd, hi_even, hi_odd; };
   struct Quad { __m256i even, odd; };
@@ -20,6 +23,7 @@ struct Simd {
   // 16 registers: 12 accumulators (two registers each: 3 tokens x 2 chains). int8: 8 while a group lasts.
   static constexpr int kFewTokens = 1, kFloatTokens = 3, kFloatStrips = 1, kFloatChains = 2;
   static constexpr int kFewInt8Tokens = 4, kInt8Tokens = 4, kInt8Strips = 1;
+  static constexpr int kWideTokens = 2;
   // Attention: 4 sums in 8 registers, of up to 4 query heads.
   static constexpr int kAttendSums = 4, kAttendQueries = 4;
 
@@ -128,12 +132,58 @@ struct Simd {
     return from_bits({_mm256_slli_epi32(lo, 16), _mm256_slli_epi32(hi, 16)});
   }
 
-  COLONNADE_OP Bytes load_bytes(const std::byte* p) {
-    const __m256i lo = load_words(p), hi = load_words(p + 32);
-    const __m256i mask = _mm256_set1_epi16(0xff);
-    return {_mm256_and_si256(lo, mask), _mm256_srli_epi16(lo, 8), _mm256_and_si256(hi, mask),
-            _mm256_srli_epi16(hi, 8)};
+  COLONNADE_OP void store_offset_bytes(std::uint8_t* p, I a) {
+    store_bytes(reinterpret_cast<std::int8_t*>(p), a);
+    const __m128i bytes = _mm_loadu_si128(reinterpret_cast<const __m128i*>(p));
+    _mm_storeu_si128(reinterpret_cast<__m128i*>(p), _mm_xor_si128(bytes, _mm_set1_epi8(static_cast<char>(0x80))));
   }
+
+  COLONNADE_OP Raw raw_load(const std::byte* p) { return {load_words(p), load_words(p + 32)}; }
+  COLONNADE_OP Raw raw_high(Raw a) {
+    const __m256i mask = _mm256_set1_epi8(static_cast<char>(0xf0));
+    return {_mm256_and_si256(a.lo, mask), _mm256_and_si256(a.hi, mask)};
+  }
+  COLONNADE_OP Raw raw_low(Raw a) { return raw_high({_mm256_slli_epi16(a.lo, 4), _mm256_slli_epi16(a.hi, 4)}); }
+  COLONNADE_OP Raw raw_expand(std::uint64_t mask, Raw a) {
+    // Eight bytes at a time: a shuffle from a table; its top bits mark what is not kept.
+    alignas(32) std::byte from[64 + 8], to[64];
+    raw_store(from, a);
+    const __m128i top = _mm_set1_epi8(static_cast<char>(0x80));
+    const std::byte* next = from;
+    for (int i = 0; i < 8; ++i, mask >>= 8) {
+      const __m128i shuffle = _mm_loadl_epi64(reinterpret_cast<const __m128i*>(kByteExpansion.shuffles[mask & 0xff]));
+      const __m128i bytes = _mm_loadl_epi64(reinterpret_cast<const __m128i*>(next));
+      const __m128i placed = _mm_or_si128(_mm_shuffle_epi8(bytes, shuffle), _mm_and_si128(shuffle, top));
+      _mm_storel_epi64(reinterpret_cast<__m128i*>(to + 8 * i), placed);
+      next += __builtin_popcount(static_cast<unsigned>(mask & 0xff));
+    }
+    return raw_load(to);
+  }
+  COLONNADE_OP void raw_store(std::byte* p, Raw a) {
+    _mm256_storeu_si256(reinterpret_cast<__m256i*>(p), a.lo);
+    _mm256_storeu_si256(reinterpret_cast<__m256i*>(p + 32), a.hi);
+  }
+  COLONNADE_OP F expand_bf16(std::uint16_t mask, const std::byte* p) {
+    alignas(32) std::uint16_t to[16];
+    for (int i = 0; i < 2; ++i) {
+      const unsigned lanes = i == 0 ? mask & 0xffu : mask >> 8;
+      // Byte shuffles of the even bytes, doubled: byte k of lane j is 2 * shuffle[j] + k.
+      const __m128i shuffle = _mm_loadl_epi64(reinterpret_cast<const __m128i*>(kByteExpansion.shuffles[lanes]));
+      const __m128i twice = _mm_or_si128(_mm_add_epi8(shuffle, shuffle), _mm_and_si128(shuffle, _mm_set1_epi8(static_cast<char>(0x80))));
+      const __m128i pairs = _mm_add_epi8(_mm_unpacklo_epi8(twice, twice), _mm_set1_epi16(0x0100));
+      const __m128i words = _mm_loadu_si128(reinterpret_cast<const __m128i*>(p));
+      _mm_store_si128(reinterpret_cast<__m128i*>(to + 8 * i), _mm_shuffle_epi8(words, pairs));
+      p += 2 * __builtin_popcount(lanes);
+    }
+    return load_bf16(to);
+  }
+
+  COLONNADE_OP Bytes widen_bytes(Raw a) {
+    const __m256i mask = _mm256_set1_epi16(0xff);
+    return {_mm256_and_si256(a.lo, mask), _mm256_srli_epi16(a.lo, 8), _mm256_and_si256(a.hi, mask),
+            _mm256_srli_epi16(a.hi, 8)};
+  }
+  COLONNADE_OP Bytes load_bytes(const std::byte* p) { return widen_bytes(raw_load(p)); }
   COLONNADE_OP Quad load_quad(const std::int8_t* p) {
     std::int32_t four;
     __builtin_memcpy(&four, p, sizeof(four));
@@ -144,6 +194,56 @@ struct Simd {
     const __m256i lo = _mm256_add_epi32(_mm256_madd_epi16(w.lo_even, x.even), _mm256_madd_epi16(w.lo_odd, x.odd));
     const __m256i hi = _mm256_add_epi32(_mm256_madd_epi16(w.hi_even, x.even), _mm256_madd_epi16(w.hi_odd, x.odd));
     return {_mm256_add_epi32(acc.lo, lo), _mm256_add_epi32(acc.hi, hi)};
+  }
+
+  struct Indices { __m256i lo, hi; };
+  /// Signed bytes widened to 16 bits, even and odd entries apart.
+  struct Values { __m256i lo_even, lo_odd, hi_even, hi_odd; };
+  template <int Window>
+  COLONNADE_OP Indices load_indices(const std::byte* p) {
+    const __m256i mask = _mm256_set1_epi8(static_cast<char>(Window - 1));
+    return {_mm256_and_si256(load_words(p), mask), _mm256_and_si256(load_words(p + 32), mask)};
+  }
+  COLONNADE_OP Values widen_values(Raw a) {
+    return {_mm256_srai_epi16(_mm256_slli_epi16(a.lo, 8), 8), _mm256_srai_epi16(a.lo, 8),
+            _mm256_srai_epi16(_mm256_slli_epi16(a.hi, 8), 8), _mm256_srai_epi16(a.hi, 8)};
+  }
+  COLONNADE_OP Values load_values(const std::byte* p) { return widen_values(raw_load(p)); }
+  COLONNADE_OP Values load_int4_values(const std::byte* p, bool odd) {
+    return widen_values(odd ? raw_low(raw_load(p)) : raw_high(raw_load(p)));
+  }
+  template <int Window>
+  COLONNADE_OP I dot_picked(I acc, const Indices& at, const Values& w, const std::uint8_t* x) {
+    // Sixteen bytes of the window at a time; adding 0x70 sets the top bit of every index that is elsewhere.
+    __m256i lo = _mm256_setzero_si256(), hi = _mm256_setzero_si256();
+    const __m256i limit = _mm256_set1_epi8(0x70);
+    for (int part = 0; part < Window / 16; ++part) {
+      const __m256i table = _mm256_broadcastsi128_si256(_mm_loadu_si128(reinterpret_cast<const __m128i*>(x + 16 * part)));
+      const __m256i high = _mm256_set1_epi8(static_cast<char>(part << 4));
+      lo = _mm256_or_si256(lo, _mm256_shuffle_epi8(table, _mm256_adds_epu8(_mm256_xor_si256(at.lo, high), limit)));
+      hi = _mm256_or_si256(hi, _mm256_shuffle_epi8(table, _mm256_adds_epu8(_mm256_xor_si256(at.hi, high), limit)));
+    }
+    const Bytes picked = widen_bytes({lo, hi});
+    const __m256i low = _mm256_add_epi32(_mm256_madd_epi16(picked.lo_even, w.lo_even), _mm256_madd_epi16(picked.lo_odd, w.lo_odd));
+    const __m256i top = _mm256_add_epi32(_mm256_madd_epi16(picked.hi_even, w.hi_even), _mm256_madd_epi16(picked.hi_odd, w.hi_odd));
+    return {_mm256_add_epi32(acc.lo, low), _mm256_add_epi32(acc.hi, top)};
+  }
+  COLONNADE_OP I add_128_times(I acc, const Values& w) {
+    const __m256i factor = _mm256_set1_epi16(128);
+    const __m256i lo = _mm256_add_epi32(_mm256_madd_epi16(w.lo_even, factor), _mm256_madd_epi16(w.lo_odd, factor));
+    const __m256i hi = _mm256_add_epi32(_mm256_madd_epi16(w.hi_even, factor), _mm256_madd_epi16(w.hi_odd, factor));
+    return {_mm256_add_epi32(acc.lo, lo), _mm256_add_epi32(acc.hi, hi)};
+  }
+  COLONNADE_OP I keep_lanes(unsigned lanes, I a) {
+    return {_mm256_and_si256(a.lo, _mm256_castps_si256(lanes_of(lanes))),
+            _mm256_and_si256(a.hi, _mm256_castps_si256(lanes_of(lanes >> 8)))};
+  }
+  COLONNADE_OP I lanes_from(const std::uint8_t* from, I a) {
+    alignas(32) std::int32_t lanes[16], result[16];
+    _mm256_store_si256(reinterpret_cast<__m256i*>(lanes), a.lo);
+    _mm256_store_si256(reinterpret_cast<__m256i*>(lanes + 8), a.hi);
+    for (int lane = 0; lane < 16; ++lane) result[lane] = from[lane] < 16 ? lanes[from[lane]] : 0;
+    return {load_words(result), load_words(result + 8)};
   }
 };
 

@@ -1,4 +1,4 @@
-// Sixteen lanes in one AVX-512 register. Needs F, BW, DQ, VL and VNNI. See simd_scalar.h for what each function means.
+// Sixteen lanes in one AVX-512 register. Needs F, BW, DQ, VL, VNNI, VBMI and VBMI2 (Ice Lake, Zen 4 and later). See simd_scalar.h for what each function means.
 #pragma once
 
 #include <immintrin.h>
@@ -13,6 +13,7 @@ namespace colonnade::engine::avx512 {
 struct Simd {
   using F = __m512;
   using I = __m512i;
+  using Raw = __m512i;
   using Bytes = __m512i;
   using Quad = __m512i;
 
@@ -21,6 +22,8 @@ struct Simd {
   static constexpr int kFewTokens = 6, kFloatTokens = 6, kFloatStrips = 2, kFloatChains = 2;
   // int8: 12 integer and 12 float accumulators.
   static constexpr int kFewInt8Tokens = 8, kInt8Tokens = 6, kInt8Strips = 2;
+  // Index-permute: an own, a shared and a float accumulator for each token.
+  static constexpr int kWideTokens = 8;
   static constexpr int kAttendSums = 16, kAttendQueries = 4;
 
   COLONNADE_OP __mmask16 first(std::size_t n) { return static_cast<__mmask16>((1u << n) - 1u); }
@@ -95,13 +98,65 @@ struct Simd {
     return from_bits(wanted);
   }
 
-  COLONNADE_OP Bytes load_bytes(const std::byte* p) { return _mm512_loadu_si512(p); }
+  COLONNADE_OP void store_offset_bytes(std::uint8_t* p, I a) {
+    _mm_storeu_si128(reinterpret_cast<__m128i*>(p), _mm512_cvtepi32_epi8(_mm512_add_epi32(a, _mm512_set1_epi32(128))));
+  }
+
+  COLONNADE_OP Raw raw_load(const std::byte* p) { return _mm512_loadu_si512(p); }
+  COLONNADE_OP Raw raw_high(Raw a) { return _mm512_and_si512(a, _mm512_set1_epi8(static_cast<char>(0xf0))); }
+  COLONNADE_OP Raw raw_low(Raw a) { return raw_high(_mm512_slli_epi16(a, 4)); }
+  COLONNADE_OP Raw raw_expand(std::uint64_t mask, Raw a) {
+    return _mm512_mask_expand_epi8(_mm512_set1_epi8(static_cast<char>(0x80)), mask, a);
+  }
+  COLONNADE_OP void raw_store(std::byte* p, Raw a) { _mm512_storeu_si512(p, a); }
+  COLONNADE_OP F expand_bf16(std::uint16_t mask, const std::byte* p) {
+    const __m256i kept = _mm256_maskz_expand_epi16(mask, _mm256_loadu_si256(reinterpret_cast<const __m256i*>(p)));
+    return from_bits(_mm512_slli_epi32(_mm512_cvtepu16_epi32(kept), 16));
+  }
+
+  COLONNADE_OP Bytes widen_bytes(Raw a) { return a; }
+  COLONNADE_OP Bytes load_bytes(const std::byte* p) { return raw_load(p); }
   COLONNADE_OP Quad load_quad(const std::int8_t* p) {
     std::int32_t four;
     __builtin_memcpy(&four, p, sizeof(four));
     return _mm512_set1_epi32(four);
   }
   COLONNADE_OP I dot(I acc, Bytes w, Quad x) { return _mm512_dpbusd_epi32(acc, w, x); }
+
+  struct Indices { __m512i index; __mmask64 far; };
+  using Values = __m512i;
+  template <int Window>
+  COLONNADE_OP Indices load_indices(const std::byte* p) {
+    const __m512i index = _mm512_loadu_si512(p);
+    return {index, Window == 256 ? _mm512_movepi8_mask(index) : __mmask64{0}};
+  }
+  COLONNADE_OP Values load_values(const std::byte* p) { return _mm512_loadu_si512(p); }
+  COLONNADE_OP Values load_int4_values(const std::byte* p, bool odd) {
+    const __m512i both = _mm512_loadu_si512(p);
+    return raw_high(_mm512_sllv_epi16(both, _mm512_set1_epi16(odd ? 4 : 0)));
+  }
+  template <int Window>
+  COLONNADE_OP I dot_picked(I acc, const Indices& at, Values w, const std::uint8_t* x) {
+    __m512i picked;
+    if constexpr (Window == 64) {
+      picked = _mm512_permutexvar_epi8(at.index, _mm512_loadu_si512(x));
+    } else {
+      picked = _mm512_permutex2var_epi8(_mm512_loadu_si512(x), at.index, _mm512_loadu_si512(x + 64));
+    }
+    if constexpr (Window == 256) {
+      const __m512i far = _mm512_permutex2var_epi8(_mm512_loadu_si512(x + 128), at.index, _mm512_loadu_si512(x + 192));
+      picked = _mm512_mask_blend_epi8(at.far, picked, far);
+    }
+    return _mm512_dpbusd_epi32(acc, picked, w);
+  }
+  COLONNADE_OP I add_128_times(I acc, Values w) {
+    return _mm512_dpbusd_epi32(acc, _mm512_set1_epi8(static_cast<char>(0x80)), w);
+  }
+  COLONNADE_OP I keep_lanes(unsigned lanes, I a) { return _mm512_maskz_mov_epi32(static_cast<__mmask16>(lanes), a); }
+  COLONNADE_OP I lanes_from(const std::uint8_t* from, I a) {
+    const I lane = _mm512_cvtepu8_epi32(_mm_loadu_si128(reinterpret_cast<const __m128i*>(from)));
+    return _mm512_maskz_permutexvar_epi32(_mm512_cmplt_epu32_mask(lane, _mm512_set1_epi32(16)), lane, a);
+  }
 };
 
 }  // namespace colonnade::engine::avx512

@@ -11,12 +11,14 @@ namespace colonnade::engine::scalar {
 struct Simd {
   struct F { float v[16]; };          // 16 floats
   struct I { std::uint32_t v[16]; };  // 16 ints of 32 bits; unsigned, so that they wrap
+  struct Raw { std::uint8_t v[64]; };    // a quad: 16 rows x 4 columns
   struct Bytes { std::uint8_t v[64]; };  // 16 rows x 4 columns of int8 weights + 128
   struct Quad { std::int8_t v[4]; };     // 4 activations for every row
 
   // Register blocking: see strips_float.inl.h, strips_int8.inl.h and attention.inl.h.
   static constexpr int kFewTokens = 1, kFloatTokens = 1, kFloatStrips = 1, kFloatChains = 4;
   static constexpr int kFewInt8Tokens = 1, kInt8Tokens = 1, kInt8Strips = 1;
+  static constexpr int kWideTokens = 1;
   static constexpr int kAttendSums = 1, kAttendQueries = 1;
 
   static F zero() { return F{}; }
@@ -121,6 +123,37 @@ struct Simd {
     return from_bits(r);
   }
 
+  static void store_offset_bytes(std::uint8_t* p, I a) {
+    COLONNADE_LANES p[lane] = static_cast<std::uint8_t>(a.v[lane] + 128);
+  }
+
+  static Raw raw_load(const std::byte* p) { Raw r; __builtin_memcpy(&r, p, sizeof(r)); return r; }
+  /// 16 times the high or the low nibble of each byte.
+  static Raw raw_high(Raw a) { for (auto& byte : a.v) byte &= 0xf0; return a; }
+  static Raw raw_low(Raw a) { for (auto& byte : a.v) byte = static_cast<std::uint8_t>(byte << 4); return a; }
+  /// The next byte of `a` where a mask bit is set, 128 elsewhere.
+  static Raw raw_expand(std::uint64_t mask, const Raw& a) {
+    Raw r;
+    int next = 0;
+    for (int i = 0; i < 64; ++i) r.v[i] = (mask >> i & 1u) != 0 ? a.v[next++] : 128;
+    return r;
+  }
+  static void raw_store(std::byte* p, const Raw& a) { __builtin_memcpy(p, &a, sizeof(a)); }
+  /// The next of the bf16 at p where a mask bit is set, 0 elsewhere. May read 32 bytes.
+  static F expand_bf16(std::uint16_t mask, const std::byte* p) {
+    I r{};
+    COLONNADE_LANES {
+      if ((mask >> lane & 1u) == 0) continue;
+      std::uint16_t bits;
+      __builtin_memcpy(&bits, p, sizeof(bits));
+      r.v[lane] = static_cast<std::uint32_t>(bits) << 16;
+      p += sizeof(bits);
+    }
+    return from_bits(r);
+  }
+
+  /// A quad as dot() takes it.
+  static Bytes widen_bytes(const Raw& a) { Bytes r; __builtin_memcpy(&r, &a, sizeof(r)); return r; }
   static Bytes load_bytes(const std::byte* p) { Bytes r; __builtin_memcpy(&r, p, sizeof(r)); return r; }
   static Quad load_quad(const std::int8_t* p) { Quad r; __builtin_memcpy(&r, p, sizeof(r)); return r; }
   /// acc + the exact dot product of each row's 4 bytes with the 4 activations.
@@ -131,6 +164,46 @@ struct Simd {
       acc.v[lane] += static_cast<std::uint32_t>(total);
     }
     return acc;
+  }
+
+  struct Indices { std::uint8_t v[64]; };  // of an index-permute step, see formats/permute_layout.h
+  struct Values { std::int8_t v[64]; };
+  template <int Window>
+  static Indices load_indices(const std::byte* p) {
+    Indices r;
+    for (int i = 0; i < 64; ++i) r.v[i] = static_cast<std::uint8_t>(std::to_integer<unsigned>(p[i]) & (Window - 1u));
+    return r;
+  }
+  static Values load_values(const std::byte* p) { Values r; __builtin_memcpy(&r, p, sizeof(r)); return r; }
+  /// 16 times the nibbles of an even or an odd step.
+  static Values load_int4_values(const std::byte* p, bool odd) {
+    Values r;
+    for (int i = 0; i < 64; ++i) {
+      const auto byte = std::to_integer<unsigned>(p[i]);
+      r.v[i] = static_cast<std::int8_t>(odd ? byte << 4 & 0xf0u : byte & 0xf0u);
+    }
+    return r;
+  }
+  /// acc + the exact dot product of each lane's 4 values with the bytes of x that its indices name.
+  template <int Window>
+  static I dot_picked(I acc, const Indices& at, const Values& w, const std::uint8_t* x) {
+    for (int i = 0; i < 64; ++i) acc.v[i / 4] += static_cast<std::uint32_t>(w.v[i] * static_cast<std::int32_t>(x[at.v[i]]));
+    return acc;
+  }
+  static I add_128_times(I acc, const Values& w) {
+    for (int i = 0; i < 64; ++i) acc.v[i / 4] += static_cast<std::uint32_t>(w.v[i] * 128);
+    return acc;
+  }
+  /// a in the lanes whose bit is set, 0 elsewhere.
+  static I keep_lanes(unsigned bits, I a) {
+    COLONNADE_LANES a.v[lane] = (bits >> lane & 1u) != 0 ? a.v[lane] : 0;
+    return a;
+  }
+  /// Lane l becomes lane from[l] of a, or 0 where that is no lane.
+  static I lanes_from(const std::uint8_t* from, I a) {
+    I r;
+    COLONNADE_LANES r.v[lane] = from[lane] < 16 ? a.v[from[lane]] : 0;
+    return r;
   }
 };
 

@@ -7,11 +7,10 @@
 
 #include "engine/formats/strip_layout.h"
 #include "engine/kernels/kernels.h"
+#include "engine/kernels/quad_sources.inl.h"
 
 namespace colonnade::engine {
 
-/// Bytes ahead that are fetched while a strip is streamed for few tokens.
-inline constexpr std::size_t kPrefetchBytes = 4096;
 /// One strip, or several at one distance from each other.
 struct StripRun {
   const std::byte* first;

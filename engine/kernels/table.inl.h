@@ -8,8 +8,10 @@
 #include "engine/kernels/kernels.h"
 #include "engine/kernels/reductions.inl.h"
 #include "engine/kernels/store_kv.h"
+#include "engine/kernels/strips_bitmask_bf16.inl.h"
 #include "engine/kernels/strips_float.inl.h"
 #include "engine/kernels/strips_int8.inl.h"
+#include "engine/kernels/strips_permute.inl.h"
 
 namespace colonnade::engine {
 
@@ -19,7 +21,13 @@ constexpr KernelTable make_table(const char* name) {
   table.name = name;
   table.strips[static_cast<int>(FormatId::kF32)] = multiply_float_strips<V, F32Weights>;
   table.strips[static_cast<int>(FormatId::kBf16)] = multiply_float_strips<V, Bf16Weights>;
-  table.strips[static_cast<int>(FormatId::kInt8)] = multiply_int8_strips<V>;
+  table.strips[static_cast<int>(FormatId::kInt8)] = multiply_int8_strips<V, Int8Source>;
+  table.strips[static_cast<int>(FormatId::kInt4)] = multiply_int8_strips<V, Int4Source>;
+  table.strips[static_cast<int>(FormatId::kBitmaskBf16)] = multiply_bitmask_bf16_strips<V>;
+  table.strips[static_cast<int>(FormatId::kBitmaskInt8)] = multiply_int8_strips<V, BitmaskInt8Source>;
+  table.strips[static_cast<int>(FormatId::kBitmaskInt4)] = multiply_int8_strips<V, BitmaskInt4Source>;
+  table.strips[static_cast<int>(FormatId::kPermuteInt8)] = multiply_permute_strips<V, false>;
+  table.strips[static_cast<int>(FormatId::kPermuteInt4)] = multiply_permute_strips<V, true>;
   table.store_kv[static_cast<int>(KvType::kF32)] = store_kv_f32;
   table.store_kv[static_cast<int>(KvType::kBf16)] = store_kv_bf16;
   table.store_kv[static_cast<int>(KvType::kInt8)] = store_kv_int8;
@@ -28,6 +36,7 @@ constexpr KernelTable make_table(const char* name) {
   table.attend[static_cast<int>(KvType::kInt8)] = attend_run<V, KvInt8>;
   table.combine_runs = combine_runs<V>;
   table.quantize = quantize_row<V>;
+  table.quantize_wide = quantize_wide_row<V>;
   table.rms_norm = rms_norm_row<V>;
   table.add = add_rows<V>;
   table.scale = scale_row<V>;

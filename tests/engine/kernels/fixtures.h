@@ -22,6 +22,15 @@ inline std::vector<float> normal_values(std::size_t count, unsigned seed, float 
   return values;
 }
 
+/// Keeps about `density` of the values.
+inline std::vector<float> pruned(std::vector<float> values, double density, unsigned seed) {
+  std::mt19937 random(seed);
+  std::uniform_real_distribution<double> uniform(0.0, 1.0);
+  for (float& value : values)
+    if (!(uniform(random) < density)) value = 0.0f;
+  return values;
+}
+
 /// A packed matrix and the weights that it was made from. Exactly as long as its strips: AddressSanitizer sees every
 /// byte that is read past the end.
 struct PackedMatrix {
@@ -30,8 +39,8 @@ struct PackedMatrix {
   std::vector<std::uint64_t> offsets;
   engine::MatrixView view;
 
-  PackedMatrix(engine::FormatId format, std::uint32_t rows, std::uint32_t cols, unsigned seed)
-      : weights(normal_values(std::size_t{rows} * cols, seed, 0.1f)), bytes(0) {
+  PackedMatrix(engine::FormatId format, std::uint32_t rows, std::uint32_t cols, unsigned seed, double density = 1.0)
+      : weights(pruned(normal_values(std::size_t{rows} * cols, seed, 0.1f), density, seed + 1)), bytes(0) {
     std::vector<std::byte> packed;
     for (std::uint32_t row = 0; row < rows; row += engine::kStripRows) {
       offsets.push_back(packed.size());
@@ -57,14 +66,19 @@ struct Inputs {
   AlignedBuffer<std::int8_t> q8;
   AlignedBuffer<float> scales;
   AlignedBuffer<std::int32_t> sums;
+  std::size_t wide_groups;
+  AlignedBuffer<std::uint8_t> wide;
+  AlignedBuffer<float> wide_scales;
 
   Inputs(std::size_t n_rows, std::size_t cols, unsigned seed)
       : stride((cols + 63) / 64 * 64), groups(stride / 64), values(n_rows * stride), q8(n_rows * stride),
-        scales(n_rows * groups), sums(n_rows * groups) {
+        scales(n_rows * groups), sums(n_rows * groups), wide_groups((cols + 511) / 512), wide(n_rows * wide_groups * 512),
+        wide_scales(n_rows * wide_groups) {
     const auto random = normal_values(n_rows * cols, seed);
     for (std::size_t row = 0; row < n_rows; ++row) {
       for (std::size_t col = 0; col < cols; ++col) values[row * stride + col] = random[row * cols + col];
       quantize(row, cols);
+      quantize_wide(row, cols);
     }
   }
 
@@ -77,6 +91,10 @@ struct Inputs {
     a.scales = scales.data();
     a.sums = sums.data();
     a.group_stride = groups;
+    a.wide = wide.data();
+    a.wide_stride = wide_groups * 512;
+    a.wide_scales = wide_scales.data();
+    a.wide_group_stride = wide_groups;
     return a;
   }
 
@@ -96,6 +114,20 @@ struct Inputs {
       }
       scales[row * groups + group] = scale;
       sums[row * groups + group] = sum;
+    }
+  }
+
+  void quantize_wide(std::size_t row, std::size_t cols) {
+    for (std::size_t group = 0; group < wide_groups; ++group) {
+      float largest = 0;
+      const std::size_t end = std::min(cols, group * 512 + 512);
+      for (std::size_t c = group * 512; c < end; ++c) largest = std::max(largest, std::abs(values[row * stride + c]));
+      const float scale = largest / 127.0f;
+      for (std::size_t c = group * 512; c < group * 512 + 512; ++c) {
+        const int q = c < end && scale > 0 ? static_cast<int>(std::nearbyint(values[row * stride + c] / scale)) : 0;
+        wide[row * wide_groups * 512 + c] = static_cast<std::uint8_t>(q + 128);
+      }
+      wide_scales[row * wide_groups + group] = scale;
     }
   }
 };

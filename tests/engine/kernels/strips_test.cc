@@ -11,7 +11,15 @@ using namespace colonnade::tests;
 
 namespace {
 
-constexpr FormatId kFormats[] = {FormatId::kF32, FormatId::kBf16, FormatId::kInt8};
+constexpr FormatId kFormats[] = {FormatId::kF32,        FormatId::kBf16,        FormatId::kInt8,
+                                 FormatId::kInt4,       FormatId::kBitmaskBf16, FormatId::kBitmaskInt8,
+                                 FormatId::kBitmaskInt4, FormatId::kPermuteInt8, FormatId::kPermuteInt4};
+
+/// Dense formats get dense matrices; sparse ones something else each time.
+double density_of(FormatId format, unsigned number) {
+  constexpr double kDensities[] = {0.5, 0.1, 1.0, 0.03, 0.25, 0.0, 0.8, 0.06};
+  return static_cast<int>(format) < static_cast<int>(FormatId::kBitmaskBf16) ? 1.0 : kDensities[number % std::size(kDensities)];
+}
 
 StripsFunction strips_of(const KernelTable& table, FormatId format) { return table.strips[static_cast<int>(format)]; }
 
@@ -32,20 +40,21 @@ struct Expected {
 /// In double precision from the weights that the format stands for.
 Expected expected(const PackedMatrix& matrix, const Inputs& inputs, std::size_t row, std::size_t token) {
   const std::size_t cols = matrix.view.cols;
-  const float* weights = matrix.weights.data() + row * cols;
-  float largest = 0;
-  for (std::size_t c = 0; c < cols; ++c) largest = std::max(largest, std::fabs(weights[c]));
-  const float step = largest / 127.0f;
+  // What strips decode to is checked in the tests of the formats.
+  const Format& format = *find_format(matrix.view.format);
+  std::vector<float> decoded(cols);
+  format.decode_row(matrix.view.strip(static_cast<std::uint32_t>(row / kStripRows)), static_cast<int>(row % kStripRows), cols,
+                    decoded.data());
   Expected sum;
   for (std::size_t c = 0; c < cols; ++c) {
-    double w = static_cast<double>(weights[c]);
+    const double w = static_cast<double>(decoded[c]);
     double x = static_cast<double>(inputs.values[token * inputs.stride + c]);
-    if (matrix.view.format == FormatId::kBf16) w = static_cast<double>(bf16_to_f32(f32_to_bf16(weights[c])));
-    if (matrix.view.format == FormatId::kInt8) {
-      w = static_cast<double>(step) * (step > 0 ? std::nearbyint(static_cast<double>(weights[c] / step)) : 0.0);
+    if (format.activations() == ActivationKind::kInt8)
       x = static_cast<double>(inputs.q8[token * inputs.stride + c]) *
           static_cast<double>(inputs.scales[token * inputs.groups + c / 64]);
-    }
+    if (format.activations() == ActivationKind::kWide)
+      x = static_cast<double>(inputs.wide[token * inputs.wide_groups * 512 + c] - 128) *
+          static_cast<double>(inputs.wide_scales[token * inputs.wide_groups + c / 512]);
     sum.value += w * x;
     sum.magnitude += std::fabs(w * x);
   }
@@ -55,7 +64,7 @@ Expected expected(const PackedMatrix& matrix, const Inputs& inputs, std::size_t 
 std::vector<std::uint32_t> interesting_cols() {
   std::vector<std::uint32_t> cols;
   for (std::uint32_t c = 1; c <= 70; ++c) cols.push_back(c);
-  for (const std::uint32_t c : {127u, 128u, 129u, 257u, 521u, 2048u}) cols.push_back(c);
+  for (const std::uint32_t c : {127u, 128u, 129u, 257u, 521u, 1536u, 2048u}) cols.push_back(c);
   return cols;
 }
 
@@ -63,10 +72,10 @@ std::vector<std::uint32_t> interesting_cols() {
 
 TEST_CASE("the scalar multiplication is right to rounding") {
   for (const FormatId format : kFormats) {
-    for (const std::uint32_t cols : {1u, 2u, 3u, 5u, 17u, 63u, 64u, 65u, 70u, 129u, 300u}) {
+    for (const std::uint32_t cols : {1u, 2u, 3u, 5u, 17u, 63u, 64u, 65u, 70u, 129u, 300u, 513u, 1100u}) {
       for (const std::uint32_t rows : {1u, 15u, 16u, 17u, 50u}) {
         CAPTURE(find_format(format)->name(), cols, rows);
-        const PackedMatrix matrix(format, rows, cols, cols * 64 + rows);
+        const PackedMatrix matrix(format, rows, cols, cols * 64 + rows, density_of(format, cols + rows));
         const Inputs inputs(3, cols, rows);
         const auto out = multiply(scalar_table(), matrix, inputs.activations(), 3);
         const std::size_t stride = out.size() / 3;
@@ -95,7 +104,7 @@ TEST_CASE("every instruction set multiplies to the same bits as the scalar one")
     for (const FormatId format : kFormats) {
       for (const std::uint32_t cols : interesting_cols()) {
         const std::uint32_t rows = 1 + cols * 7 % 50;
-        const PackedMatrix matrix(format, rows, cols, cols);
+        const PackedMatrix matrix(format, rows, cols, cols, density_of(format, cols));
         const Inputs inputs(20, cols, cols + 1);
         for (const int n_tokens : {1, 2, 5, 6, 7, 13, 20}) {
           if (cols > 300 && n_tokens > 7) continue;
@@ -112,7 +121,7 @@ TEST_CASE("every number of rows and tokens gives the same bits") {
   for (const KernelTable* table : vector_tables()) {
     for (const FormatId format : kFormats) {
       for (std::uint32_t rows = 1; rows <= 50; rows += rows < 18 ? 1 : 5) {
-        const PackedMatrix matrix(format, rows, 77, rows);
+        const PackedMatrix matrix(format, rows, 77, rows, density_of(format, rows));
         const Inputs inputs(40, 77, rows + 100);
         for (int n_tokens = 1; n_tokens <= (rows % 5 == 0 ? 40 : 14); ++n_tokens) {
           CAPTURE(table->name, find_format(format)->name(), rows, n_tokens);
@@ -131,7 +140,7 @@ TEST_CASE("a token's result depends neither on the batch, nor on the strips' div
   for (const KernelTable* table : tables) {
     for (const FormatId format : kFormats) {
       CAPTURE(table->name, find_format(format)->name());
-      const PackedMatrix matrix(format, rows, cols, 3);
+      const PackedMatrix matrix(format, rows, cols, 3, density_of(format, 1));
       const Inputs inputs(600, cols, 4);
       const int n_tokens = table->name == std::string("scalar") ? 30 : 600;
       const std::uint32_t n_strips = matrix.view.n_strips();
@@ -206,4 +215,31 @@ TEST_CASE("int8 stays close to the exact product") {
   }
   // Steps of about 1/36 (weights) and 1/48 (activations) of a deviation: two uniform errors of 1.2 % in all.
   CHECK(std::sqrt(error / power) < 0.015);
+}
+
+TEST_CASE("sparse strips multiply to the scalar bits at every density, balanced or not") {
+  for (const KernelTable* table : vector_tables()) {
+    for (const FormatId format : kFormats) {
+      if (static_cast<int>(format) < static_cast<int>(FormatId::kBitmaskBf16)) continue;
+      for (int percent = 0; percent <= 100; percent += percent < 30 ? 3 : 10) {
+        const std::uint32_t rows = 33, cols = 640 + static_cast<std::uint32_t>(percent);
+        const PackedMatrix matrix(format, rows, cols, static_cast<unsigned>(percent) + 7, percent / 100.0);
+        const Inputs inputs(11, cols, 5);
+        for (const int n_tokens : {1, 4, 11}) {
+          CAPTURE(table->name, find_format(format)->name(), percent, n_tokens);
+          const auto want = multiply(scalar_table(), matrix, inputs.activations(), n_tokens);
+          if (!same_bits(multiply(*table, matrix, inputs.activations(), n_tokens), want)) FAIL_CHECK("different bits");
+        }
+      }
+    }
+  }
+}
+
+TEST_CASE("bitmask-bf16 multiplies to the bits of dense bf16") {
+  for (const double density : {0.0, 0.15, 0.5, 1.0}) {
+    const PackedMatrix sparse(FormatId::kBitmaskBf16, 50, 333, 8, density);
+    const PackedMatrix dense(FormatId::kBf16, 50, 333, 8, density);
+    const Inputs inputs(9, 333, 2);
+    CHECK(same_bits(multiply(scalar_table(), sparse, inputs.activations(), 9), multiply(scalar_table(), dense, inputs.activations(), 9)));
+  }
 }

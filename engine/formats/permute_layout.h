@@ -1,0 +1,66 @@
+// Byte layout of the index-permute strips: pairs of (value, index), for weights of which few are left. Constants and
+// plain structs only, because kernels include this file under instruction-set flags.
+//
+// Columns come in groups of kWideGroup, which share one activation scale. A group is a run of steps. A step has a
+// window of W columns that begins at its base, and for each of the 16 lanes four pairs: the lane's accumulator gains
+// sum of value[i] * x[base + index[i]]. Free places hold the value 0. Windows slide with the columns that are left, so
+// that rows of uneven density fill each other's time.
+//
+// In the own steps of a group lane r works for row r. In its shared steps, lanes whose row is finished work for
+// another one: row r then gains the sum of lane donor[r] (if that is a lane), and its own lane's if bit r of `kept` is
+// set. This is what keeps the steps of a group near the mean of its rows instead of their maximum.
+//
+//   PermuteHeader | PermuteGroup x groups | bases: 1 byte a step | 0 … 63 bytes | steps
+//
+// permute-int8: a step is 64 indices, then 64 values (int8). permute-int4: two steps are a block of 64 value bytes, the
+// even step's in the high nibbles (two's complement) and the odd one's in the low, then their 64 indices each; the
+// last 64 are left out where the number of steps is odd. Entry 4 * lane + i is the i-th of a lane.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+#include "engine/formats/format.h"
+
+namespace colonnade::engine {
+
+struct PermuteHeader {
+  std::uint32_t n_steps;
+  std::uint32_t window;  // 64, 128 or 256 columns
+  std::uint64_t reserved;
+};
+
+struct PermuteGroup {
+  std::uint16_t scales[kStripRows];  // bf16, by row
+  std::uint8_t donor[kStripRows];    // lane, or kNoDonor
+  std::uint16_t kept;                // by lane
+  std::uint16_t n_own, n_shared;     // steps
+  std::uint16_t reserved;
+};
+
+inline constexpr std::uint8_t kNoDonor = 0xff;
+inline constexpr int kPermuteEntries = 4;                  // of a lane and step
+inline constexpr std::size_t kPermuteStep = kStripRows * kPermuteEntries;
+inline constexpr std::size_t kPermuteBaseUnit = 2;         // columns: bases of a group of 512 fit a byte
+inline constexpr std::size_t kPermuteWindows[] = {64, 128, 256};
+
+constexpr std::size_t permute_steps_offset(std::size_t n_groups, std::size_t n_steps) {
+  const std::size_t end = sizeof(PermuteHeader) + n_groups * sizeof(PermuteGroup) + n_steps;
+  return (end + kStripAlignment - 1) / kStripAlignment * kStripAlignment;
+}
+constexpr std::size_t permute_steps_bytes(std::size_t n_steps, bool int4) {
+  return int4 ? n_steps / 2 * 3 * kPermuteStep + n_steps % 2 * 2 * kPermuteStep : n_steps * 2 * kPermuteStep;
+}
+/// Of the indices and of the value bytes of a step, from the first step on.
+constexpr std::size_t permute_indices_at(std::size_t step, bool int4) {
+  return int4 ? step / 2 * 3 * kPermuteStep + (step % 2 + 1) * kPermuteStep : step * 2 * kPermuteStep;
+}
+constexpr std::size_t permute_values_at(std::size_t step, bool int4) {
+  return int4 ? step / 2 * 3 * kPermuteStep : step * 2 * kPermuteStep + kPermuteStep;
+}
+
+static_assert(sizeof(PermuteHeader) == 16 && sizeof(PermuteGroup) == 56);
+static_assert(kPermuteStep == 64 && kPermuteStep % kStripAlignment == 0);
+static_assert(kWideGroup / kPermuteBaseUnit <= 256);
+
+}  // namespace colonnade::engine

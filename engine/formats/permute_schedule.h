@@ -1,0 +1,37 @@
+// Which (value, index) pair goes into which step of an index-permute strip, and how wide the windows are: the work of
+// the encoder. See permute_layout.h for what steps are.
+#pragma once
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <vector>
+
+#include "engine/formats/permute_layout.h"
+
+namespace colonnade::engine {
+
+struct PermuteEntry {
+  std::uint16_t column;  // within the group
+  std::int8_t value;
+};
+/// The entries of a group's rows, columns ascending.
+using PermuteRows = std::array<std::vector<PermuteEntry>, kStripRows>;
+
+struct PermuteStep {
+  std::uint8_t base;  // in kPermuteBaseUnit
+  std::array<std::uint8_t, kPermuteStep> indices;
+  std::array<std::int8_t, kPermuteStep> values;
+};
+
+struct PermuteSchedule {
+  std::array<std::uint8_t, kStripRows> donor;
+  std::uint16_t kept = 0;
+  std::size_t n_own = 0;
+  std::vector<PermuteStep> steps;  // the own ones first
+};
+
+/// A schedule with few steps for windows of `window` columns.
+PermuteSchedule schedule_group(const PermuteRows& rows, std::size_t window);
+
+}  // namespace colonnade::engine

@@ -1,0 +1,125 @@
+// How the strips of a format become quads of int8 weights + 128: 64 bytes, 16 rows x 4 columns. One type a format,
+// with what it needs to walk forward through a strip; multiplication is the same for all (strips_int8.inl.h).
+//
+// A source gives the quads of one activation group after the other (next), or those of the two groups of a block side
+// by side (next of two: kPaired). kGroupScales says that scale(half) holds for the current block, in place of one scale
+// a row at the end.
+#pragma once
+
+#include <cstring>
+
+#include "engine/formats/strip_layout.h"
+#include "engine/kernels/kernels.h"
+
+namespace colonnade::engine {
+
+/// Bytes ahead that are fetched while a strip is streamed for few tokens.
+inline constexpr std::size_t kPrefetchBytes = 4096;
+
+/// int4 weights come as 16 times their value.
+inline constexpr float kInt4Factor = 1.0f / 16;
+
+template <class V>
+class Int8Source {
+ public:
+  static constexpr bool kPaired = false, kGroupScales = false;
+  Int8Source(const std::byte* strip, std::size_t /*cols*/) : at_(strip + kInt8HeaderBytes) {}
+
+  [[gnu::always_inline]] typename V::Raw next() {
+    __builtin_prefetch(at_ + kPrefetchBytes);
+    const typename V::Raw quad = V::raw_load(at_);
+    at_ += kInt8QuadBytes;
+    return quad;
+  }
+
+ private:
+  const std::byte* at_;
+};
+
+template <class V>
+class BitmaskInt8Source {
+ public:
+  static constexpr bool kPaired = false, kGroupScales = false;
+  BitmaskInt8Source(const std::byte* strip, std::size_t cols)
+      : masks_(strip + kInt8HeaderBytes),
+        values_(masks_ + (cols + kActivationGroup - 1) / kActivationGroup * sizeof(BitmaskGroup)) {}
+
+  [[gnu::always_inline]] typename V::Raw next() {
+    std::uint64_t mask;
+    std::memcpy(&mask, masks_, sizeof(mask));
+    __builtin_prefetch(masks_ + kPrefetchBytes / 4);
+    __builtin_prefetch(values_ + kPrefetchBytes);
+    const typename V::Raw quad = V::raw_expand(mask, V::raw_load(values_));
+    masks_ += sizeof(mask);
+    values_ += __builtin_popcountll(mask);
+    return quad;
+  }
+
+ private:
+  const std::byte* masks_;
+  const std::byte* values_;
+};
+
+template <class V>
+class Int4Source {
+ public:
+  static constexpr bool kPaired = true, kGroupScales = true;
+  Int4Source(const std::byte* strip, std::size_t /*cols*/) : scales_(strip), at_(strip + sizeof(Int4Block::scales)) {}
+
+  [[gnu::always_inline]] void next(typename V::Raw& first, typename V::Raw& second) {
+    __builtin_prefetch(at_ + kPrefetchBytes);
+    const typename V::Raw both = V::raw_load(at_);
+    first = V::raw_high(both);
+    second = V::raw_low(both);
+    at_ += kInt8QuadBytes;
+  }
+  template <int Half>
+  [[gnu::always_inline]] typename V::F scale() const { return V::template load_bf16_pair<Half == 1>(scales_); }
+  void end_block() {
+    scales_ += sizeof(Int4Block);
+    at_ = scales_ + sizeof(Int4Block::scales);
+  }
+
+ private:
+  const std::byte* scales_;
+  const std::byte* at_;
+};
+
+template <class V>
+class BitmaskInt4Source {
+ public:
+  static constexpr bool kPaired = true, kGroupScales = true;
+  BitmaskInt4Source(const std::byte* strip, std::size_t cols) : block_(strip), mask_(strip + sizeof(BitmaskInt4Block::scales)) {
+    const std::size_t blocks = (cols + kInt4BlockColumns - 1) / kInt4BlockColumns;
+    const std::size_t bytes = blocks * sizeof(BitmaskInt4Block);
+    high_ = low_ = strip + (bytes + kStripAlignment - 1) / kStripAlignment * kStripAlignment;
+  }
+
+  [[gnu::always_inline]] void next(typename V::Raw& first, typename V::Raw& second) {
+    std::uint64_t a, b;
+    std::memcpy(&a, mask_, sizeof(a));
+    std::memcpy(&b, mask_ + kGroupQuads * sizeof(b), sizeof(b));
+    __builtin_prefetch(mask_ + kPrefetchBytes / 4);
+    __builtin_prefetch(high_ + kPrefetchBytes);
+    first = V::raw_expand(a, V::raw_high(V::raw_load(high_)));
+    second = V::raw_expand(b, V::raw_low(V::raw_load(low_)));
+    mask_ += sizeof(a);
+    high_ += __builtin_popcountll(a);
+    low_ += __builtin_popcountll(b);
+  }
+  template <int>
+  [[gnu::always_inline]] typename V::F scale() const { return V::load_bf16(reinterpret_cast<const std::uint16_t*>(block_)); }
+  void end_block() {
+    block_ += sizeof(BitmaskInt4Block);
+    mask_ = block_ + sizeof(BitmaskInt4Block::scales);
+    high_ = low_ = high_ > low_ ? high_ : low_;
+  }
+
+ private:
+  const std::byte* block_;
+  const std::byte* mask_;
+  const std::byte* high_;
+  const std::byte* low_;
+};
+
+}  // namespace colonnade::engine
