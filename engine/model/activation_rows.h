@@ -1,4 +1,4 @@
-// Rows of activations as matrices read them: fp32 values, and beside them the int8 form with group scales.
+// Rows of activations as matrices read them: fp32 values, and beside them the int8 forms with group scales.
 #pragma once
 
 #include <cstddef>
@@ -9,6 +9,28 @@
 #include "engine/kernels/kernels.h"
 
 namespace colonnade::engine {
+
+/// Which forms beside fp32 the readers of some rows want.
+struct ActivationKinds {
+  bool int8 = false;
+  bool wide = false;
+
+  void add(FormatId format) {
+    const ActivationKind kind = find_format(format)->activations();
+    int8 = int8 || kind == ActivationKind::kInt8;
+    wide = wide || kind == ActivationKind::kWide;
+  }
+  void add(const ActivationKinds& other) {
+    int8 = int8 || other.int8;
+    wide = wide || other.wide;
+  }
+};
+
+inline ActivationKinds wanted_by(const MatrixView& matrix) {
+  ActivationKinds kinds;
+  kinds.add(matrix.format);
+  return kinds;
+}
 
 /// Owns the memory for up to max_rows rows of up to max_width columns, zero beyond what is written. Different rows
 /// may be written by different threads.
@@ -21,21 +43,34 @@ class ActivationRows {
         values_(max_rows * stride_),
         q8_(max_rows * stride_),
         scales_(max_rows * groups_),
-        sums_(max_rows * groups_) {}
+        sums_(max_rows * groups_),
+        wide_stride_(round_up(max_width, kWideGroup)),
+        wide_(max_rows * wide_stride_),
+        wide_scales_(max_rows * (wide_stride_ / kWideGroup)) {}
 
   static std::size_t bytes_per_row(std::size_t max_width) {
     const std::size_t stride = round_up(max_width, kActivationGroup);
-    return stride * (sizeof(float) + 1) + stride / kActivationGroup * (sizeof(float) + sizeof(std::int32_t));
+    const std::size_t wide = round_up(max_width, kWideGroup);
+    return stride * (sizeof(float) + 1) + stride / kActivationGroup * (sizeof(float) + sizeof(std::int32_t)) + wide +
+           wide / kWideGroup * sizeof(float);
   }
 
   std::size_t stride() const { return stride_; }
   float* row(std::size_t index) { return values_.data() + index * stride_; }
 
-  /// Makes the int8 form of columns [first, first + count) of a row; `first` is a multiple of kActivationGroup.
-  void quantize(const KernelTable& kernels, std::size_t index, std::size_t first, std::size_t count) {
-    const std::size_t group = first / kActivationGroup;
-    kernels.quantize(row(index) + first, count, q8_.data() + index * stride_ + first,
-                     scales_.data() + index * groups_ + group, sums_.data() + index * groups_ + group);
+  /// Makes the wanted int8 forms of columns [first, first + count) of a row; `first` is a multiple of kActivationGroup,
+  /// and of kWideGroup for the wide form.
+  void quantize(const KernelTable& kernels, std::size_t index, std::size_t first, std::size_t count,
+                const ActivationKinds& wanted) {
+    if (wanted.int8) {
+      const std::size_t group = first / kActivationGroup;
+      kernels.quantize(row(index) + first, count, q8_.data() + index * stride_ + first,
+                       scales_.data() + index * groups_ + group, sums_.data() + index * groups_ + group);
+    }
+    if (wanted.wide) {
+      kernels.quantize_wide(row(index) + first, count, wide_.data() + index * wide_stride_ + first,
+                            wide_scales_.data() + (index * wide_stride_ + first) / kWideGroup);
+    }
   }
 
   /// The rows from first_row on; token t reads row first_row + rows[t] (t when `rows` is null).
@@ -48,6 +83,10 @@ class ActivationRows {
     view.scales = scales_.data() + first_row * groups_;
     view.sums = sums_.data() + first_row * groups_;
     view.group_stride = groups_;
+    view.wide = wide_.data() + first_row * wide_stride_;
+    view.wide_stride = wide_stride_;
+    view.wide_scales = wide_scales_.data() + first_row * (wide_stride_ / kWideGroup);
+    view.wide_group_stride = wide_stride_ / kWideGroup;
     view.rows = rows;
     return view;
   }
@@ -59,6 +98,9 @@ class ActivationRows {
   AlignedBuffer<std::int8_t> q8_;
   AlignedBuffer<float> scales_;
   AlignedBuffer<std::int32_t> sums_;
+  std::size_t wide_stride_ = 0;
+  AlignedBuffer<std::uint8_t> wide_;
+  AlignedBuffer<float> wide_scales_;
 };
 
 }  // namespace colonnade::engine

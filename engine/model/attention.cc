@@ -148,9 +148,10 @@ QueryBlock AttentionBlock::query_block(const Call& call, std::size_t p) {
 void AttentionBlock::quantize_attended(const Call& call, const QueryBlock& block) {
   const AttentionPath& path = call.layer.attention[block.path];
   for (std::size_t h = 0; h < path.query.size(); ++h) {
-    if (activation_kind(path.output[h].format) != ActivationKind::kInt8) continue;
+    const ActivationKinds wanted = wanted_by(path.output[h]);
     for (int t = block.first_token; t < block.first_token + block.n_tokens; ++t)
-      attended_.quantize(context_.kernels, head_row(paths_[block.path].first_head + h, t), 0, context_.head_dim());
+      attended_.quantize(context_.kernels, head_row(paths_[block.path].first_head + h, t), 0, context_.head_dim(),
+                         wanted);
   }
 }
 

@@ -35,6 +35,28 @@ std::vector<LayerCache> layer_caches(const ModelConfig& config, const RankWeight
   return caches;
 }
 
+/// The forms of its input that a layer's blocks read.
+struct LayerInputs {
+  ActivationKinds attention, feed_forward;
+};
+
+std::vector<LayerInputs> layer_inputs(const RankWeights& weights) {
+  std::vector<LayerInputs> inputs;
+  for (const LayerWeights& layer : weights.layers) {
+    LayerInputs& one = inputs.emplace_back();
+    for (const AttentionPath& path : layer.attention) {
+      one.attention.add(path.key.format);
+      one.attention.add(path.value.format);
+      for (const MatrixView& query : path.query) one.attention.add(query.format);
+    }
+    for (const FeedForwardPath& path : layer.feed_forward) {
+      one.feed_forward.add(path.gate.format);
+      one.feed_forward.add(path.up.format);
+    }
+  }
+  return inputs;
+}
+
 /// Where this rank stands among the stages.
 struct StagePlace {
   std::size_t stage = 0;
@@ -72,6 +94,7 @@ class Executor final : public RankExecutor {
         place_(std::move(place)),
         join_(std::move(join)),
         schedule_(options.schedule),
+        inputs_(layer_inputs(weights_)),
         caches_(layer_caches(config, weights_, kv_pool, options)),
         batch_(config.rope, options.max_step_tokens),
         residual_(static_cast<std::size_t>(options.max_step_tokens) * context_.dim()),
@@ -107,7 +130,7 @@ class Executor final : public RankExecutor {
       const LayerWeights& layer = weights_.layers[l];
       const LayerConfig& shape = config.layers[static_cast<std::size_t>(weights_.first_layer) + l];
 
-      normalize(layer.attention_norm, n_tokens);
+      normalize(layer.attention_norm, inputs_[l].attention, n_tokens);
       attention_.run(shape, layer, caches_[l], batch_, normed_, by_columns(layer.attention.size(), n_tokens),
                      join_->contribution());
       COLONNADE_TRY(join_->reduce(x, count, context_.team));
@@ -115,7 +138,7 @@ class Executor final : public RankExecutor {
         for (int t = 0; t < n_tokens; ++t)
           context_.kernels.add(x + static_cast<std::size_t>(t) * context_.dim(), layer.output_bias, context_.dim());
 
-      normalize(layer.feed_forward_norm, n_tokens);
+      normalize(layer.feed_forward_norm, inputs_[l].feed_forward, n_tokens);
       router_.route(shape, layer, normed_, n_tokens);
       feed_forward_.run(layer, router_, normed_, n_tokens, by_columns(layer.feed_forward.size(), n_tokens),
                         join_->contribution());
@@ -138,13 +161,13 @@ class Executor final : public RankExecutor {
     return context_.team.size() == 1 || n_paths >= 4 * static_cast<std::size_t>(context_.team.size());
   }
 
-  void normalize(const float* norm, int n_tokens) {
+  void normalize(const float* norm, const ActivationKinds& wanted, int n_tokens) {
     const auto rows = [&](int thread, int threads) {
       const Range share = part_of(static_cast<std::size_t>(n_tokens), thread, threads);
       for (std::size_t t = share.begin; t < share.end; ++t) {
         context_.kernels.rms_norm(residual_.data() + t * context_.dim(), norm, context_.config.norm_eps,
                                   context_.dim(), normed_.row(t));
-        normed_.quantize(context_.kernels, t, 0, context_.dim());
+        normed_.quantize(context_.kernels, t, 0, context_.dim(), wanted);
       }
     };
     // Waking the team costs more than one row.
@@ -167,6 +190,7 @@ class Executor final : public RankExecutor {
   StagePlace place_;
   std::unique_ptr<Join> join_;
   Schedule schedule_;
+  std::vector<LayerInputs> inputs_;
   std::vector<LayerCache> caches_;
   Batch batch_;
   AlignedBuffer<float> residual_;  // (max_tokens, dim)

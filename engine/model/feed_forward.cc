@@ -42,6 +42,11 @@ std::size_t most_paths_of_a_layer(std::span<const LayerWeights> layers) {
   return most;
 }
 
+/// Strips of gate and up that one core takes at least: their neurons are whole activation groups of what down reads.
+std::uint32_t granule_strips(const FeedForwardPath& path) {
+  return wanted_by(path.down).wide ? static_cast<std::uint32_t>(kWideGroup / kStripRows) : kTileStrips;
+}
+
 std::vector<AlignedBuffer<float>> tiles(const RankContext& context) {
   std::vector<AlignedBuffer<float>> result;
   for (int i = 0; i < context.team.size(); ++i)
@@ -102,11 +107,11 @@ void FeedForwardBlock::gate_up(const Unit& unit, std::uint32_t first, std::uint3
       context_.kernels.silu_gate(hidden_.row(unit.first_row + i) + s * kStripRows, up + i * kTileColumns,
                                  (end - s) * kStripRows);
   }
-  if (activation_kind(path.down.format) != ActivationKind::kInt8) return;
+  const ActivationKinds wanted = wanted_by(path.down);
   const std::size_t begin = first * kStripRows;
   const std::size_t end = std::min<std::size_t>(last * kStripRows, path.gate.rows);
   for (std::size_t i = 0; i < unit.experts.tokens.size(); ++i)
-    hidden_.quantize(context_.kernels, unit.first_row + i, begin, end - begin);
+    hidden_.quantize(context_.kernels, unit.first_row + i, begin, end - begin, wanted);
 }
 
 void FeedForwardBlock::run_columns(const ActivationRows& input, int n_tokens, float* contribution) {
@@ -146,7 +151,7 @@ void FeedForwardBlock::run_columns(const ActivationRows& input, int n_tokens, fl
 void FeedForwardBlock::run_rows(const ActivationRows& input, int n_tokens, float* contribution) {
   cost_.assign(1, 0);
   for (const Unit& unit : units_) {
-    const auto granules = static_cast<std::uint32_t>(div_up(unit.path->gate.n_strips(), kTileStrips));
+    const auto granules = static_cast<std::uint32_t>(div_up(unit.path->gate.n_strips(), granule_strips(*unit.path)));
     cost_.push_back(cost_.back() + granules * static_cast<std::uint32_t>(unit.experts.tokens.size()));
   }
   context_.team.run([&](int thread) {
@@ -154,13 +159,13 @@ void FeedForwardBlock::run_rows(const ActivationRows& input, int n_tokens, float
     for (std::size_t u = 0; u < units_.size(); ++u) {
       const Unit& unit = units_[u];
       // A granule belongs to the core in whose share its first cost falls.
-      const std::size_t each = unit.experts.tokens.size();
+      const std::size_t each = unit.experts.tokens.size(), granule = granule_strips(*unit.path);
       const auto granule_at = [&](std::size_t cost) {
         if (cost <= cost_[u]) return std::size_t{0};
         return static_cast<std::size_t>(div_up(std::min<std::size_t>(cost, cost_[u + 1]) - cost_[u], each));
       };
-      const auto first = static_cast<std::uint32_t>(granule_at(share.begin) * kTileStrips);
-      const auto last = std::min(static_cast<std::uint32_t>(granule_at(share.end) * kTileStrips),
+      const auto first = static_cast<std::uint32_t>(granule_at(share.begin) * granule);
+      const auto last = std::min(static_cast<std::uint32_t>(granule_at(share.end) * granule),
                                  unit.path->gate.n_strips());
       if (first < last) gate_up(unit, first, last, input, thread);
     }

@@ -54,6 +54,7 @@ OutputHead::OutputHead(const RankContext& context, const RankWeights& weights, J
       merged_candidates_(static_cast<std::size_t>(kCandidates * join.size())) {
   for (const VocabularyPath& path : weights.head) {
     logits_stride_ += path.rows.n_strips() * kStripRows;
+    input_.add(path.rows.format);
     slice_.n_tokens += static_cast<std::int32_t>(path.rows.rows);
   }
   if (!weights.head.empty()) slice_.first_token = weights.head.front().first_token;
@@ -97,7 +98,7 @@ Status OutputHead::run_rows(const Step& step, std::span<const StepRow> rows, con
   for (std::size_t r = 0; r < rows.size(); ++r) {
     context_.kernels.rms_norm(x + static_cast<std::size_t>(rows[r].token_index) * context_.dim(), weights_.final_norm,
                               context_.config.norm_eps, context_.dim(), normed_.row(r));
-    normed_.quantize(context_.kernels, r, 0, context_.dim());
+    normed_.quantize(context_.kernels, r, 0, context_.dim(), input_);
   }
   context_.team.run([&](int thread) {
     const Range share = part_of(logits_stride_ / kStripRows, thread, context_.team.size());

@@ -66,6 +66,7 @@ class OutputHead {
   std::size_t largest_slice_ = 0;
   std::size_t logits_stride_ = 0;
   ActivationRows normed_;              // (kHeadRows, dim)
+  ActivationKinds input_;              // what the rows of the vocabulary read
   AlignedBuffer<float> logits_;        // (kHeadRows, logits_stride)
   AlignedBuffer<float> edited_;        // (thread, logits_stride)
   std::vector<RowPacket> mine_;        // kHeadRows

@@ -31,8 +31,6 @@ inline constexpr int kMaxColumnTokens = 4;
 inline constexpr std::uint32_t kTileStrips = 4;
 inline constexpr std::size_t kTileColumns = kTileStrips * kStripRows;
 
-inline ActivationKind activation_kind(FormatId format) { return find_format(format)->activations(); }
-
 inline void multiply(const KernelTable& kernels, const MatrixView& matrix, std::uint32_t first, std::uint32_t last,
                      const Activations& input, int n_tokens, float* out, std::size_t out_stride) {
   kernels.strips[static_cast<std::size_t>(matrix.format)](matrix, first, last, input, n_tokens, out, out_stride);
