@@ -26,17 +26,26 @@ Result<std::filesystem::path> default_cache() {
 
 Result<engine::FormatId> format_of(const std::string& values) {
   if (values.empty()) return engine::FormatId::kBf16;
-  if (const engine::Format* format = engine::find_format(values)) return format->id();
   std::string known;
-  for (const engine::Format* format : engine::all_formats()) known += text(known.empty() ? "" : ", ", format->name());
+  for (const std::string& name : value_names()) {
+    if (name == values) return engine::find_format(values)->id();
+    known += text(known.empty() ? "" : ", ", name);
+  }
   return Error{ErrorCode::kInvalidArgument, text("values: expected one of ", known, ", found ", values)};
 }
 
-/// The format of a packed model's projections.
+/// What a pack's formats depend on.
+std::string rules_text(const FormatRules& rules) {
+  const auto number = [](engine::FormatId id) { return static_cast<std::uint32_t>(id); };
+  return text(number(rules.values), " ", number(rules.head_values), " ", rules.forced ? number(*rules.forced) : 0, " ", rules.isa, " ",
+              rules.costs == nullptr ? "built-in" : costs_text(*rules.costs));
+}
+
+/// The values of a packed model's projections.
 engine::FormatId packed_values(const Manifest& manifest) {
   const auto at = std::find_if(manifest.paths.begin(), manifest.paths.end(),
                                [](const PathSpec& path) { return path.kind == PathKind::kAttention; });
-  return at->matrices.front().format;
+  return values_of(at->matrices.front().format);
 }
 
 Result<OpenedModel> open_packed(const std::filesystem::path& model, const std::string& values) {
@@ -73,7 +82,7 @@ Result<std::string> source_fingerprint(const std::filesystem::path& source, cons
   std::sort(entries.begin(), entries.end());
   COLONNADE_ASSIGN(std::string all, read_small_file(source / "config.json", kMaxConfigBytes));
   for (const std::string& entry : entries) all += entry;
-  all += text(static_cast<std::uint32_t>(options.values), "\n", options.name, "\n", kManifestVersion, "\n", kVersion);
+  all += text(rules_text(pack_rules(options)), "\n", options.name, "\n", kManifestVersion, "\n", kVersion);
   const XXH128_hash_t hash = XXH3_128bits(all.data(), all.size());
   return hex(hash.high64) + hex(hash.low64);
 }
@@ -86,7 +95,6 @@ Result<Manifest> pack_model(const std::filesystem::path& source, const std::file
   COLONNADE_ASSIGN(PackDirectory directory, PackDirectory::open(out, false));
   if (directory.finished())
     return Error{ErrorCode::kInvalidArgument, text(out.string(), ": already holds a packed model")};
-  COLONNADE_TRY(announce_pack(source, out, pack_needs(model.config(), options)));
   return pack_into(directory, model, source, options, std::move(fingerprint));
 }
 
@@ -117,7 +125,6 @@ Result<OpenedModel> open_model(const std::filesystem::path& model, const std::st
     COLONNADE_ASSIGN(const SourceModel source, SourceModel::open(model));
     COLONNADE_ASSIGN(PackDirectory directory, PackDirectory::open(place, true));
     if (!directory.finished()) {
-      COLONNADE_TRY(announce_pack(model, place, pack_needs(source.config(), options)));
       COLONNADE_ASSIGN(Manifest manifest, pack_into(directory, source, model, options, std::move(fingerprint)));
       return OpenedModel{std::move(manifest), place};
     }

@@ -5,22 +5,25 @@
 #include <cstdint>
 #include <filesystem>
 #include <functional>
+#include <optional>
 #include <string>
 
 #include "engine/base/result.h"
 #include "engine/formats/format.h"
+#include "shard/format_choice.h"
 #include "shard/manifest.h"
 
 namespace colonnade::shard {
 
 struct PackOptions {
-  engine::FormatId values = engine::FormatId::kBf16;
-  int threads = 0;              // 0: all granted CPUs
-  std::string name;             // "" : the source directory's name
+  engine::FormatId values = engine::FormatId::kBf16;  // a dense format; which of those with its values is chosen by matrix
+  int threads = 0;                                    // 0: all granted CPUs
+  std::string name;                                   // "" : the source directory's name
+  std::optional<FormatRules> rules = {};              // in place of `values`
 };
 
 /// Packs the Hugging Face directory `source` into `out` (must not exist or be empty, or hold an unfinished pack of
-/// ours, which is removed). Shows progress. Nothing that looks finished is left behind by an error or a kill.
+/// ours, which is removed). Formats are chosen by shard/format_choice.h. Shows progress. Nothing that looks finished is left behind by an error or a kill.
 Result<Manifest> pack_model(const std::filesystem::path& source, const std::filesystem::path& out,
                             const PackOptions& options);
 

@@ -15,6 +15,7 @@
 #include "engine/platform/topology.h"
 #include "shard/blob_writer.h"
 #include "shard/mapped_file.h"
+#include "shard/pack_formats.h"
 
 namespace colonnade::shard {
 namespace {
@@ -97,9 +98,10 @@ std::string directory_name(const std::filesystem::path& directory) {
   return path.filename().empty() ? path.parent_path().filename().string() : path.filename().string();
 }
 
-PackNeeds pack_needs(const engine::ModelConfig& config, const PackOptions& options) {
-  const std::vector<PathSpec> paths = enumerate_paths(config, format_choice(options.values));
-  PackNeeds needs{.threads = work_threads(options.threads)};
+FormatRules pack_rules(const PackOptions& options) { return options.rules ? *options.rules : format_rules(options.values); }
+
+PackNeeds pack_needs(const std::vector<PathSpec>& paths, int n_threads) {
+  PackNeeds needs{.threads = n_threads};
   needs.disk_bytes = padded_bytes(paths);
   std::uint64_t largest = 0;
   std::uint64_t list = 0;
@@ -138,9 +140,11 @@ Result<Manifest> pack_into(PackDirectory& directory, const SourceModel& model, c
   manifest.packed_by = text("colonnade ", kVersion);
   manifest.config = model.config();
   COLONNADE_ASSIGN(manifest.source_files, read_source_files(source));
-  manifest.paths = enumerate_paths(model.config(), format_choice(options.values));
+  const int n_threads = work_threads(options.threads);
+  COLONNADE_ASSIGN(manifest.paths, choose_formats(model, pack_rules(options), n_threads));
+  COLONNADE_TRY(announce_pack(source, directory.path(), pack_needs(manifest.paths, n_threads)));
   BlobWriter writer(directory.path(), kBlobFileBytes);
-  COLONNADE_TRY(write_blobs(model, manifest.paths, work_threads(options.threads), writer));
+  COLONNADE_TRY(write_blobs(model, manifest.paths, n_threads, writer));
   COLONNADE_ASSIGN(manifest.blob_files, writer.finish());
   COLONNADE_TRY(write_manifest(manifest, directory.path()));
   directory.commit();

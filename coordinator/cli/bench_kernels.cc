@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstdio>
+#include <fstream>
 #include <memory>
 #include <span>
 #include <string>
@@ -19,6 +20,7 @@
 #include "engine/platform/memory.h"
 #include "engine/platform/team.h"
 #include "engine/platform/topology.h"
+#include "shard/format_costs.h"
 
 namespace colonnade::cli {
 namespace {
@@ -41,6 +43,7 @@ struct Line {
   const Place* place;
   double bits_per_weight;
   std::vector<double> weights, bytes, fractions;  // a second; bytes over those of a plain read
+  std::vector<double> reads;                      // bytes a second of that read
 };
 
 Result<std::vector<const engine::KernelTable*>> chosen_kernels(const std::string& isa) {
@@ -130,6 +133,7 @@ Status measure(Line& line, std::uint32_t cols, const std::vector<int>& cpus, eng
   line.weights.push_back(rate.weights_per_second);
   line.bytes.push_back(rate.bytes_per_second);
   line.fractions.push_back(rate.bytes_per_second / ((read + read_after) / 2));
+  line.reads.push_back((read + read_after) / 2);
   return {};
 }
 
@@ -172,8 +176,32 @@ std::vector<Line> lines_of(const std::vector<Place>& places, const std::vector<c
           for (const int n_tokens : tokens)
             if (table->strips[static_cast<std::size_t>(format->id())] != nullptr &&
                 (values.empty() || std::string_view(format->name()).ends_with(values)))
-              lines.push_back({table, format, sparsity, n_tokens, &place, 0, {}, {}, {}});
+              lines.push_back({table, format, sparsity, n_tokens, &place, 0, {}, {}, {}, {}});
   return lines;
+}
+
+/// What a weight costs a core from its L2, and the core's share of the read bandwidth from memory.
+Status write_costs(const std::string& path, const std::vector<Line>& lines, std::size_t n_cores) {
+  shard::FormatCosts costs;
+  costs.n_cores = static_cast<int>(n_cores);
+  std::vector<double> reads;
+  const Place* const nearest = lines.front().place;
+  const Place* const farthest = lines.back().place;
+  for (const Line& line : lines) {
+    if (line.place == farthest) reads.insert(reads.end(), line.reads.begin(), line.reads.end());
+    if (line.place != nearest) continue;
+    costs.points.push_back({.isa = line.kernels->name, .format = line.format->name(), .tokens = line.n_tokens,
+                            .bits_per_weight = line.bits_per_weight,
+                            .seconds_per_weight = static_cast<double>(n_cores) / median(line.weights),
+                            .density = line.sparsity.density, .structure = engine::structure_name(line.sparsity)});
+  }
+  costs.core_bytes_per_second = median(reads) / static_cast<double>(n_cores);
+  std::ofstream file(path, std::ios::binary | std::ios::trunc);
+  file << shard::costs_text(costs);
+  file.close();
+  if (!file) return Error{ErrorCode::kUnavailable, text("--write-costs: could not write ", path)};
+  log_info(text("costs of ", costs.points.size(), " cases written to ", path));
+  return {};
 }
 
 }  // namespace
@@ -190,6 +218,8 @@ Status bench_kernels(const Options& options) {
   std::vector<engine::HugeMemory> memory;
   COLONNADE_ASSIGN(const std::vector<Place> places, places_of(topology, cpus, memory));
   std::vector<Line> lines = lines_of(places, formats, sparsities, options.text("values"), tables, tokens);
+  if (lines.empty())
+    return Error{ErrorCode::kInvalidArgument, "bench kernels: expected formats for which there is a kernel, found none"};
   const auto repetitions = static_cast<std::size_t>(options.integer("repetitions"));
   const auto cols = static_cast<std::uint32_t>(options.integer("cols"));
   log_info(text(cpus.size(), " cores, matrices of ", cols, " columns, ", lines.size(), " cases x ", repetitions));
@@ -203,7 +233,8 @@ Status bench_kernels(const Options& options) {
     }
   }
   print_lines(lines, options.text("format"));
-  return {};
+  const std::string costs = options.text("write-costs");
+  return costs.empty() ? Status{} : write_costs(costs, lines, cpus.size());
 }
 
 }  // namespace colonnade::cli

@@ -5,6 +5,8 @@
 #include "coordinator/cli/inspect_report.h"
 #include "engine/base/format_text.h"
 #include "engine/base/units.h"
+#include "engine/kernels/kernels.h"
+#include "engine/platform/topology.h"
 #include "shard/verify.h"
 
 namespace colonnade::cli {
@@ -16,7 +18,17 @@ int run(const Options& options) {
   const std::string directory = options.positional("DIR");
   const auto manifest = shard::read_manifest(directory);
   if (!manifest.ok()) return fail(manifest.error());
-  const InspectReport report = inspect_manifest(*manifest);
+  shard::FormatCosts costs = shard::built_in_costs();
+  if (const std::string file = options.text("costs"); !file.empty()) {
+    auto read = shard::read_costs(file);
+    if (!read.ok()) return fail(read.error());
+    costs = *std::move(read);
+  }
+  const auto kernels = engine::choose_kernels(options.text("isa"));
+  if (!kernels.ok()) return fail(kernels.error());
+  const auto topology = engine::read_topology();
+  const int n_cores = topology.ok() && !topology->cores.empty() ? static_cast<int>(topology->cores.size()) : 1;
+  const InspectReport report = inspect_manifest(*manifest, {costs, (*kernels)->name, n_cores});
   const bool as_json = options.flag("json");
   OrderedJson json = as_json ? inspect_json(*manifest, report) : OrderedJson{};
   if (as_json && options.flag("paths")) json["paths"] = paths_json(*manifest);
@@ -45,6 +57,7 @@ const Command& inspect_command() {
       {.name = "inspect",
        .summary = "Shows what a packed model consists of: sizes, densities, bits per weight, formats.",
        .details = "  colonnade inspect /data/qwen3\n"
+                  "  colonnade inspect /data/qwen3 --costs costs.json\n"
                   "  colonnade inspect /data/qwen3 --verify\n"
                   "  colonnade inspect /data/qwen3 --paths --json",
        .positionals = {{"DIR", "a packed model"}},
@@ -52,6 +65,9 @@ const Command& inspect_command() {
                    {.name = "json", .kind = OptionKind::kFlag, .default_value = "false", .help = "Print JSON."},
                    {.name = "verify", .kind = OptionKind::kFlag, .default_value = "false",
                     .help = "Read everything and compare the checksums."},
+                   {.name = "costs", .value_name = "FILE",
+                    .help = "Cost table for the predictions, from bench kernels --write-costs; a built-in one by default."},
+                   {.name = "isa", .value_name = "NAME", .help = "Instruction set of the predictions; the best of this machine by default."},
                    {.name = "threads", .kind = OptionKind::kInt, .default_value = "0", .value_name = "N",
                     .help = "Threads that verify; 0: all CPUs that were granted.", .min = 0, .max = 4096}}},
       run};

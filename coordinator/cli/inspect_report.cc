@@ -6,7 +6,9 @@
 #include "engine/base/format_text.h"
 #include "engine/base/units.h"
 #include "engine/formats/format.h"
+#include "shard/format_choice.h"
 #include "shard/hf_config.h"
+#include "shard/plan_bytes.h"
 
 namespace colonnade::cli {
 namespace {
@@ -43,13 +45,34 @@ InspectRow& row_of(std::vector<InspectRow>& rows, const std::string& what, const
 }
 
 std::string table_line(const InspectRow& row) {
-  return print("%-20s %-6s %9llu %15llu %8.2f %% %11s %8.3f\n", row.what.c_str(), row.format.c_str(),
+  std::string others;
+  for (const auto& [name, us] : row.alternatives) others += text(others.empty() ? "" : ", ", name, print(" %.0f", us));
+  return print("%-22s %-12s %9llu %15llu %8.2f %% %11s %8.3f %10.0f  %s\n", row.what.c_str(), row.format.c_str(),
                static_cast<unsigned long long>(row.n_matrices), static_cast<unsigned long long>(row.weights),
-               100.0 * row.density(), format_bytes(row.bytes).c_str(), row.bits_per_weight());
+               100.0 * row.density(), format_bytes(row.bytes).c_str(), row.bits_per_weight(), row.token_us, others.c_str());
+}
+
+/// Adds what a token costs in the matrix' own format and in others of the same values, all cores sharing.
+void add_costs(const InspectCosts& costs, const shard::MatrixSpec& m, double share, InspectRow& row) {
+  const double strips = m.n_strips(), weights = strips * engine::kStripRows * m.cols;
+  const auto us = [&](engine::FormatId id, double bytes) {
+    const auto seconds = costs.table.pass_seconds(costs.isa, engine::find_format(id)->name(), 1, weights, bytes);
+    return seconds ? 1e6 * *seconds * share / costs.n_cores : 0.0;
+  };
+  row.token_us += us(m.format, static_cast<double>(m.bytes));
+  std::size_t next = 0;
+  for (const engine::Format* format : engine::all_formats()) {
+    if (format->id() == m.format || shard::values_of(format->id()) != shard::values_of(m.format)) continue;
+    if (row.alternatives.size() == next) row.alternatives.emplace_back(format->name(), 0.0);
+    row.alternatives[next++].second += us(format->id(), strips * format->expected_strip_bytes(m.cols, m.density));
+  }
 }
 
 OrderedJson row_json(const InspectRow& row) {
-  return {{"what", row.what},       {"format", row.format},       {"matrices", row.n_matrices},
+  OrderedJson others = OrderedJson::object();
+  for (const auto& [name, us] : row.alternatives) others[name] = us;
+  return {{"predicted_us_per_token", row.token_us}, {"alternatives_us_per_token", others},
+          {"what", row.what},       {"format", row.format},       {"matrices", row.n_matrices},
           {"weights", row.weights}, {"density", row.density()},   {"bytes", row.bytes},
           {"bits_per_weight", row.bits_per_weight()}};
 }
@@ -68,8 +91,9 @@ std::string feed_forward_words(const engine::ModelConfig& config) {
 
 }  // namespace
 
-InspectReport inspect_manifest(const shard::Manifest& manifest) {
+InspectReport inspect_manifest(const shard::Manifest& manifest, const InspectCosts& costs) {
   InspectReport report;
+  report.costs = text(costs.table.origin, " costs, ", costs.isa, ", ", costs.n_cores, costs.n_cores == 1 ? " core" : " cores");
   InspectRow vectors{.what = "norms, routers, biases", .format = "f32"};
   report.matrices.what = "all matrices";
   for (const shard::PathSpec& path : manifest.paths) {
@@ -84,6 +108,10 @@ InspectReport inspect_manifest(const shard::Manifest& manifest) {
         sum->stored_weights += m.density * static_cast<double>(weights);
         sum->bytes += m.bytes;
       }
+      const double before = row.token_us;
+      const bool is_head = path.kind == PathKind::kEmbedding && manifest.config.tied_embeddings;
+      add_costs(costs, m, shard::read_share(manifest.config, path, is_head), row);
+      report.matrices.token_us += row.token_us - before;
     }
     for (const shard::VectorSpec& v : path.vectors) {
       ++vectors.n_matrices;
@@ -110,13 +138,13 @@ std::string inspect_text(const shard::Manifest& manifest, const InspectReport& r
               config.max_context_tokens, " tokens\n");
   out += print("%llu parameters, %llu used by one token\n\n", static_cast<unsigned long long>(report.parameters),
                static_cast<unsigned long long>(report.active_parameters));
-  out += print("%-20s %-6s %9s %15s %10s %11s %8s\n", "what", "format", "matrices", "weights", "density", "size",
-               "bits/w");
+  out += print("%-22s %-12s %9s %15s %10s %11s %8s %10s  %s\n", "what", "format", "matrices", "weights", "density", "size",
+               "bits/w", "us/token", "in other formats");
   for (const InspectRow& row : report.rows) out += table_line(row);
   out += table_line(report.matrices);
   out += text("\n", manifest.paths.size(), " paths, ", format_bytes(report.blob_bytes), " in ",
               manifest.blob_files.size(), manifest.blob_files.size() == 1 ? " file of " : " files of ",
-              format_bytes(report.file_bytes), "\n");
+              format_bytes(report.file_bytes), "\nus/token: predicted time to decode one token, by ", report.costs, "\n");
   return out;
 }
 
@@ -153,6 +181,7 @@ OrderedJson inspect_json(const shard::Manifest& manifest, const InspectReport& r
           {"n_paths", manifest.paths.size()},
           {"blob_bytes", report.blob_bytes},
           {"file_bytes", report.file_bytes},
+          {"costs", report.costs},
           {"matrices", row_json(report.matrices)},
           {"rows", rows},
           {"files", files},

@@ -3,9 +3,11 @@
 
 #include <cstdint>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "engine/base/json.h"
+#include "shard/format_costs.h"
 #include "shard/manifest.h"
 
 namespace colonnade::cli {
@@ -18,6 +20,8 @@ struct InspectRow {
   std::uint64_t weights = 0;   // zeros included
   double stored_weights = 0;   // not zero
   std::uint64_t bytes = 0;
+  double token_us = 0;         // predicted time of decoding one token on all cores; of mixtures what a token uses
+  std::vector<std::pair<std::string, double>> alternatives = {};  // other formats of the same values: name, microseconds
 
   double density() const { return weights > 0 ? stored_weights / static_cast<double>(weights) : 0; }
   double bits_per_weight() const { return weights > 0 ? 8.0 * static_cast<double>(bytes) / static_cast<double>(weights) : 0; }
@@ -30,9 +34,17 @@ struct InspectReport {
   std::uint64_t file_bytes = 0;   // with padding
   std::uint64_t parameters = 0;
   std::uint64_t active_parameters = 0;
+  std::string costs;              // where the predictions come from, in words
 };
 
-InspectReport inspect_manifest(const shard::Manifest& manifest);
+/// By what costs are predicted: pure, like all of this.
+struct InspectCosts {
+  const shard::FormatCosts& table;
+  std::string isa;
+  int n_cores = 1;
+};
+
+InspectReport inspect_manifest(const shard::Manifest& manifest, const InspectCosts& costs);
 
 std::string inspect_text(const shard::Manifest& manifest, const InspectReport& report);
 OrderedJson inspect_json(const shard::Manifest& manifest, const InspectReport& report);

@@ -1,5 +1,6 @@
 // The options of commands that start a job.
 #include "coordinator/cli/launch.h"
+#include "shard/format_choice.h"
 
 namespace colonnade::cli {
 
@@ -11,7 +12,7 @@ std::vector<Option> launch_option_list() {
        .help = "Pipeline stages: runs of layers, each held by its own ranks.", .min = 1, .max = 4096},
       {.name = "hosts", .value_name = "FILE", .help = "MPI host file; unset: this machine only."},
       {.name = "values", .kind = OptionKind::kChoice, .value_name = "TYPE",
-       .help = "Values to pack a Hugging Face model with; unset: bf16.", .choices = {"f32", "bf16", "int8"}},
+       .help = "Values to pack a Hugging Face model with; unset: bf16.", .choices = shard::value_names()},
       {.name = "kv", .kind = OptionKind::kChoice, .default_value = "bf16", .value_name = "TYPE",
        .help = "Type of the KV cache.", .choices = {"bf16", "int8", "f32"}},
       {.name = "kv-tokens", .kind = OptionKind::kInt, .value_name = "N",

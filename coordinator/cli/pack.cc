@@ -2,6 +2,7 @@
 #include <cstdio>
 
 #include "coordinator/cli/command.h"
+#include "coordinator/cli/format_settings.h"
 #include "engine/base/format_text.h"
 #include "engine/base/units.h"
 #include "shard/model_source.h"
@@ -10,8 +11,10 @@ namespace colonnade::cli {
 namespace {
 
 int run(const Options& options) {
+  const auto settings = read_format_settings(options, "format", "bf16");
+  if (!settings.ok()) return fail(settings.error());
   shard::PackOptions pack;
-  pack.values = engine::find_format(options.text("values"))->id();
+  pack.rules = settings->rules;
   pack.threads = static_cast<int>(options.integer("threads"));
   pack.name = options.text("name");
   const std::string out = options.text("output");
@@ -21,16 +24,10 @@ int run(const Options& options) {
   if (!manifest.ok()) return fail(manifest.error());
   std::uint64_t bytes = 0;
   for (const shard::BlobFile& file : manifest->blob_files) bytes += file.bytes;
-  std::printf("%s: %zu paths, %s in %zu file%s; look at it with: colonnade inspect %s\n", out.c_str(),
+  std::printf("%s: %zu paths, %s in %zu file%s: %s; look at it with: colonnade inspect %s\n", out.c_str(),
               manifest->paths.size(), format_bytes(bytes).c_str(), manifest->blob_files.size(),
-              manifest->blob_files.size() == 1 ? "" : "s", out.c_str());
+              manifest->blob_files.size() == 1 ? "" : "s", format_summary(manifest->paths).c_str(), out.c_str());
   return 0;
-}
-
-std::vector<std::string> format_names() {
-  std::vector<std::string> names;
-  for (const engine::Format* format : engine::all_formats()) names.emplace_back(format->name());
-  return names;
 }
 
 }  // namespace
@@ -42,12 +39,25 @@ const Command& pack_command() {
        .details = "SOURCE has config.json, *.safetensors (F32, F16, BF16; plain or sparse-bitmask) and the tokenizer. DIR must\n"
                   "not exist or be empty. The need of disk and memory is stated first. An interrupted pack leaves nothing\n"
                   "that opens; the next one removes it.\n\n"
+                  "Each matrix is stored in the format that decodes fastest by the cost table, of those that hold the values\n"
+                  "that were asked for: a dense one, or a sparse one where enough of its weights are zero.\n\n"
                   "  colonnade pack deploy/demo -o /tmp/demo\n"
-                  "  colonnade pack ~/models/Qwen3-30B-A3B --output /data/qwen3 --values int8",
+                  "  colonnade pack ~/models/Qwen3-30B-A3B --output /data/qwen3 --values int8\n"
+                  "  colonnade bench kernels --write-costs costs.json\n"
+                  "  colonnade pack ~/models/pruned --output /data/pruned --values int8 --head-values bf16 --costs costs.json",
        .positionals = {{"SOURCE", "a Hugging Face directory"}},
        .options = {{.name = "output", .value_name = "DIR", .help = "The directory to write.", .short_name = 'o'},
-                   {.name = "values", .kind = OptionKind::kChoice, .default_value = "bf16", .value_name = "FORMAT",
-                    .help = "How weights are stored.", .choices = format_names()},
+                   {.name = "values", .kind = OptionKind::kChoice, .default_value = "bf16", .value_name = "VALUES",
+                    .help = "Values that weights are stored as.", .choices = shard::value_names()},
+                   {.name = "head-values", .kind = OptionKind::kChoice, .value_name = "VALUES",
+                    .help = "The same for the output head; those of --values by default.", .choices = shard::value_names()},
+                   {.name = "format", .kind = OptionKind::kChoice, .value_name = "NAME",
+                    .help = "This format for all of attention and feed-forward, instead of the choice by cost.",
+                    .choices = shard::format_names()},
+                   {.name = "costs", .value_name = "FILE",
+                    .help = "The cost table, from bench kernels --write-costs; a built-in one by default."},
+                   {.name = "isa", .value_name = "NAME",
+                    .help = "Instruction set to choose formats for; the best of this machine by default."},
                    {.name = "threads", .kind = OptionKind::kInt, .default_value = "0", .value_name = "N",
                     .help = "Threads that encode; 0: all CPUs that were granted.", .min = 0, .max = 4096},
                    {.name = "name", .value_name = "NAME", .help = "The model's name (default: that of the directory)."}}},

@@ -8,6 +8,7 @@
 #include "engine/base/format_text.h"
 #include "engine/base/units.h"
 #include "engine/platform/topology.h"
+#include "shard/format_choice.h"
 #include "shard/hf_config.h"
 #include "shard/known_shapes.h"
 #include "shard/manifest.h"
@@ -144,7 +145,7 @@ const Command& plan_command() {
                     .help = "Memory of each rank instead of the machine's; 0: no limit."},
                    {.name = "speeds", .value_name = "LIST", .help = "Relative speed of each rank, such as 1,1,2."},
                    {.name = "values", .kind = OptionKind::kChoice, .value_name = "FORMAT",
-                    .help = "Weight values of a model that is not packed (default: bf16).", .choices = {"f32", "bf16", "int8"}},
+                    .help = "Weight values of a model that is not packed (default: bf16).", .choices = shard::value_names()},
                    {.name = "context", .kind = OptionKind::kInt, .value_name = "N",
                     .help = "KV cache to reserve, in tokens over all sequences (default: 4096, at most the model's context).",
                     .min = 1, .max = 1e12},

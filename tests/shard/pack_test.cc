@@ -179,7 +179,7 @@ TEST_CASE("Values are stored as asked, and a pack needs the disk that it announc
     const auto up = tensor(*checkpoint, "model.layers.0.mlp.up_proj.weight");
     for (const shard::PathSpec& path : manifest.paths) {
       if (path.kind != PathKind::kFeedForward || path.layer != 0) continue;
-      CHECK(path.matrices[1].format == values);
+      CHECK(shard::values_of(path.matrices[1].format) == values);
       const auto decoded = Decoded(out, manifest, path).matrix(1);
       const auto expected = cut(up, 64, static_cast<std::size_t>(path.first), static_cast<std::size_t>(path.count), 0, 64);
       // An int8 value is off by half a step of (largest of its row) / 127, and no value of a row exceeds its largest.
@@ -187,7 +187,7 @@ TEST_CASE("Values are stored as asked, and a pack needs the disk that it announc
       for (const float w : expected) largest = std::max(largest, std::fabs(w));
       for (std::size_t i = 0; i < expected.size(); ++i) CHECK(std::fabs(decoded[i] - expected[i]) <= limit * largest);
     }
-    CHECK(shard::pack_needs(manifest.config, {.values = values, .threads = 1, .name = ""}).disk_bytes == manifest.blob_files[0].bytes);
+    CHECK(shard::pack_needs(manifest.paths, 1).disk_bytes == manifest.blob_files[0].bytes);
   }
 }
 

@@ -43,7 +43,7 @@ class Pack(unittest.TestCase):
             self.assertIn(part, lines[0])
 
     def test_pack_and_inspect(self):
-        out, err = self.pack_demo("--values", "int8", "--threads", "2")
+        out, err = self.pack_demo("--format", "int8", "--threads", "2")
         self.assertIn("77 paths", out)
         self.assertIn("of disk (", err)
         self.assertIn("of memory", err)
