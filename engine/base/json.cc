@@ -47,18 +47,19 @@ Result<Json> parse_json(std::string_view input, std::string_view what, int max_d
   return parse<Json>(input, what, max_depth, nullptr);
 }
 
-Result<OrderedJson> parse_ordered_json(std::string_view input, std::string_view what, int max_depth) {
+Result<OrderedJson> parse_ordered_json(std::string_view input, std::string_view what, int max_depth,
+                                       std::size_t max_keys) {
   std::vector<std::size_t> keys;  // of the open objects
   bool too_many = false;
   const auto on_event = [&](int, OrderedJson::parse_event_t event, OrderedJson&) {
     if (event == OrderedJson::parse_event_t::object_start) keys.push_back(0);
     else if (event == OrderedJson::parse_event_t::object_end) keys.pop_back();
-    else if (event == OrderedJson::parse_event_t::key) too_many = too_many || ++keys.back() > kMaxOrderedKeys;
+    else if (event == OrderedJson::parse_event_t::key) too_many = too_many || ++keys.back() > max_keys;
     return !too_many;
   };
   auto value = parse<OrderedJson>(input, what, max_depth, on_event);
   if (value.ok() && too_many) {
-    return Error{ErrorCode::kInvalidArgument, text(what, ": expected JSON objects of at most ", kMaxOrderedKeys, " keys, found a larger one")};
+    return Error{ErrorCode::kInvalidArgument, text(what, ": expected JSON objects of at most ", max_keys, " keys, found a larger one")};
   }
   return value;
 }

@@ -18,10 +18,11 @@ using OrderedJson = nlohmann::ordered_json;
 /// with the byte position for malformed text, or for nesting deeper than `max_depth`. Never throws.
 Result<Json> parse_json(std::string_view text, std::string_view what, int max_depth = 64);
 
-/// The same for a value whose keys keep their order. An object with more than kMaxOrderedKeys keys is kInvalidArgument:
-/// looking for a key of such an object takes time in proportion to its keys.
-Result<OrderedJson> parse_ordered_json(std::string_view text, std::string_view what, int max_depth = 64);
 inline constexpr std::size_t kMaxOrderedKeys = 1024;
+/// The same for a value whose keys keep their order. An object with more than `max_keys` keys is kInvalidArgument: looking
+/// for a key of such an object takes time in proportion to its keys.
+Result<OrderedJson> parse_ordered_json(std::string_view text, std::string_view what, int max_depth = 64,
+                                       std::size_t max_keys = kMaxOrderedKeys);
 
 /// Text of a value; invalid UTF-8 in strings is replaced instead of thrown.
 std::string dump_json(const Json& value, int indent = -1);

@@ -22,6 +22,8 @@
 
 #include "engine/base/json.h"
 #include "engine/base/result.h"
+#include "engine/text/byte_range.h"
+#include "engine/text/jinja/limits.h"
 #include "engine/text/tokenizer.h"
 
 namespace colonnade::engine {
@@ -39,21 +41,11 @@ struct ChatInput {
 };
 
 /// Limits for templates from untrusted files. Exceeding one is kExhausted with the line of the template.
-struct ChatTemplateLimits {
-  std::uint64_t steps = 20'000'000;               // nodes evaluated, plus one for 64 bytes made
-  std::size_t live_bytes = std::size_t{256} << 20;  // all values and the output at any time
-  int depth = 200;                                // of calls, nested expressions and nested values
-};
+using ChatTemplateLimits = jinja::Limits;
 
 /// The local time that strftime_now shows.
 using ChatClock = std::function<std::tm()>;
 std::tm local_time_now();
-
-struct ByteRange {
-  std::size_t begin = 0;
-  std::size_t end = 0;  // exclusive
-  bool operator==(const ByteRange&) const = default;
-};
 
 struct RenderedChat {
   std::string text;
@@ -99,6 +91,9 @@ class ChatTemplates {
   Result<RenderedChat> render_variables(const OrderedJson& variables, const ChatClock& clock = local_time_now) const;
 
  private:
+  Status add(const std::string& name, std::string_view source, const std::string& shown);
+  void set_limits(const ChatTemplateLimits& limits);
+
   struct State;
   std::unique_ptr<State> state_;
 };
