@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "engine/base/result.h"
+#include "engine/text/byte_range.h"
 
 namespace colonnade::engine {
 
@@ -35,6 +36,11 @@ class Tokenizer {
   /// Token ids of `text` (any bytes: invalid UTF-8 goes through byte fallback). add_special applies the file's
   /// post-processor (e.g. puts <s> in front).
   virtual std::vector<std::int32_t> encode(std::string_view text, SpecialTokens special, bool add_special) const = 0;
+
+  /// As encode() with kRecognise, but special tokens that overlap one of `plain` (ascending, disjoint) are ordinary
+  /// characters: text that was put together from parts of which some are not trusted. Of special tokens that the file
+  /// wants found in normalised text those in a piece of text that overlaps `plain` are ordinary, too.
+  virtual std::vector<std::int32_t> encode_marked(std::string_view text, std::span<const ByteRange> plain, bool add_special) const = 0;
 
   /// Text of the ids as bytes (not valid UTF-8 where the ids spell none: utf8.h repairs it); special tokens are left
   /// out when skip_special. Unknown ids give nothing.

@@ -64,7 +64,7 @@ bool Bound::boolean(std::size_t i, bool otherwise) const {
   return value == nullptr ? otherwise : truth(*value);
 }
 
-const MarkedText& Bound::text(std::size_t i, const MarkedText* otherwise) const {
+const MarkedText& Bound::string(std::size_t i, const MarkedText* otherwise) const {
   static const MarkedText kEmpty;
   const Value* value = find(i);
   if (value == nullptr) return otherwise != nullptr ? *otherwise : kEmpty;

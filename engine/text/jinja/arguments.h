@@ -34,7 +34,7 @@ class Bound {
   std::int64_t integer(std::size_t i, std::int64_t otherwise) const;
   bool boolean(std::size_t i, bool otherwise) const;
   /// A string argument; the empty text when not given and `otherwise` is null.
-  const MarkedText& text(std::size_t i, const MarkedText* otherwise = nullptr) const;
+  const MarkedText& string(std::size_t i, const MarkedText* otherwise = nullptr) const;
 
  private:
   std::string name_of(std::size_t i) const;

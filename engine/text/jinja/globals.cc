@@ -181,7 +181,7 @@ std::size_t directive_end(std::string_view format, std::size_t at) {
 Value strftime_now(Context& context, Arguments& arguments) {
   static constexpr Signature kSignature{"strftime_now", "format", 1};
   const Bound bound(context, kSignature, arguments);
-  const MarkedText& format = bound.text(0);
+  const MarkedText& format = bound.string(0);
   const std::tm now = context.now();
   TextBuilder out(context);
   for (std::size_t at = 0; at < format.size();) {

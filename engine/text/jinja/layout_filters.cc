@@ -14,7 +14,7 @@ namespace {
 Value indent(Context& context, const Value& subject, const Bound& arguments) {
   if (!subject.is_string()) fail_argument("indent", "the value", "a string", subject);
   TextBuilder by(context);
-  if (arguments.find(0) != nullptr && arguments.at(0).is_string()) by.append(arguments.text(0));
+  if (arguments.find(0) != nullptr && arguments.at(0).is_string()) by.append(arguments.string(0));
   else by.repeat(" ", arguments.integer(0, 4));
   const MarkedText indention = by.take();
   const bool first = arguments.boolean(1, false), blank = arguments.boolean(2, false);

@@ -68,7 +68,7 @@ Value round_integer(std::int64_t value, std::int64_t digits) {
 Value round(Context&, const Value& subject, const Bound& arguments) {
   if (!subject.is_number()) fail_argument("round", "the value", "a number", subject);
   const std::int64_t digits = arguments.integer(0, 0);
-  const std::string method = arguments.find(1) != nullptr ? arguments.text(1).bytes() : "common";
+  const std::string method = arguments.find(1) != nullptr ? arguments.string(1).bytes() : "common";
   if (method == "common") {
     if (subject.is_integer()) return round_integer(subject.as_integer(), digits);
     return Value::real(round_to(subject.as_real(), digits));

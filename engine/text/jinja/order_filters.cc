@@ -64,7 +64,7 @@ Value sort(Context& context, const Value& subject, const Bound& arguments) {
 
 Value dict_sort(Context& context, const Value& subject, const Bound& arguments) {
   if (!subject.is(Kind::kDict)) fail_argument("dictsort", "the value", "a dict", subject);
-  const std::string by = arguments.find(1) != nullptr ? arguments.text(1).bytes() : "key";
+  const std::string by = arguments.find(1) != nullptr ? arguments.string(1).bytes() : "key";
   if (by != "key" && by != "value") fail(text("dictsort(): You can only sort by either \"key\" or \"value\", found '", by, "'"));
   std::vector<Keyed> all;
   for (const Dict::Entry& entry : subject.as_dict().entries) {

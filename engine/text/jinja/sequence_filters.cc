@@ -118,7 +118,7 @@ Value slice(Context& context, const Value& subject, const Bound& arguments) {
 }
 
 Value attribute_of(Context& context, const Value& subject, const Bound& arguments) {
-  const MarkedText& name = arguments.text(0);
+  const MarkedText& name = arguments.string(0);
   if (subject.is_undefined()) fail(subject.as_undefined().message);
   if (auto found = find_attribute(context, subject, name.view())) return *std::move(found);
   return Value::undefined(text("'", type_name(subject), " object' has no attribute '", name.bytes(), "'"));

@@ -22,7 +22,7 @@ Value change_case(Context& context, const Value& self, const Bound&) {
 template <Side kSide>
 Value strip(Context& context, const Value& self, const Bound& arguments) {
   const Value* letters = arguments.find_some(0);
-  const MarkedText* chosen = letters != nullptr ? &arguments.text(0) : nullptr;
+  const MarkedText* chosen = letters != nullptr ? &arguments.string(0) : nullptr;
   context.budget.step_bytes(self.as_text().size() * (chosen != nullptr ? chosen->size() + 1 : 1));
   return like(context, self, stripped(self.as_text(), kSide, chosen));
 }
@@ -35,7 +35,7 @@ Value pieces(Context& context, const Value& self, const std::vector<ByteRange>& 
 
 template <bool kFromRight>
 Value split(Context& context, const Value& self, const Bound& arguments) {
-  const MarkedText* separator = arguments.find_some(0) != nullptr ? &arguments.text(0) : nullptr;
+  const MarkedText* separator = arguments.find_some(0) != nullptr ? &arguments.string(0) : nullptr;
   return pieces(context, self, split_ranges(context, self.as_text().view(), separator, arguments.integer(1, -1), kFromRight));
 }
 
@@ -46,7 +46,7 @@ Value split_lines(Context& context, const Value& self, const Bound& arguments) {
 
 template <bool kFromRight>
 Value partition(Context& context, const Value& self, const Bound& arguments) {
-  const MarkedText &text = self.as_text(), &separator = arguments.text(0);
+  const MarkedText &text = self.as_text(), &separator = arguments.string(0);
   if (separator.empty()) fail("empty separator");
   const std::size_t found = kFromRight ? text.view().rfind(separator.view()) : text.view().find(separator.view());
   const auto part = [&](std::size_t begin, std::size_t end) { return like(context, self, text.part(begin, end)); };
@@ -60,7 +60,7 @@ Value partition(Context& context, const Value& self, const Bound& arguments) {
 
 Value replace(Context& context, const Value& self, const Bound& arguments) {
   const std::int64_t most = arguments.integer(2, -1);
-  if (!self.is_markup()) return context.string(replaced(context, self.as_text(), arguments.text(0), arguments.text(1), most));
+  if (!self.is_markup()) return context.string(replaced(context, self.as_text(), arguments.string(0), arguments.string(1), most));
   return context.string(replaced(context, self.as_text(), escaped_text(context, arguments.at(0)), escaped_text(context, arguments.at(1)), most), true);
 }
 
@@ -84,7 +84,7 @@ Value join(Context& context, const Value& self, const Bound& arguments) {
 template <Side kSide>
 Value pad(Context& context, const Value& self, const Bound& arguments) {
   static const MarkedText kSpace(" ");
-  const MarkedText& fill = arguments.text(1, &kSpace);
+  const MarkedText& fill = arguments.string(1, &kSpace);
   if (count_letters(fill.view()) != 1) fail("The fill character must be exactly one character long");
   return like(context, self, padded(context, self.as_text(), arguments.integer(0, 0), fill.view(), kSide));
 }
@@ -122,7 +122,7 @@ Value expand_tabs(Context& context, const Value& self, const Bound& arguments) {
 
 template <bool kPrefix>
 Value remove_affix(Context& context, const Value& self, const Bound& arguments) {
-  const MarkedText &text = self.as_text(), &affix = arguments.text(0);
+  const MarkedText &text = self.as_text(), &affix = arguments.string(0);
   if (kPrefix && text.view().starts_with(affix.view())) return like(context, self, text.part(affix.size(), text.size()));
   if (!kPrefix && text.view().ends_with(affix.view())) return like(context, self, text.part(0, text.size() - affix.size()));
   return self;

@@ -46,7 +46,7 @@ Value title(Context& context, const Value& subject, const Bound&) {
 }
 
 Value trim(Context& context, const Value& subject, const Bound& arguments) {
-  const MarkedText* letters = arguments.find_some(0) != nullptr ? &arguments.text(0) : nullptr;
+  const MarkedText* letters = arguments.find_some(0) != nullptr ? &arguments.string(0) : nullptr;
   const MarkedText all = str_of(context, subject);
   context.budget.step_bytes(all.size() * (letters != nullptr ? letters->size() + 1 : 1));
   return context.string(stripped(all, Side::kBoth, letters), subject.is_markup());
@@ -65,7 +65,7 @@ Value center(Context& context, const Value& subject, const Bound& arguments) {
 Value truncate(Context& context, const Value& subject, const Bound& arguments) {
   static const MarkedText kDots("...");
   const std::int64_t length = arguments.integer(0, 255);
-  const MarkedText& end = arguments.text(2, &kDots);
+  const MarkedText& end = arguments.string(2, &kDots);
   const std::int64_t leeway = arguments.find_some(3) != nullptr ? arguments.integer(3, 5) : 5;
   const auto end_letters = static_cast<std::int64_t>(count_letters(end.view()));
   if (length < end_letters) fail(text("truncate(): expected length >= ", end_letters, ", found ", length));

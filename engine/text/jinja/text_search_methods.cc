@@ -24,7 +24,7 @@ template <bool kFromRight>
 std::int64_t find_index(Context& context, const Value& self, const Bound& arguments) {
   const std::string_view all = self.as_text().view();
   context.budget.step_bytes(all.size());
-  const std::string_view wanted = arguments.text(0).view();
+  const std::string_view wanted = arguments.string(0).view();
   const auto range = searched(self, arguments);
   if (!range) return -1;
   const std::string_view part = all.substr(range->begin, range->end - range->begin);
@@ -45,7 +45,7 @@ Value index(Context& context, const Value& self, const Bound& arguments) {
 }
 
 Value count(Context& context, const Value& self, const Bound& arguments) {
-  const std::string_view all = self.as_text().view(), wanted = arguments.text(0).view();
+  const std::string_view all = self.as_text().view(), wanted = arguments.string(0).view();
   context.budget.step_bytes(all.size());
   const auto range = searched(self, arguments);
   if (!range) return Value::integer(0);

@@ -49,7 +49,8 @@ AddedTokenFinder::AddedTokenFinder(const std::vector<AddedToken>& tokens) : toke
   }
 }
 
-std::vector<TextPart> AddedTokenFinder::split(std::string_view text, bool recognise_special) const {
+std::vector<TextPart> AddedTokenFinder::split(std::string_view text, bool recognise_special,
+                                              std::span<const ByteRange> plain) const {
   std::vector<TextPart> parts;
   std::size_t done = 0;
   for (std::size_t at = 0; at < text.size() && !trie_.empty();) {
@@ -63,7 +64,7 @@ std::vector<TextPart> AddedTokenFinder::split(std::string_view text, bool recogn
     std::size_t begin = at;
     std::size_t end = at + found.size;
     at = end;  // one that does not count hides what begins within it
-    if (token.special && !recognise_special) continue;
+    if (token.special && (!recognise_special || overlaps(plain, begin, end))) continue;
     if (token.single_word && (is_before(text, begin, kWord) || is_at(text, end, kWord))) continue;
     while (token.lstrip && begin > done && is_before(text, begin, kWhiteSpace)) begin = previous_begin(text, begin);
     while (token.rstrip && is_at(text, end, kWhiteSpace)) next_character(text, end);

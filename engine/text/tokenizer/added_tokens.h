@@ -2,12 +2,14 @@
 #pragma once
 
 #include <cstdint>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include "engine/base/json.h"
 #include "engine/base/result.h"
+#include "engine/text/byte_range.h"
 #include "engine/text/tokenizer/prefix_trie.h"
 
 namespace colonnade::engine {
@@ -37,8 +39,9 @@ class AddedTokenFinder {
   explicit AddedTokenFinder(const std::vector<AddedToken>& tokens);
 
   /// Splits `text` (valid UTF-8) at the leftmost, then longest, occurrences. With `recognise_special` false, special
-  /// tokens stay text. Pieces of text are never empty.
-  std::vector<TextPart> split(std::string_view text, bool recognise_special) const;
+  /// tokens stay text, and so do those of which a byte lies in `plain` (ascending, disjoint). Pieces of text are never
+  /// empty.
+  std::vector<TextPart> split(std::string_view text, bool recognise_special, std::span<const ByteRange> plain = {}) const;
 
  private:
   const std::vector<AddedToken>& tokens_;

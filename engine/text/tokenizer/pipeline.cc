@@ -68,28 +68,11 @@ class PipelineTokenizer final : public Tokenizer {
         normalized_finder_(normalized_tokens_) {}
 
   std::vector<std::int32_t> encode(std::string_view text, SpecialTokens special, bool add_special) const override {
-    const bool recognise = special == SpecialTokens::kRecognise;
-    std::string valid;
-    const bool stand_ins = to_stand_ins(text, valid);
-    if (stand_ins) text = valid;
-    std::vector<std::int32_t> ids;
-    ids.reserve(text.size() / 4 + 8);
-    for (const TextPart& raw : raw_finder_.split(text, recognise)) {
-      if (raw.token != nullptr) {
-        ids.push_back(raw.token->id);
-        continue;
-      }
-      const bool at_start = raw.text.data() == text.data();
-      if (parts_.normalizer.empty()) {
-        encode_normalized(raw.text, at_start, recognise, stand_ins, ids);
-      } else {
-        encode_normalized(normalize_with(parts_.normalizer, std::string(raw.text)), at_start, recognise, stand_ins, ids);
-      }
-    }
-    if (add_special) {
-      for (const auto& step : parts_.post_processor) ids = step->apply(std::move(ids));
-    }
-    return ids;
+    return encode_parts(text, special == SpecialTokens::kRecognise, {}, add_special);
+  }
+
+  std::vector<std::int32_t> encode_marked(std::string_view text, std::span<const ByteRange> plain, bool add_special) const override {
+    return encode_parts(text, true, plain, add_special);
   }
 
   std::unique_ptr<TokenBytes> decode_stream(bool skip_special) const override {
@@ -102,6 +85,35 @@ class PipelineTokenizer final : public Tokenizer {
   bool is_special(std::int32_t token) const override { return known(token) && entry(token).special; }
 
  private:
+  std::vector<std::int32_t> encode_parts(std::string_view text, bool recognise, std::span<const ByteRange> plain,
+                                         bool add_special) const {
+    std::string valid;
+    const bool stand_ins = to_stand_ins(text, valid);
+    // Of text that is none the places change; nothing of it is trusted then.
+    if (stand_ins && !plain.empty()) recognise = false;
+    if (stand_ins) text = valid;
+    std::vector<std::int32_t> ids;
+    ids.reserve(text.size() / 4 + 8);
+    for (const TextPart& raw : raw_finder_.split(text, recognise, plain)) {
+      if (raw.token != nullptr) {
+        ids.push_back(raw.token->id);
+        continue;
+      }
+      const std::size_t begin = static_cast<std::size_t>(raw.text.data() - text.data());
+      const bool at_start = begin == 0;
+      const bool trusted = recognise && !overlaps(plain, begin, begin + raw.text.size());
+      if (parts_.normalizer.empty()) {
+        encode_normalized(raw.text, at_start, trusted, stand_ins, ids);
+      } else {
+        encode_normalized(normalize_with(parts_.normalizer, std::string(raw.text)), at_start, trusted, stand_ins, ids);
+      }
+    }
+    if (add_special) {
+      for (const auto& step : parts_.post_processor) ids = step->apply(std::move(ids));
+    }
+    return ids;
+  }
+
   void encode_normalized(std::string_view text, bool at_start, bool recognise, bool stand_ins,
                          std::vector<std::int32_t>& ids) const {
     std::string bytes;
