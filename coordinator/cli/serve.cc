@@ -6,6 +6,7 @@
 #include <thread>
 
 #include "coordinator/api_backend.h"
+#include "coordinator/chat_renderer.h"
 #include "coordinator/cli/chat_options.h"
 #include "coordinator/cli/command.h"
 #include "coordinator/cli/launch.h"
@@ -40,6 +41,12 @@ Result<coordinator::ApiBackend> make_backend(RunningJob& job, const engine::Toke
     return content != nullptr ? *content : std::string();
   };
   coordinator::ApiBackend backend;
+  // A packed model has one template in a file of its own; several named ones are in tokenizer_config.json.
+  COLONNADE_ASSIGN(engine::ChatTemplates templates, engine::ChatTemplates::from_model([&](const std::string& name) {
+    const std::string* content = manifest.source_file(name);
+    return content != nullptr ? std::optional(*content) : std::nullopt;
+  }, {}));
+  backend.chat = coordinator::chat_settings_of(std::make_shared<engine::ChatTemplates>(std::move(templates)), tokenizer);
   COLONNADE_ASSIGN(backend.defaults,
                    coordinator::read_generation_defaults(source("generation_config.json"), source("config.json")));
   backend.tokenizer = &tokenizer;

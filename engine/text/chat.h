@@ -1,5 +1,4 @@
-// Conversations for models without a chat template. Chat templates of the models' own (Jinja) are not read yet: every
-// model gets this plain form for now.
+// Conversations for models without a chat template (chat_template.h).
 #pragma once
 
 #include <span>
