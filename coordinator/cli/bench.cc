@@ -59,6 +59,7 @@ const Command& bench_command() {
            {.name = "kv", .kind = OptionKind::kChoice, .default_value = "bf16", .value_name = "TYPE", .help = "Numbers of the KV cache.", .choices = {"bf16", "int8", "f32"}},
            {.name = "tokens", .kind = OptionKind::kText, .default_value = "1,4,16,64,256", .value_name = "N,...", .help = "Tokens of a multiplication, for kernels."},
            {.name = "cols", .kind = OptionKind::kInt, .default_value = "2048", .value_name = "N", .help = "Columns of the matrices, for kernels.", .min = 1, .max = 1 << 20},
+           {.name = "place", .kind = OptionKind::kChoice, .value_name = "PLACE", .help = "Where the strips of kernels lie; both by default.", .choices = {"L2", "memory"}},
            {.name = "write-costs", .kind = OptionKind::kText, .value_name = "FILE", .help = "Write the cost table of kernels, for --costs here and in pack."},
            {.name = "isa", .kind = OptionKind::kText, .value_name = "NAME", .help = "Instruction set; the best by default."},
            {.name = "cache", .kind = OptionKind::kText, .value_name = "DIR", .help = "Where a Hugging Face directory is packed to first."},

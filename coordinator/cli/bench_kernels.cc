@@ -96,14 +96,14 @@ bool is_sparse(const engine::Format& format) {
 }
 
 /// The memory is that of the largest place; each smaller one is its beginning.
-Result<std::vector<Place>> places_of(const engine::Topology& topology, const std::vector<int>& cpus,
+Result<std::vector<Place>> places_of(const engine::Topology& topology, const std::vector<int>& cpus, const std::string& only,
                                      std::vector<engine::HugeMemory>& memory) {
   std::uint64_t free_bytes = 0;
   for (const engine::NodeInfo& node : topology.nodes) free_bytes += node.free_bytes;
   std::vector<Place> places;
   places.push_back({"L2", size_in_cache(topology, 2, cpus), {}});
   places.push_back({"memory", size_in_memory(topology, cpus, free_bytes), {}});
-  std::erase_if(places, [](const Place& place) { return place.bytes_each == 0; });
+  std::erase_if(places, [&](const Place& place) { return place.bytes_each == 0 || (!only.empty() && only != place.name); });
   std::uint64_t largest = 0;
   for (const Place& place : places) largest = std::max(largest, place.bytes_each);
   for (std::size_t i = 0; i < cpus.size(); ++i) {
@@ -216,7 +216,7 @@ Status bench_kernels(const Options& options) {
   COLONNADE_ASSIGN(const std::unique_ptr<engine::ThreadTeam> team, engine::ThreadTeam::make(cpus, static_cast<int>(cpus.size()), 20));
 
   std::vector<engine::HugeMemory> memory;
-  COLONNADE_ASSIGN(const std::vector<Place> places, places_of(topology, cpus, memory));
+  COLONNADE_ASSIGN(const std::vector<Place> places, places_of(topology, cpus, options.text("place"), memory));
   std::vector<Line> lines = lines_of(places, formats, sparsities, options.text("values"), tables, tokens);
   if (lines.empty())
     return Error{ErrorCode::kInvalidArgument, "bench kernels: expected formats for which there is a kernel, found none"};

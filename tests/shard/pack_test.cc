@@ -256,7 +256,7 @@ TEST_CASE("open_model packs a Hugging Face directory once, and again when it cha
   const auto other = shard::open_model(first->directory, "int8", folder / "cache");
   REQUIRE_FALSE(other.ok());
   CHECK_THAT(other.error().message, Contains("expected values int8, but it was packed with bf16"));
-  CHECK_THAT(shard::open_model(source, "int3", folder / "cache").error().message, Contains("f32, bf16, int8, found int3"));
+  CHECK_THAT(shard::open_model(source, "int3", folder / "cache").error().message, Contains("f32, bf16, int8") && Contains("found int3"));
   CHECK_THAT(shard::open_model(folder / "none", "", folder / "cache").error().message, Contains("found nothing"));
   CHECK_THAT(shard::open_model(source / "config.json", "", folder / "cache").error().message, Contains("found a file"));
   CHECK_THAT(shard::open_model(folder, "", folder / "cache").error().message, Contains("found neither"));
