@@ -5,7 +5,7 @@
 namespace colonnade::shard {
 
 std::optional<double> FormatCosts::seconds_per_weight(std::string_view isa, std::string_view format, int tokens,
-                                                      double bits_per_weight) const {
+                                                      double bits_per_weight, double CostPoint::*measured) const {
   int token_class = 0;
   for (const CostPoint& point : points)
     if (point.isa == isa && point.format == format && point.tokens <= tokens) token_class = std::max(token_class, point.tokens);
@@ -21,10 +21,10 @@ std::optional<double> FormatCosts::seconds_per_weight(std::string_view isa, std:
     }
   }
   if (below == nullptr && above == nullptr) return std::nullopt;
-  if (below == nullptr) return above->seconds_per_weight;
-  if (above == nullptr) return below->seconds_per_weight * bits_per_weight / below->bits_per_weight;
+  if (below == nullptr) return above->*measured;
+  if (above == nullptr) return below->*measured * bits_per_weight / below->bits_per_weight;
   const double part = (bits_per_weight - below->bits_per_weight) / (above->bits_per_weight - below->bits_per_weight);
-  return below->seconds_per_weight + part * (above->seconds_per_weight - below->seconds_per_weight);
+  return below->*measured + part * (above->*measured - below->*measured);
 }
 
 std::optional<double> FormatCosts::pass_seconds(std::string_view isa, std::string_view format, int tokens, double weights,
@@ -32,7 +32,8 @@ std::optional<double> FormatCosts::pass_seconds(std::string_view isa, std::strin
   if (weights <= 0) return 0.0;
   const auto compute = seconds_per_weight(isa, format, tokens, 8 * bytes / weights);
   if (!compute) return std::nullopt;
-  return std::max(*compute * weights, bytes / core_bytes_per_second);
+  const auto memory = seconds_per_weight(isa, format, tokens, 8 * bytes / weights, &CostPoint::memory_seconds_per_weight);
+  return std::max({*compute * weights, memory.value_or(0) * weights, bytes / core_bytes_per_second});
 }
 
 }  // namespace colonnade::shard

@@ -1,10 +1,11 @@
 // What a multiplication costs by packed format, and how that is kept: a table measured by `colonnade bench kernels
 // --write-costs FILE`, or the built-in one. Values; everything here is pure but read_costs().
 //
-// The time of one pass over a matrix on one core is the larger of its bytes over the core's share of the machine's read
-// bandwidth, and its weights times the seconds that a weight takes when strips lie in the core's L2. The latter depends on
-// the format and on the bits per weight: these grow with the density (masks and values, index and value pairs, padding
-// included), so that points measured at some densities and structures serve all others.
+// The time of one pass over a matrix on one core is the largest of its bytes over the core's share of the machine's read
+// bandwidth, its weights times the seconds that a weight takes when strips lie in the core's L2, and the same when they come
+// from memory, where that was measured. The latter two depend on the format and on the bits per weight: these grow with the
+// density (masks and values, index and value pairs, padding included), so that points measured at some densities and
+// structures serve all others.
 #pragma once
 
 #include <filesystem>
@@ -23,7 +24,8 @@ struct CostPoint {
   std::string format;             // Format::name()
   int tokens = 1;
   double bits_per_weight = 0;     // zeros count as weights
-  double seconds_per_weight = 0;  // of one core, all tokens together
+  double seconds_per_weight = 0;  // of one core from its L2, all tokens together
+  double memory_seconds_per_weight = 0;  // the same from memory, all cores reading; 0: not measured
   double density = 1;             // what was measured, for people
   std::string structure = "dense";
 };
@@ -34,12 +36,12 @@ struct FormatCosts {
   double core_bytes_per_second = 0;  // read bandwidth from memory over n_cores
   std::vector<CostPoint> points;
 
-  /// Seconds of one core for a weight in a pass of `tokens` tokens: linear between the points of the largest token class
+  /// Seconds of one core for a weight in a pass of `tokens` tokens, from L2 or from memory: linear between the points of the largest token class
   /// that is not larger; beyond the points, the last one, in proportion to the bits above. nullopt without points.
-  std::optional<double> seconds_per_weight(std::string_view isa, std::string_view format, int tokens,
-                                           double bits_per_weight) const;
+  std::optional<double> seconds_per_weight(std::string_view isa, std::string_view format, int tokens, double bits_per_weight,
+                                           double CostPoint::*measured = &CostPoint::seconds_per_weight) const;
 
-  /// One pass over `weights` weights that are stored in `bytes` bytes, on one core.
+  /// One pass over `weights` weights that are stored in `bytes` bytes and read from memory, on one core.
   std::optional<double> pass_seconds(std::string_view isa, std::string_view format, int tokens, double weights,
                                      double bytes) const;
 };

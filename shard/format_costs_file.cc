@@ -43,6 +43,7 @@ Result<CostPoint> parse_point(const OrderedJson& entry, const std::string& where
   COLONNADE_ASSIGN(point.density, number(entry, "density", 0, 1, where));
   COLONNADE_ASSIGN(point.bits_per_weight, number(entry, "bits_per_weight", 1e-6, 1024, where));
   COLONNADE_ASSIGN(point.seconds_per_weight, number(entry, "core_seconds_per_weight", 1e-18, 1, where));
+  COLONNADE_ASSIGN(point.memory_seconds_per_weight, number(entry, "memory_core_seconds_per_weight", 0, 1, where));
   return point;
 }
 
@@ -52,7 +53,8 @@ std::string costs_text(const FormatCosts& costs) {
   OrderedJson points = OrderedJson::array();
   for (const CostPoint& p : costs.points)
     points.push_back({{"isa", p.isa}, {"format", p.format}, {"structure", p.structure}, {"density", p.density}, {"tokens", p.tokens},
-                      {"bits_per_weight", p.bits_per_weight}, {"core_seconds_per_weight", p.seconds_per_weight}});
+                      {"bits_per_weight", p.bits_per_weight}, {"core_seconds_per_weight", p.seconds_per_weight},
+                      {"memory_core_seconds_per_weight", p.memory_seconds_per_weight}});
   const OrderedJson all = {{"version", 1}, {"cores", costs.n_cores}, {"core_bytes_per_second", costs.core_bytes_per_second},
                            {"costs", points}};
   return all.dump(1) + "\n";

@@ -31,6 +31,7 @@ constexpr double kSecondsOfRead = 0.03;
 /// Where the strips lie.
 struct Place {
   const char* name;
+  bool in_cache;
   std::uint64_t bytes_each;
   std::vector<std::span<std::byte>> memory;  // of each core
 };
@@ -101,8 +102,8 @@ Result<std::vector<Place>> places_of(const engine::Topology& topology, const std
   std::uint64_t free_bytes = 0;
   for (const engine::NodeInfo& node : topology.nodes) free_bytes += node.free_bytes;
   std::vector<Place> places;
-  places.push_back({"L2", size_in_cache(topology, 2, cpus), {}});
-  places.push_back({"memory", size_in_memory(topology, cpus, free_bytes), {}});
+  places.push_back({"L2", true, size_in_cache(topology, 2, cpus), {}});
+  places.push_back({"memory", false, size_in_memory(topology, cpus, free_bytes), {}});
   std::erase_if(places, [&](const Place& place) { return place.bytes_each == 0 || (!only.empty() && only != place.name); });
   std::uint64_t largest = 0;
   for (const Place& place : places) largest = std::max(largest, place.bytes_each);
@@ -185,16 +186,22 @@ Status write_costs(const std::string& path, const std::vector<Line>& lines, std:
   shard::FormatCosts costs;
   costs.n_cores = static_cast<int>(n_cores);
   std::vector<double> reads;
-  const Place* const nearest = lines.front().place;
-  const Place* const farthest = lines.back().place;
+  const auto seconds = [&](const Line& line) { return static_cast<double>(n_cores) / median(line.weights); };
   for (const Line& line : lines) {
-    if (line.place == farthest) reads.insert(reads.end(), line.reads.begin(), line.reads.end());
-    if (line.place != nearest) continue;
-    costs.points.push_back({.isa = line.kernels->name, .format = line.format->name(), .tokens = line.n_tokens,
-                            .bits_per_weight = line.bits_per_weight,
-                            .seconds_per_weight = static_cast<double>(n_cores) / median(line.weights),
-                            .density = line.sparsity.density, .structure = engine::structure_name(line.sparsity)});
+    if (line.place->in_cache) {
+      costs.points.push_back({.isa = line.kernels->name, .format = line.format->name(), .tokens = line.n_tokens,
+                              .bits_per_weight = line.bits_per_weight, .seconds_per_weight = seconds(line),
+                              .density = line.sparsity.density, .structure = engine::structure_name(line.sparsity)});
+      continue;
+    }
+    reads.insert(reads.end(), line.reads.begin(), line.reads.end());
+    for (shard::CostPoint& point : costs.points)
+      if (point.isa == line.kernels->name && point.format == line.format->name() && point.tokens == line.n_tokens &&
+          point.density == line.sparsity.density && point.structure == engine::structure_name(line.sparsity))
+        point.memory_seconds_per_weight = seconds(line);
   }
+  if (costs.points.empty() || reads.empty())
+    return Error{ErrorCode::kUnavailable, "--write-costs: expected measurements from L2 and from memory, found only one of them"};
   costs.core_bytes_per_second = median(reads) / static_cast<double>(n_cores);
   std::ofstream file(path, std::ios::binary | std::ios::trunc);
   file << shard::costs_text(costs);
