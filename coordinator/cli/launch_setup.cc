@@ -73,7 +73,12 @@ std::vector<shard::RankMachine> machines_of(const engine::Topology& topology, co
   std::vector<shard::RankMachine> machines(static_cast<std::size_t>(setup.n_ranks));
   if (!setup.hosts.empty() || setup.kind == JobKind::kUnderMpi) return machines;
   const auto placement = engine::place_ranks(topology, setup.n_ranks);
-  for (std::size_t r = 0; r < machines.size(); ++r) machines[r].memory_bytes = placement[r].memory_bytes;
+  std::vector<int> cpus;  // that compute
+  for (const engine::RankPlacement& place : placement) cpus.insert(cpus.end(), place.cpus.begin(), place.cpus.end());
+  for (std::size_t r = 0; r < machines.size(); ++r) {
+    machines[r].memory_bytes = placement[r].memory_bytes;
+    machines[r].l3_bytes = engine::l3_share_bytes(topology, placement[r].cpus, cpus);
+  }
   return machines;
 }
 
@@ -145,9 +150,11 @@ void describe_plan(LaunchSetup& setup) {
     most = std::max(most, rank.total_bytes());
     weights += rank.weight_bytes;
   }
+  const auto in_l3 = std::count_if(setup.plan.ranks.begin(), setup.plan.ranks.end(), [](const shard::RankPlan& r) { return r.in_l3; });
   setup.choices.push_back(text("plan: ", plural(setup.plan.stages.size(), "stage"), ", weights ", format_bytes(weights),
                                ", at most ", format_bytes(most), " a rank, imbalance ",
-                               static_cast<int>(setup.plan.imbalance_percent * 10 + 0.5) / 10.0, " %"));
+                               static_cast<int>(setup.plan.imbalance_percent * 10 + 0.5) / 10.0, " %",
+                               in_l3 == 0 ? "" : text(", resident in L3 on ", plural(static_cast<std::size_t>(in_l3), "rank"))));
 }
 
 }  // namespace

@@ -86,8 +86,12 @@ Result<std::vector<shard::RankMachine>> read_machines(const Options& options) {
   COLONNADE_ASSIGN(const std::vector<double> speeds, parse_speeds(options.text("speeds"), machines.size()));
   std::vector<engine::RankPlacement> placement;
   if (!has_memory) placement = engine::place_ranks(topology, n_ranks);
+  std::vector<int> cpus;  // that compute
+  for (const engine::RankPlacement& place : placement) cpus.insert(cpus.end(), place.cpus.begin(), place.cpus.end());
   for (std::size_t r = 0; r < machines.size(); ++r)
-    machines[r] = {.speed = speeds[r], .memory_bytes = has_memory ? options.bytes("memory") : placement[r].memory_bytes};
+    machines[r] = {.speed = speeds[r],
+                   .memory_bytes = has_memory ? options.bytes("memory") : placement[r].memory_bytes,
+                   .l3_bytes = has_memory ? 0 : engine::l3_share_bytes(topology, placement[r].cpus, cpus)};
   return machines;
 }
 

@@ -109,13 +109,14 @@ std::string share_text(const PlanReport& report, const RankPlan& rank) {
 
 std::string rank_table(const PlanReport& report) {
   std::vector<std::vector<std::string>> rows{
-      {"rank", "stage", "weights", "KV cache", "buffers", "total", "memory", "read a token"}};
+      {"rank", "stage", "weights", "KV cache", "buffers", "total", "memory", "read a token", ""}};
   for (std::size_t r = 0; r < report.plan.ranks.size(); ++r) {
     const RankPlan& rank = report.plan.ranks[r];
     const std::uint64_t memory = report.machines[r].memory_bytes;
     rows.push_back({std::to_string(r), std::to_string(rank.stage), format_bytes(rank.weight_bytes), format_bytes(rank.kv_bytes),
                     format_bytes(rank.buffer_bytes), format_bytes(rank.total_bytes()),
-                    memory == 0 ? "-" : format_bytes(memory), format_bytes(static_cast<std::uint64_t>(rank.step_bytes))});
+                    memory == 0 ? "-" : format_bytes(memory), format_bytes(static_cast<std::uint64_t>(rank.step_bytes)),
+                    rank.in_l3 ? "resident in L3" : "from memory"});
   }
   std::vector<std::size_t> widths(rows[0].size());
   for (const auto& row : rows)
@@ -209,6 +210,8 @@ OrderedJson plan_json(const PlanReport& report) {
                       {"buffer_bytes", rank.buffer_bytes},
                       {"total_bytes", rank.total_bytes()},
                       {"step_bytes", rank.step_bytes},
+                      {"hot_bytes", rank.hot_bytes},
+                      {"in_l3", rank.in_l3},
                       {"runs", OrderedJson::array()}};
     for (const PlanRun& run : plan_runs(report.paths, rank)) {
       const PathSpec &first = report.paths[run.first_path], &last = report.paths[run.last_path];

@@ -407,3 +407,22 @@ TEST_CASE("impossible counts and speeds are named") {
   CHECK(message(1, 0, 1) == "a plan needs at least 1 stage, found 0");
   CHECK(message(1, 1, 0) == "the speed of rank 0 must be above 0, found 0");
 }
+
+TEST_CASE("a rank whose weights fit its L3 is resident there; an embedding that is only looked up does not count") {
+  const auto untied = tests::make_config({64, 2, 4, 2, 16, 256, 4096});
+  REQUIRE_FALSE(untied.tied_embeddings);
+  const auto paths = enumerate_paths(untied, format_choice(FormatId::kInt8));
+  std::uint64_t all = 0, embedding = 0;
+  for (const PathSpec& path : paths) (path.kind == PathKind::kEmbedding ? embedding : all) += path.bytes;
+  REQUIRE(embedding > 0);
+  for (const auto& [l3, fits] : {std::pair<std::uint64_t, bool>{all + all / 7 + 8, true}, {all, false}, {0, false}}) {
+    const auto plan = make_plan(untied, paths, std::vector<RankMachine>{{.l3_bytes = l3}}, {});
+    REQUIRE(plan.ok());
+    CHECK(plan->ranks[0].hot_bytes == all);
+    CHECK(plan->ranks[0].in_l3 == fits);
+  }
+  // Two ranks have half each to hold, and the last stage does not hold a tied embedding's rows for nothing.
+  const auto halves = make_plan(untied, paths, std::vector<RankMachine>(2, {.l3_bytes = all}), {});
+  REQUIRE(halves.ok());
+  CHECK((halves->ranks[0].in_l3 && halves->ranks[1].in_l3));
+}

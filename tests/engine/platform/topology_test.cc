@@ -156,4 +156,23 @@ TEST_CASE("reading from cache is measured and plausible") {
 }
 
 }  // namespace
+
+TEST_CASE("An L3 is shared by those that compute on it") {
+  TopologySources sources;
+  sources.hwloc_synthetic = kTwoSockets;  // two L3 of 32 MB a socket, each with two cores
+  const auto topology = read_topology(sources);
+  REQUIRE(topology.ok());
+  std::vector<int> all;
+  for (const CoreInfo& core : topology->cores) all.push_back(core.cpus[0]);
+  REQUIRE(all.size() == 8);
+  const std::uint64_t l3 = 32'000'000;  // hwloc counts in decimal units
+  CHECK(l3_share_bytes(*topology, all, all) == 4 * l3);
+  CHECK(l3_share_bytes(*topology, {all[0], all[1]}, all) == l3);
+  CHECK(l3_share_bytes(*topology, {all[0]}, all) == l3 / 2);
+  CHECK(l3_share_bytes(*topology, {all[0]}, {all[0]}) == l3);  // nobody else computes
+  CHECK(l3_share_bytes(*topology, {all[1], all[2]}, all) == l3);
+  CHECK(l3_share_bytes(*topology, {all[7]}, {all[0], all[7]}) == l3);
+  CHECK(l3_share_bytes(Topology{}, {0}, {0}) == 0);
+}
+
 }  // namespace colonnade::engine
