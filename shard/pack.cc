@@ -16,6 +16,7 @@
 #include "shard/blob_writer.h"
 #include "shard/mapped_file.h"
 #include "shard/pack_formats.h"
+#include "shard/tokenizer_source.h"
 
 namespace colonnade::shard {
 namespace {
@@ -24,9 +25,9 @@ namespace {
 constexpr std::uint64_t kBlobFileBytes = std::uint64_t{4} << 30;
 // tokenizer.json of a large vocabulary has about 20 MB.
 constexpr std::uint64_t kMaxSourceFileBytes = 128u << 20;
-// What serving needs of a source beside its weights.
-constexpr const char* kSourceFiles[] = {"config.json", "generation_config.json", "tokenizer.json",
-                                        "tokenizer_config.json", "chat_template.jinja"};
+// What serving needs of a source beside its weights and the file of its tokenizer.
+constexpr const char* kSourceFiles[] = {"config.json", "generation_config.json", "tokenizer_config.json",
+                                        "chat_template.jinja"};
 
 std::uint64_t padded_bytes(const std::vector<PathSpec>& paths) {
   std::uint64_t bytes = 0;
@@ -35,8 +36,10 @@ std::uint64_t padded_bytes(const std::vector<PathSpec>& paths) {
 }
 
 Result<std::vector<SourceFile>> read_source_files(const std::filesystem::path& source) {
+  std::vector<std::string> names(std::begin(kSourceFiles), std::end(kSourceFiles));
+  if (std::string name = tokenizer_file_name(source); !name.empty()) names.push_back(std::move(name));
   std::vector<SourceFile> files;
-  for (const char* name : kSourceFiles) {
+  for (const std::string& name : names) {
     std::error_code ignored;
     if (!std::filesystem::exists(source / name, ignored)) continue;
     COLONNADE_ASSIGN(std::string content, read_small_file(source / name, kMaxSourceFileBytes));

@@ -16,6 +16,7 @@
 #include "engine/base/format_text.h"
 #include "engine/base/json.h"
 #include "engine/base/progress.h"
+#include "coordinator/cli/tokenizer_file.h"
 #include "engine/text/tokenizer.h"
 
 namespace colonnade::cli {
@@ -87,10 +88,7 @@ Status run_perplexity(const Options& options) {
   COLONNADE_ASSIGN(const std::string content, read_text(options.positional("TEXT")));
   COLONNADE_ASSIGN(LaunchOptions launch, launch_options(options));
   COLONNADE_ASSIGN(const auto job, launch_job(launch));
-  const std::string* const file = job->model().manifest.source_file("tokenizer.json");
-  if (file == nullptr)
-    return Error{ErrorCode::kNotFound, text(job->model().directory.string(), ": the model has no tokenizer.json")};
-  COLONNADE_ASSIGN(const auto tokenizer, engine::load_tokenizer_json(*file));
+  COLONNADE_ASSIGN(const auto tokenizer, open_tokenizer(job->model().directory));
   const auto documents = split_documents(content, options.text("separator"), static_cast<std::size_t>(options.integer("min-bytes")),
                                          static_cast<std::size_t>(options.integer("documents")));
   const auto window = static_cast<std::size_t>(std::min<std::int64_t>(options.integer("window"), job->context_tokens()));

@@ -1,4 +1,4 @@
-// The tokenizer of what a user names: a Hugging Face directory, a packed model or a bare tokenizer.json.
+// The tokenizer of what a user names: a Hugging Face directory, a packed model, a GGUF file or a tokenizer's own file.
 #pragma once
 
 #include <filesystem>

@@ -29,12 +29,18 @@ class TokenBytes {
   virtual std::string finish() { return {}; }
 };
 
+/// Bytes that are not UTF-8 never stop anything: each passes normalizer and pre-tokenizer as a character that is neither
+/// letter, number nor space, and reaches the model as itself. Byte-level vocabularies and those with byte fallback give its
+/// own token, from which it comes back; others give their unknown token.
+///
+/// Special tokens that are spelled in a text become special only with kRecognise; text of users takes kPlain.
+///
+/// Immutable, thread-safe.
 class Tokenizer {
  public:
   virtual ~Tokenizer() = default;
 
-  /// Token ids of `text` (any bytes: invalid UTF-8 goes through byte fallback). add_special applies the file's
-  /// post-processor (e.g. puts <s> in front).
+  /// Token ids of `text` (any bytes). add_special applies the file's post-processor (e.g. puts <s> in front).
   virtual std::vector<std::int32_t> encode(std::string_view text, SpecialTokens special, bool add_special) const = 0;
 
   /// As encode() with kRecognise, but special tokens that overlap one of `plain` (ascending, disjoint) are ordinary
@@ -63,6 +69,26 @@ class Tokenizer {
 /// From the bytes of a tokenizer.json. kUnsupported names the first part that is not implemented; kCorrupt names
 /// the field. Handles untrusted files: bounded memory and time.
 Result<std::unique_ptr<Tokenizer>> load_tokenizer_json(std::string_view json);
+
+/// From the bytes of a SentencePiece tokenizer.model (BPE or Unigram). tokenizer_config.json, where there is one, says
+/// which special tokens go around a text and adds tokens; else <s> goes before it (and </s> behind it where the model has
+/// no <s>).
+Result<std::unique_ptr<Tokenizer>> load_sentencepiece(std::string_view model, std::string_view tokenizer_config = {});
+
+/// From the bytes of a tiktoken file (lines of a token in base64 and its rank). How it splits text and which special
+/// tokens it has is not in the file: the well-known ones (GPT-2, p50k, cl100k, o200k, Llama 3, Qwen, Kimi K2) are told by
+/// their number of ranks, and tokenizer_config.json adds to their special tokens.
+Result<std::unique_ptr<Tokenizer>> load_tiktoken(std::string_view ranks, std::string_view tokenizer_config = {});
+
+/// The small files of a model that say how it tokenizes. Empty: not there.
+struct TokenizerFiles {
+  std::string tokenizer_json;
+  std::string tokenizer_model;  // SentencePiece, or tiktoken under that name (Llama 3)
+  std::string tiktoken;
+  std::string tokenizer_config;  // tokenizer_config.json
+};
+/// From the first that is there, in the order of the members. kNotFound when there is none.
+Result<std::unique_ptr<Tokenizer>> load_tokenizer(const TokenizerFiles& files);
 
 /// Turns a growing sequence of tokens into text piece by piece: always valid UTF-8, never half a character, nothing
 /// is ever taken back; prompt and pieces concatenated equal decode() of all tokens with invalid bytes replaced by

@@ -22,19 +22,71 @@ class Bpe final : public TokenModel {
   }
 
   void tokenize(std::string_view word, std::vector<std::int32_t>& ids) const override {
+    if (tables_.ignore_merges) {
+      if (const std::int32_t whole = tables_.ids->find(word); whole >= 0 && whole < tables_.first_character) {
+        ids.push_back(whole);
+        return;
+      }
+    }
+    if (tables_.joints.empty()) return tokenize_part(word, ids);
+    std::size_t begin = 0;
+    std::string_view before = JointFilter::first_character(word);
+    for (std::size_t at = before.size(); at < word.size();) {
+      const std::string_view here = JointFilter::first_character(word.substr(at));
+      // Unknown characters in a row belong together.
+      if (!tables_.joints.may_join(before, here) && (is_known(before) || is_known(here))) {
+        tokenize_part(word.substr(begin, at - begin), ids);
+        begin = at;
+      }
+      at += here.size();
+      before = here;
+    }
+    tokenize_part(word.substr(begin), ids);
+  }
+
+ private:
+  static constexpr std::size_t kMostKept = 1 << 16;
+
+  std::int32_t find_character(std::string_view character) const {
+    return character.size() == 1 ? one_byte_[static_cast<unsigned char>(character[0])] : tables_.ids->find(character);
+  }
+  bool is_known(std::string_view character) const {
+    const std::int32_t id = find_character(character);
+    return id >= 0 && id < tables_.first_character;
+  }
+
+  void tokenize_part(std::string_view word, std::vector<std::int32_t>& ids) const {
     const std::int32_t whole = tables_.ids->find(word);
-    if (whole >= 0 && (tables_.ignore_merges || comes_whole(word, whole))) {
+    if (whole >= 0 && comes_whole(word, whole)) {
       ids.push_back(whole);
       return;
     }
     thread_local std::vector<std::int32_t> symbols;
     merge(word, symbols);
-    ids.insert(ids.end(), symbols.begin(), symbols.end());
+    if (tables_.first_character == INT32_MAX && tables_.unused.empty()) {
+      ids.insert(ids.end(), symbols.begin(), symbols.end());
+    } else {
+      for (const std::int32_t symbol : symbols) add_spelled(symbol, ids);
+    }
     if (symbols.capacity() > kMostKept) symbols = {};
   }
 
- private:
-  static constexpr std::size_t kMostKept = 1 << 16;
+  /// What is left of characters that are no tokens, and of tokens that are not used.
+  void add_spelled(std::int32_t symbol, std::vector<std::int32_t>& ids) const {
+    if (const auto parts = tables_.unused.find(symbol); parts != tables_.unused.end()) {
+      add_spelled(parts->second.first, ids);
+      add_spelled(parts->second.second, ids);
+    } else if (symbol < tables_.first_character) {
+      ids.push_back(symbol);
+    } else {
+      const std::string& spelled = tables_.characters[static_cast<std::size_t>(symbol - tables_.first_character)];
+      if (has_bytes(spelled)) {
+        for (const char byte : spelled) ids.push_back(fallback_[static_cast<unsigned char>(byte)]);
+      } else if (tables_.unknown && (ids.empty() || ids.back() != *tables_.unknown || !tables_.fuse_unknown)) {
+        ids.push_back(*tables_.unknown);
+      }
+    }
+  }
 
   /// Whether the merges of a word that is a token give that token: nearly always, but not by necessity. Remembered for
   /// each token; threads that ask at the same time find the same.
@@ -46,7 +98,7 @@ class Bpe final : public TokenModel {
     if (known != kNotAsked) return known == kYes;
     std::vector<std::int32_t> symbols;
     merge(word, symbols);
-    const bool whole = symbols.size() == 1 && symbols[0] == id;
+    const bool whole = symbols.size() == 1 && symbols[0] == id && id < tables_.first_character && !tables_.unused.contains(id);
     if (remembers) known_[index].store(whole ? kYes : kNo, std::memory_order_relaxed);
     return whole;
   }
@@ -72,9 +124,7 @@ class Bpe final : public TokenModel {
       const bool first = at == 0;
       at += character.size();
       if (plain_symbols_) {
-        const bool ascii = character.size() == 1;
-        add_symbol(ascii ? one_byte_[static_cast<unsigned char>(character[0])] : tables_.ids->find(character), character,
-                   symbols, unknown_waits);
+        add_symbol(find_character(character), character, symbols, unknown_waits);
         continue;
       }
       std::string spelled = first ? "" : tables_.continuing_prefix;

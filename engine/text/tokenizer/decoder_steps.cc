@@ -28,6 +28,7 @@ class ByteLevel final : public DecoderStep {
     auto bytes = bytes_of_letters(piece);
     return bytes ? std::move(*bytes) : piece;  // an added token may have other letters
   }
+  bool reads_byte_letters() const override { return true; }
   std::unique_ptr<DecoderStep> fresh() const override { return std::make_unique<ByteLevel>(); }
 };
 

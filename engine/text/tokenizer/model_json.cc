@@ -41,9 +41,10 @@ Result<TokenPair> read_merge(const Json& merge, std::size_t index) {
   return TokenPair{merge[0].get_ref<const std::string&>(), merge[1].get_ref<const std::string&>()};
 }
 
-Status read_merges(const Json& merges, const StringIds& ids, std::string_view continuing_prefix, MergeTable& table) {
+Status read_merges(const Json& merges, const StringIds& ids, BpeTables& tables) {
   if (!merges.is_array()) return wrong_field("model.merges", "a list", merges);
-  table.reserve(merges.size());
+  tables.merges.reserve(merges.size());
+  bool of_bytes = false;
   std::string joined;
   std::int32_t rank = 0;
   for (const Json& merge : merges) {
@@ -51,7 +52,8 @@ Status read_merges(const Json& merges, const StringIds& ids, std::string_view co
     if (rank == 0 && merge.is_string() && merge.get_ref<const std::string&>().starts_with("#version")) continue;
     COLONNADE_ASSIGN(const TokenPair pair, read_merge(merge, static_cast<std::size_t>(rank)));
     joined = pair.left;
-    joined += pair.right.starts_with(continuing_prefix) ? pair.right.substr(continuing_prefix.size()) : pair.right;
+    const bool continues = pair.right.starts_with(tables.continuing_prefix);
+    joined += continues ? pair.right.substr(tables.continuing_prefix.size()) : pair.right;
     std::array<std::int32_t, 3> found{};
     std::size_t i = 0;
     for (const std::string_view content : {pair.left, pair.right, std::string_view(joined)}) {
@@ -61,8 +63,12 @@ Status read_merges(const Json& merges, const StringIds& ids, std::string_view co
                            merge);
       }
     }
-    table.add(found[0], found[1], rank++, found[2], MergeTable::Repeated::kTakesLast);
+    tables.merges.add(found[0], found[1], rank++, found[2], MergeTable::Repeated::kTakesLast);
+    of_bytes = of_bytes || byte_of_token(pair.left) >= 0 || byte_of_token(pair.right) >= 0;
+    if (!pair.left.empty() && !pair.right.empty()) tables.joints.add(pair.left, pair.right);
   }
+  // Then what stands left and right of a joint in the text is not what the tokens spell.
+  if (of_bytes || !tables.continuing_prefix.empty() || !tables.end_suffix.empty()) tables.joints = {};
   return {};
 }
 
@@ -96,12 +102,13 @@ Result<std::unique_ptr<TokenModel>> make_json_bpe(const Json& part, bool bytes, 
   COLONNADE_TRY(read_vocabulary(member_or_null(part, "vocab"), vocabulary));
   COLONNADE_ASSIGN(tables.continuing_prefix, optional_string(part, "continuing_subword_prefix"));
   COLONNADE_ASSIGN(tables.end_suffix, optional_string(part, "end_of_word_suffix"));
-  COLONNADE_TRY(read_merges(member_or_null(part, "merges"), *vocabulary.ids, tables.continuing_prefix, tables.merges));
+  COLONNADE_TRY(read_merges(member_or_null(part, "merges"), *vocabulary.ids, tables));
   COLONNADE_ASSIGN(tables.fuse_unknown, bool_member(part, "fuse_unk", "model", false));
   COLONNADE_ASSIGN(tables.ignore_merges, bool_member(part, "ignore_merges", "model", false));
   COLONNADE_ASSIGN(tables.byte_fallback, bool_member(part, "byte_fallback", "model", false));
   COLONNADE_ASSIGN(tables.unknown, read_unknown(part, *vocabulary.ids, true));
   tables.byte_symbols = bytes;
+  if (bytes) tables.joints = {};  // they are of letters
   tables.ids = bytes ? ids_by_bytes(vocabulary) : vocabulary.ids;
   return make_bpe(std::move(tables));
 }

@@ -4,13 +4,15 @@
 #include <utility>
 
 #include "engine/base/format_text.h"
+#include "engine/text/tokenizer/byte_alphabet.h"
 #include "engine/text/tokenizer/stand_ins.h"
 
 namespace colonnade::engine {
 namespace {
 
 struct Entry {
-  std::string content;
+  std::string content;  // as the file spells it
+  std::string piece;    // what the decoder gets
   bool special = false;
 };
 
@@ -26,7 +28,7 @@ class StepsTokenBytes final : public TokenBytes {
     if (token < 0 || index >= entries_.size()) return {};
     const Entry& entry = entries_[index];
     if (entry.content.empty() || (skip_special_ && entry.special)) return {};
-    std::string piece = entry.content;
+    std::string piece = entry.piece;
     for (const auto& step : steps_) piece = step->push(std::move(piece));
     return piece;
   }
@@ -46,26 +48,13 @@ class StepsTokenBytes final : public TokenBytes {
   bool skip_special_;
 };
 
-/// The added tokens that are searched for before or after normalising.
-std::vector<AddedToken> select_tokens(const Pipeline& parts, bool normalized) {
-  std::vector<AddedToken> selected;
-  for (AddedToken token : parts.added_tokens) {
-    if (token.normalized != normalized) continue;
-    if (normalized) token.content = normalize_with(parts.normalizer, std::move(token.content));
-    selected.push_back(std::move(token));
-  }
-  return selected;
-}
-
 class PipelineTokenizer final : public Tokenizer {
  public:
   PipelineTokenizer(Pipeline parts, std::vector<Entry> entries)
       : parts_(std::move(parts)),
         entries_(std::move(entries)),
-        raw_tokens_(select_tokens(parts_, false)),
-        normalized_tokens_(select_tokens(parts_, true)),
-        raw_finder_(raw_tokens_),
-        normalized_finder_(normalized_tokens_) {}
+        raw_finder_(parts_.raw_tokens),
+        normalized_finder_(parts_.normalized_tokens) {}
 
   std::vector<std::int32_t> encode(std::string_view text, SpecialTokens special, bool add_special) const override {
     return encode_parts(text, special == SpecialTokens::kRecognise, {}, add_special);
@@ -141,18 +130,16 @@ class PipelineTokenizer final : public Tokenizer {
 
   Pipeline parts_;
   std::vector<Entry> entries_;  // by id; empty content where there is no token
-  std::vector<AddedToken> raw_tokens_;
-  std::vector<AddedToken> normalized_tokens_;
   AddedTokenFinder raw_finder_;
   AddedTokenFinder normalized_finder_;
 };
 
 /// All tokens by id. A few wild ids must not make a table of gigabytes, so ids may not leave large gaps.
-Result<std::vector<Entry>> list_entries(const Pipeline& parts, std::string_view file) {
+/// `letters`: tokens of the model are spelled in letters that stand for bytes.
+Result<std::vector<Entry>> list_entries(const Pipeline& parts, bool letters, std::string_view file) {
   std::int32_t largest = -1;
-  for (const auto& [content, id] : parts.vocabulary.tokens) largest = std::max(largest, id);
-  for (const AddedToken& token : parts.added_tokens) largest = std::max(largest, token.id);
-  const std::size_t n_tokens = parts.vocabulary.tokens.size() + parts.added_tokens.size();
+  for (const NamedToken& token : parts.vocabulary.tokens) largest = std::max(largest, token.id);
+  const std::size_t n_tokens = parts.vocabulary.tokens.size();
   const std::size_t most = 2 * n_tokens + 65536;
   const std::size_t n_ids = static_cast<std::size_t>(std::int64_t{largest} + 1);
   if (n_ids > most) {
@@ -160,9 +147,20 @@ Result<std::vector<Entry>> list_entries(const Pipeline& parts, std::string_view 
                  text(file, ": the largest token id must be below ", most, " for ", n_tokens, " tokens, found ", largest)};
   }
   std::vector<Entry> entries(n_ids);
-  for (const auto& [content, id] : parts.vocabulary.tokens) entries[static_cast<std::size_t>(id)].content = content;
-  for (const AddedToken& token : parts.added_tokens) {
-    entries[static_cast<std::size_t>(token.id)] = {token.content, token.special};
+  for (const NamedToken& token : parts.vocabulary.tokens) {
+    Entry& entry = entries[static_cast<std::size_t>(token.id)];
+    entry.content = token.content;
+    const auto bytes = letters ? bytes_of_letters(token.content) : std::nullopt;
+    entry.piece = bytes ? *bytes : token.content;
+  }
+  for (const auto* list : {&parts.raw_tokens, &parts.normalized_tokens}) {
+    for (const AddedToken& token : *list) {
+      if (token.id >= 0 && static_cast<std::size_t>(token.id) < n_ids) {
+        Entry& entry = entries[static_cast<std::size_t>(token.id)];
+        entry.special = token.special;
+        if (letters) entry.piece = entry.content;  // spelled as it stands, even where its letters could stand for bytes
+      }
+    }
   }
   return entries;
 }
@@ -184,13 +182,10 @@ std::string Tokenizer::token_bytes(std::int32_t token) const {
 }
 
 Result<std::unique_ptr<Tokenizer>> make_tokenizer(Pipeline pipeline, std::string_view file) {
-  // A token that the vocabulary has keeps the id that it has there.
-  for (AddedToken& token : pipeline.added_tokens) {
-    const std::int32_t known = pipeline.vocabulary.ids->find(token.content);
-    if (known >= 0) token.id = known;
-  }
-  COLONNADE_ASSIGN(std::vector<Entry> entries, list_entries(pipeline, file));
-  for (const AddedToken& token : pipeline.added_tokens) pipeline.vocabulary.ids->set(token.content, token.id);
+  // Done once for every token instead of each time one is decoded.
+  const bool letters = !pipeline.decoder.empty() && pipeline.decoder.front()->reads_byte_letters();
+  if (letters) pipeline.decoder.erase(pipeline.decoder.begin());
+  COLONNADE_ASSIGN(std::vector<Entry> entries, list_entries(pipeline, letters, file));
   pipeline.vocabulary.tokens.clear();
   pipeline.vocabulary.tokens.shrink_to_fit();
   return std::unique_ptr<Tokenizer>(std::make_unique<PipelineTokenizer>(std::move(pipeline), std::move(entries)));

@@ -25,7 +25,8 @@ struct Pipeline {
   PostProcessorSteps post_processor;
   DecoderSteps decoder;
   Vocabulary vocabulary;
-  std::vector<AddedToken> added_tokens;
+  std::vector<AddedToken> raw_tokens;         // searched for in the text as it came
+  std::vector<AddedToken> normalized_tokens;  // searched for, as they are here, in the normalised text
 };
 
 /// `file` names the source in messages. kCorrupt when ids leave gaps that would make a table of gigabytes.

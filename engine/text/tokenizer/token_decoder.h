@@ -22,6 +22,8 @@ class DecoderStep {
   virtual std::string push(std::string piece) = 0;
   /// What was kept back, when there are no more tokens.
   virtual std::string finish() { return {}; }
+  /// Whether it does nothing but read the letters of the byte-level alphabet.
+  virtual bool reads_byte_letters() const { return false; }
   /// A copy that remembers nothing yet.
   virtual std::unique_ptr<DecoderStep> fresh() const = 0;
 };

@@ -7,11 +7,13 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <unordered_map>
 #include <utility>
 #include <vector>
 
 #include "engine/base/json.h"
 #include "engine/base/result.h"
+#include "engine/text/tokenizer/joint_filter.h"
 #include "engine/text/tokenizer/merge_table.h"
 #include "engine/text/tokenizer/string_ids.h"
 
@@ -25,14 +27,18 @@ class TokenModel {
   virtual void tokenize(std::string_view word, std::vector<std::int32_t>& ids) const = 0;
 };
 
-/// The tokens of a file as it spells them.
+struct NamedToken {
+  std::string content;
+  std::int32_t id;
+};
+/// The tokens of a file as it spells them, added ones included. Of several with one id the last one counts.
 struct Vocabulary {
-  std::vector<std::pair<std::string, std::int32_t>> tokens;
+  std::vector<NamedToken> tokens;
   std::shared_ptr<StringIds> ids = std::make_shared<StringIds>();
 
   void add(std::string content, std::int32_t id) {
     ids->set(content, id);
-    tokens.emplace_back(std::move(content), id);
+    tokens.push_back({std::move(content), id});
   }
 };
 
@@ -44,7 +50,7 @@ Result<std::unique_ptr<TokenModel>> make_token_model(const Json& part, bool byte
 bool words_may_be_bytes(const Json& model);
 
 struct BpeTables {
-  std::shared_ptr<const StringIds> ids;  // by what words are made of: bytes, or text as in the file
+  std::shared_ptr<const StringIds> ids;  // of tokens and characters, by what words are made of: bytes, or text as in the file
   MergeTable merges;
   std::optional<std::int32_t> unknown;
   bool byte_symbols = false;    // words are split into bytes first, else into characters
@@ -53,6 +59,12 @@ struct BpeTables {
   bool byte_fallback = false;   // a character without a token becomes its bytes' tokens, where all are there
   std::string continuing_prefix;  // before every symbol but the first, when it is looked up
   std::string end_suffix;         // behind the last one
+  JointFilter joints;             // of all merges; empty: words are always merged whole
+  // SentencePiece: symbols from `first_character` on are characters that are part of tokens without being tokens, and
+  // tokens that are not used give way to the two that they are merged from.
+  std::int32_t first_character = INT32_MAX;
+  std::vector<std::string> characters;
+  std::unordered_map<std::int32_t, std::pair<std::int32_t, std::int32_t>> unused;
 };
 std::unique_ptr<TokenModel> make_bpe(BpeTables tables);
 

@@ -17,7 +17,14 @@ Result<std::unique_ptr<Tokenizer>> load_tokenizer_json(std::string_view json) {
   COLONNADE_ASSIGN(pipeline.model, make_token_model(member_or_null(file, "model"), bytes, pipeline.vocabulary));
   COLONNADE_ASSIGN(pipeline.post_processor, make_post_processor(member_or_null(file, "post_processor")));
   COLONNADE_ASSIGN(pipeline.decoder, make_decoder(member_or_null(file, "decoder")));
-  COLONNADE_ASSIGN(pipeline.added_tokens, read_added_tokens(member_or_null(file, "added_tokens")));
+  COLONNADE_ASSIGN(std::vector<AddedToken> added, read_added_tokens(member_or_null(file, "added_tokens")));
+  for (AddedToken& token : added) {
+    // A token that the vocabulary has keeps the id that it has there.
+    if (const std::int32_t known = pipeline.vocabulary.ids->find(token.content); known >= 0) token.id = known;
+    pipeline.vocabulary.add(token.content, token.id);
+    if (token.normalized) token.content = normalize_with(pipeline.normalizer, std::move(token.content));
+    (token.normalized ? pipeline.normalized_tokens : pipeline.raw_tokens).push_back(std::move(token));
+  }
   return make_tokenizer(std::move(pipeline), "tokenizer.json");
 }
 

@@ -3,65 +3,41 @@
 #include <chrono>
 
 #include "engine/base/json.h"
-#include "engine/text/tokenizer/unicode.h"
-#include "engine/text/utf8.h"
+#include "engine/text/tokenizer/byte_alphabet.h"
 #include "tests/engine/text/tokenizer_files.h"
 #include "tests/support/shared_data.h"
 #include "tests/support/skip.h"
+#include "tests/support/tokenizer_cases.h"
 
 using colonnade::Json;
-using colonnade::engine::is_valid_utf8;
-using colonnade::engine::NormalForm;
-using colonnade::engine::normalize;
+using colonnade::engine::load_sentencepiece;
+using colonnade::engine::load_tiktoken;
 using colonnade::engine::SpecialTokens;
-using colonnade::engine::StreamDecoder;
 using colonnade::engine::Tokenizer;
 using colonnade::tests::load_tokenizer;
 using colonnade::tests::read_text;
-using Ids = std::vector<std::int32_t>;
+using colonnade::tests::check_plain_cases;
+using colonnade::tests::check_special_cases;
+using colonnade::tests::Ids;
+using colonnade::tests::WayBack;
 
 namespace {
 
-/// Streaming gives whole characters, and the same text in the end.
-void check_stream(const Tokenizer& tokenizer, const Ids& ids, const std::string& expected) {
-  StreamDecoder decoder(tokenizer, {}, true);
-  std::string text;
-  for (const std::int32_t id : ids) {
-    const std::string piece = decoder.push(id);
-    CHECK(is_valid_utf8(piece));
-    text += piece;
+/// The first `n_ranks` tokens of a byte-level tokenizer.json as tiktoken writes them.
+std::string tiktoken_file(const Json& json, std::int32_t n_ranks) {
+  constexpr std::string_view kDigits = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+  std::string file;
+  for (const auto& [content, rank] : json["model"]["vocab"].items()) {
+    if (rank >= n_ranks) continue;
+    const std::string bytes = colonnade::engine::bytes_of_letters(content).value();
+    for (std::size_t at = 0; at < bytes.size(); at += 3) {
+      const auto byte = [&](std::size_t i) { return at + i < bytes.size() ? static_cast<unsigned char>(bytes[at + i]) : 0u; };
+      const unsigned bits = byte(0) << 16 | byte(1) << 8 | byte(2);
+      for (unsigned i = 0; i < 4; ++i) file += at + i <= bytes.size() ? kDigits[bits >> (18 - 6 * i) & 63] : '=';
+    }
+    file += " " + std::to_string(rank.get<std::int32_t>()) + "\n";
   }
-  text += decoder.finish();
-  CHECK(text == expected);
-}
-
-enum class WayBack { kSame, kNfc, kLossy };
-
-/// The number of cases.
-std::size_t check_plain_cases(const Tokenizer& tokenizer, const std::filesystem::path& file, WayBack way_back = WayBack::kSame) {
-  const Json cases = Json::parse(read_text(file));
-  for (const Json& one : cases) {
-    const std::string text = one["text"];
-    const Ids ids = one["ids"];
-    INFO("text: " << one["text"].dump());
-    CHECK(tokenizer.encode(text, SpecialTokens::kPlain, false) == ids);
-    if (way_back == WayBack::kLossy) continue;
-    const std::string expected = way_back == WayBack::kSame ? text : normalize(text, NormalForm::kNfc);
-    CHECK(tokenizer.decode(ids, true) == expected);
-    CHECK(tokenizer.decode(ids, false) == expected);
-    check_stream(tokenizer, ids, expected);
-  }
-  return cases.size();
-}
-
-std::size_t check_special_cases(const Tokenizer& tokenizer, const std::filesystem::path& file) {
-  const Json cases = Json::parse(read_text(file));
-  for (const Json& one : cases) {
-    INFO("text: " << one["text"].dump());
-    CHECK(tokenizer.encode(one["text"].get<std::string>(), SpecialTokens::kRecognise, one["add_special_tokens"]) ==
-          one["ids"].get<Ids>());
-  }
-  return cases.size();
+  return file;
 }
 
 }  // namespace
@@ -92,6 +68,34 @@ TEST_CASE("tokenizer.json of each family gives the ids of the references") {
     CHECK(check_plain_cases(*tokenizer, folder / family.derived, family.way_back) == family.n_derived);
   }
   CHECK(check_special_cases(*tokenizer, folder / "cases_special.json") == family.n_special);
+}
+
+TEST_CASE("tokenizer.model gives the ids of the SentencePiece library") {
+  const auto [name, file, n_cases] = GENERATE(table<const char*, const char*, std::size_t>(
+      {{"mistral-v3", "cases.json", 494}, {"llama2", "cases.json", 46}, {"llama2", "cases_sentencepiece.json", 448}}));
+  COLONNADE_SHARED_PATH(folder, std::string("data/tokenizers/") + name);
+  INFO(name);
+  const auto tokenizer = load_sentencepiece(read_text(folder / "tokenizer.model"));
+  REQUIRE(tokenizer.ok());
+  CHECK(check_plain_cases(**tokenizer, folder / file) == n_cases);
+  CHECK((*tokenizer)->encode("", SpecialTokens::kPlain, true) == Ids{1});
+  // Control pieces are found on request only.
+  CHECK((*tokenizer)->encode("</s>", SpecialTokens::kRecognise, false) == Ids{2});
+  CHECK((*tokenizer)->encode("</s>", SpecialTokens::kPlain, false).size() > 1);
+}
+
+TEST_CASE("a tiktoken file gives what the tokenizer.json of the same ranks gives") {
+  const auto [name, ends] = GENERATE(table<const char*, std::int32_t>({{"gpt2", 50256}, {"llama3", 128000}, {"qwen2", 151643}}));
+  COLONNADE_SHARED_PATH(folder, std::string("data/tokenizers/") + name);
+  INFO(name);
+  const std::string ranks = tiktoken_file(Json::parse(read_text(folder / "tokenizer.json")), ends);
+  const auto loaded = colonnade::engine::load_tokenizer({{}, ranks, {}, {}});  // Llama 3 has it as tokenizer.model
+  REQUIRE(loaded.ok());
+  const Tokenizer& tokenizer = **loaded;
+  const WayBack way_back = std::string(name) == "qwen2" ? WayBack::kNfc : WayBack::kSame;
+  check_plain_cases(tokenizer, folder / "cases.json", way_back);
+  check_plain_cases(tokenizer, folder / "cases_derived.json", way_back);
+  check_special_cases(tokenizer, folder / "cases_special.json");
 }
 
 TEST_CASE("the tales model's tokenizer encodes its expected texts and goes round with any text") {
