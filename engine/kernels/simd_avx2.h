@@ -163,7 +163,7 @@ struct Simd {
     _mm256_storeu_si256(reinterpret_cast<__m256i*>(p), a.lo);
     _mm256_storeu_si256(reinterpret_cast<__m256i*>(p + 32), a.hi);
   }
-  COLONNADE_OP F expand_bf16(std::uint16_t mask, const std::byte* p) {
+  COLONNADE_OP F expand_bf16(unsigned mask, const std::byte* p) {
     alignas(32) std::uint16_t to[16];
     for (int i = 0; i < 2; ++i) {
       const unsigned lanes = i == 0 ? mask & 0xffu : mask >> 8;
@@ -176,6 +176,12 @@ struct Simd {
       p += 2 * __builtin_popcount(lanes);
     }
     return load_bf16(to);
+  }
+  COLONNADE_OP void expand_bf16_pair(const std::byte* mask_at, const std::byte* p, F& even, F& odd) {
+    std::uint32_t mask;
+    __builtin_memcpy(&mask, mask_at, sizeof(mask));
+    even = expand_bf16(mask & 0xffffu, p);
+    odd = expand_bf16(mask >> 16, p + 2 * __builtin_popcount(mask & 0xffffu));
   }
 
   COLONNADE_OP Bytes widen_bytes(Raw a) {

@@ -139,17 +139,21 @@ struct Simd {
     return r;
   }
   static void raw_store(std::byte* p, const Raw& a) { __builtin_memcpy(p, &a, sizeof(a)); }
-  /// The next of the bf16 at p where a mask bit is set, 0 elsewhere. May read 32 bytes.
-  static F expand_bf16(std::uint16_t mask, const std::byte* p) {
-    I r{};
-    COLONNADE_LANES {
-      if ((mask >> lane & 1u) == 0) continue;
+  /// Two columns of bf16 with a mask of 16 bits each: the next value at p where a bit is set, 0 elsewhere. May read
+  /// 64 bytes at p.
+  static void expand_bf16_pair(const std::byte* mask_at, const std::byte* p, F& even, F& odd) {
+    std::uint32_t mask;
+    __builtin_memcpy(&mask, mask_at, sizeof(mask));
+    I columns[2] = {};
+    for (int i = 0; i < 32; ++i) {
+      if ((mask >> i & 1u) == 0) continue;
       std::uint16_t bits;
       __builtin_memcpy(&bits, p, sizeof(bits));
-      r.v[lane] = static_cast<std::uint32_t>(bits) << 16;
+      columns[i / 16].v[i % 16] = static_cast<std::uint32_t>(bits) << 16;
       p += sizeof(bits);
     }
-    return from_bits(r);
+    even = from_bits(columns[0]);
+    odd = from_bits(columns[1]);
   }
 
   /// A quad as dot() takes it.

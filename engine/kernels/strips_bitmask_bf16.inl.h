@@ -14,6 +14,18 @@ template <class V, int T>
 struct BitmaskBf16Strip {
   using F = typename V::F;
 
+  /// Columns C and C + 1 of four.
+  template <int C>
+  [[gnu::always_inline]] static inline void add_columns(const std::byte* masks, const std::byte* values, const float* const* x,
+                                                        std::size_t quad, F (&chains)[T][4]) {
+    F even, odd;
+    V::expand_bf16_pair(masks, values, even, odd);
+    for (int t = 0; t < T; ++t) {
+      chains[t][C] = V::fma(even, V::set(x[t][4 * quad + C]), chains[t][C]);
+      chains[t][C + 1] = V::fma(odd, V::set(x[t][4 * quad + C + 1]), chains[t][C + 1]);
+    }
+  }
+
   static void run(const std::byte* strip, std::size_t cols, const float* const* x, float* out, std::size_t out_stride) {
     const std::byte* masks = strip;
     const std::byte* values =
@@ -23,15 +35,14 @@ struct BitmaskBf16Strip {
       for (int c = 0; c < 4; ++c) chains[t][c] = V::zero();
     const std::size_t n_quads = (cols + 3) / 4;
     for (std::size_t quad = 0; quad < n_quads; ++quad, masks += 4 * sizeof(std::uint16_t)) {
-      std::uint16_t mask[4];
-      std::memcpy(mask, masks, sizeof(mask));
+      std::uint64_t four;  // masks of four columns
+      std::memcpy(&four, masks, sizeof(four));
       __builtin_prefetch(masks + kPrefetchBytes / 4);
-      for (int c = 0; c < 4; ++c) {
-        __builtin_prefetch(values + kPrefetchBytes);
-        const F weights = V::expand_bf16(mask[c], values);
-        values += 2 * __builtin_popcount(mask[c]);
-        for (int t = 0; t < T; ++t) chains[t][c] = V::fma(weights, V::set(x[t][4 * quad + static_cast<std::size_t>(c)]), chains[t][c]);
-      }
+      __builtin_prefetch(values + kPrefetchBytes);
+      __builtin_prefetch(values + kPrefetchBytes + 64);
+      add_columns<0>(masks, values, x, quad, chains);
+      add_columns<2>(masks + 4, values + 2 * __builtin_popcountll(four & 0xffffffffu), x, quad, chains);
+      values += 2 * __builtin_popcountll(four);
     }
     for (int t = 0; t < T; ++t) {
       V::store(out + static_cast<std::size_t>(t) * out_stride,
