@@ -13,28 +13,26 @@ using Lanes = std::array<std::span<const PermuteEntry>, kStripRows>;
 /// Walks the windows over the lanes' entries: each begins at the first column that is left, and every lane puts its next
 /// entries in, as far as they lie inside. Calls step(base, taken) with how many each lane has put in.
 template <typename Step>
-void walk(Lanes lanes, std::size_t window, Step&& step) {
+void walk(Lanes lanes, const PermuteWindows& windows, Step&& step) {
   for (;;) {
     std::size_t first = kWideGroup;
     for (const auto& lane : lanes)
       if (!lane.empty()) first = std::min<std::size_t>(first, lane[0].column);
     if (first == kWideGroup) return;
-    // Aligned where the window is small: balanced patterns (n of 64) then need no unaligned loads.
-    const std::size_t unit = window == 64 ? 64 : kPermuteBaseUnit;
-    const std::size_t base = std::min(first / unit * unit, kWideGroup - window);
+    const std::size_t base = std::min(first / windows.unit * windows.unit, kWideGroup - windows.columns);
     std::array<std::size_t, kStripRows> taken{};
     for (std::size_t l = 0; l < kStripRows; ++l) {
       const std::size_t most = std::min<std::size_t>(kPermuteEntries, lanes[l].size());
-      while (taken[l] < most && lanes[l][taken[l]].column < base + window) ++taken[l];
+      while (taken[l] < most && lanes[l][taken[l]].column < base + windows.columns) ++taken[l];
     }
     step(base, lanes, taken);
     for (std::size_t l = 0; l < kStripRows; ++l) lanes[l] = lanes[l].subspan(taken[l]);
   }
 }
 
-std::size_t count_steps(const Lanes& lanes, std::size_t window) {
+std::size_t count_steps(const Lanes& lanes, const PermuteWindows& windows) {
   std::size_t steps = 0;
-  walk(lanes, window, [&](std::size_t, const Lanes&, const auto&) { ++steps; });
+  walk(lanes, windows, [&](std::size_t, const Lanes&, const auto&) { ++steps; });
   return steps;
 }
 
@@ -78,8 +76,8 @@ Shares share_out(const PermuteRows& rows, std::size_t quota) {
   return shares;
 }
 
-void add_steps(const Lanes& lanes, std::size_t window, std::vector<PermuteStep>& steps) {
-  walk(lanes, window, [&](std::size_t base, const Lanes& left, const auto& taken) {
+void add_steps(const Lanes& lanes, const PermuteWindows& windows, std::vector<PermuteStep>& steps) {
+  walk(lanes, windows, [&](std::size_t base, const Lanes& left, const auto& taken) {
     PermuteStep step{};
     step.base = static_cast<std::uint8_t>(base / kPermuteBaseUnit);
     for (std::size_t l = 0; l < kStripRows; ++l) {
@@ -94,7 +92,7 @@ void add_steps(const Lanes& lanes, std::size_t window, std::vector<PermuteStep>&
 
 }  // namespace
 
-PermuteSchedule schedule_group(const PermuteRows& rows, std::size_t window) {
+PermuteSchedule schedule_group(const PermuteRows& rows, const PermuteWindows& windows) {
   std::size_t total = 0, most = 0;
   for (const auto& row : rows) {
     total += row.size();
@@ -102,11 +100,11 @@ PermuteSchedule schedule_group(const PermuteRows& rows, std::size_t window) {
   }
   // All steps own, against shares that begin somewhere between the mean row and the longest.
   std::size_t best_quota = most;
-  std::size_t least = count_steps(share_out(rows, most).own, window);
+  std::size_t least = count_steps(share_out(rows, most).own, windows);
   const std::size_t mean_steps = total / kPermuteStep;
   for (std::size_t steps = mean_steps > 1 ? mean_steps - 1 : 0; steps * kPermuteEntries < most; ++steps) {
     const Shares shares = share_out(rows, steps * kPermuteEntries);
-    const std::size_t count = count_steps(shares.own, window) + count_steps(shares.shared, window);
+    const std::size_t count = count_steps(shares.own, windows) + count_steps(shares.shared, windows);
     if (count >= least) continue;
     least = count;
     best_quota = steps * kPermuteEntries;
@@ -115,9 +113,9 @@ PermuteSchedule schedule_group(const PermuteRows& rows, std::size_t window) {
   PermuteSchedule schedule;
   schedule.donor = shares.donor;
   schedule.kept = shares.kept;
-  add_steps(shares.own, window, schedule.steps);
+  add_steps(shares.own, windows, schedule.steps);
   schedule.n_own = schedule.steps.size();
-  add_steps(shares.shared, window, schedule.steps);
+  add_steps(shares.shared, windows, schedule.steps);
   COLONNADE_CHECK(schedule.steps.size() == least, "the steps that were counted are the steps that were made");
   return schedule;
 }

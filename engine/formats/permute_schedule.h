@@ -31,7 +31,14 @@ struct PermuteSchedule {
   std::vector<PermuteStep> steps;  // the own ones first
 };
 
-/// A schedule with few steps for windows of `window` columns.
-PermuteSchedule schedule_group(const PermuteRows& rows, std::size_t window);
+/// How wide windows are, and which multiples of columns they begin at: a multiple of kPermuteBaseUnit. Loads that cross
+/// cache lines cost twice, so 64 is fast and 2 is dense.
+struct PermuteWindows {
+  std::size_t columns;
+  std::size_t unit;
+};
+
+/// A schedule with few steps.
+PermuteSchedule schedule_group(const PermuteRows& rows, const PermuteWindows& windows);
 
 }  // namespace colonnade::engine

@@ -49,7 +49,7 @@ class BitmaskInt8Source {
     std::memcpy(&mask, masks_, sizeof(mask));
     __builtin_prefetch(masks_ + kPrefetchBytes / 4);
     __builtin_prefetch(values_ + kPrefetchBytes);
-    const typename V::Raw quad = V::raw_expand(mask, V::raw_load(values_));
+    const typename V::Raw quad = V::template raw_expand<Nibble::kBoth>(mask, values_);
     masks_ += sizeof(mask);
     values_ += __builtin_popcountll(mask);
     return quad;
@@ -101,8 +101,8 @@ class BitmaskInt4Source {
     std::memcpy(&b, mask_ + kGroupQuads * sizeof(b), sizeof(b));
     __builtin_prefetch(mask_ + kPrefetchBytes / 4);
     __builtin_prefetch(high_ + kPrefetchBytes);
-    first = V::raw_expand(a, V::raw_high(V::raw_load(high_)));
-    second = V::raw_expand(b, V::raw_low(V::raw_load(low_)));
+    first = V::template raw_expand<Nibble::kHigh>(a, high_);
+    second = V::template raw_expand<Nibble::kLow>(b, low_);
     mask_ += sizeof(a);
     high_ += __builtin_popcountll(a);
     low_ += __builtin_popcountll(b);

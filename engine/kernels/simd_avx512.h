@@ -6,6 +6,8 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "engine/kernels/nibble.h"
+
 #define COLONNADE_OP [[gnu::always_inline]] static inline
 
 namespace colonnade::engine::avx512 {
@@ -111,9 +113,12 @@ struct Simd {
     asm("" : "+v"(a));
     return a;
   }
-  COLONNADE_OP Raw raw_expand(std::uint64_t mask, Raw a) {
-    a = in_register(a);
-    return _mm512_mask_expand_epi8(_mm512_set1_epi8(static_cast<char>(0x80)), mask, a);
+  template <Nibble N>
+  COLONNADE_OP Raw raw_expand(std::uint64_t mask, const std::byte* p) {
+    Raw a = raw_load(p);
+    if (N == Nibble::kHigh) a = raw_high(a);
+    if (N == Nibble::kLow) a = raw_low(a);
+    return _mm512_mask_expand_epi8(_mm512_set1_epi8(static_cast<char>(0x80)), mask, in_register(a));
   }
   COLONNADE_OP void raw_store(std::byte* p, Raw a) { _mm512_storeu_si512(p, a); }
   COLONNADE_OP void expand_bf16_pair(const std::byte* mask_at, const std::byte* p, F& even, F& odd) {

@@ -4,6 +4,8 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "engine/kernels/nibble.h"
+
 #define COLONNADE_LANES for (int lane = 0; lane < 16; ++lane)
 
 namespace colonnade::engine::scalar {
@@ -131,9 +133,12 @@ struct Simd {
   /// 16 times the high or the low nibble of each byte.
   static Raw raw_high(Raw a) { for (auto& byte : a.v) byte &= 0xf0; return a; }
   static Raw raw_low(Raw a) { for (auto& byte : a.v) byte = static_cast<std::uint8_t>(byte << 4); return a; }
-  /// The next byte of `a` where a mask bit is set, 128 elsewhere.
-  static Raw raw_expand(std::uint64_t mask, const Raw& a) {
-    Raw r;
+  /// The next byte at p where a mask bit is set, or 16 times one of its nibbles; 128 elsewhere. May read 64 bytes.
+  template <Nibble N>
+  static Raw raw_expand(std::uint64_t mask, const std::byte* p) {
+    Raw a = raw_load(p), r;
+    if (N == Nibble::kHigh) a = raw_high(a);
+    if (N == Nibble::kLow) a = raw_low(a);
     int next = 0;
     for (int i = 0; i < 64; ++i) r.v[i] = (mask >> i & 1u) != 0 ? a.v[next++] : 128;
     return r;
