@@ -24,6 +24,9 @@ bool is_valid_utf8(std::string_view bytes);
 /// `bytes` with everything that is not UTF-8, an incomplete end included, replaced by U+FFFD.
 std::string replace_invalid_utf8(std::string_view bytes);
 
+/// What is no code point becomes U+FFFD.
+void append_utf8(char32_t code, std::string& out);
+
 /// Collects bytes and gives them out in whole characters; what can never become one becomes U+FFFD.
 class Utf8Assembler {
  public:

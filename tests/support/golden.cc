@@ -50,7 +50,9 @@ const PackedModel& packed_model(const std::filesystem::path& source, engine::For
   PackedModel model;
   model.directory = scratch_folder() / "packed";
   shard::PackOptions options;
-  options.values = values;
+  options.rules = shard::format_rules(shard::values_of(values));
+  // Not chosen by density: every matrix has the format that is asked for.
+  options.rules->forced = values;
   options.threads = 1;
   auto manifest = shard::pack_model(source, model.directory, options);
   if (!manifest.ok()) FAIL(manifest.error().message);

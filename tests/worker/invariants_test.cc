@@ -30,7 +30,10 @@ struct Case {
   int n_ranks;
 };
 const Case kCases[] = {{"llama", FormatId::kBf16, 1},     {"llama", FormatId::kInt8, 3},  {"qwen3_moe", FormatId::kInt8, 1},
-                       {"qwen3_moe", FormatId::kBf16, 3}, {"mistral", FormatId::kInt8, 2}, {"mixtral", FormatId::kBf16, 2}};
+                       {"qwen3_moe", FormatId::kBf16, 3}, {"mistral", FormatId::kInt8, 2}, {"mixtral", FormatId::kBf16, 2},
+                       {"llama", FormatId::kInt4, 2},     {"qwen3_moe", FormatId::kPermuteInt8, 2},
+                       {"mistral", FormatId::kBitmaskInt4, 3}, {"mixtral", FormatId::kBitmaskBf16, 1},
+                       {"llama", FormatId::kBitmaskInt8, 1}, {"qwen3_moe", FormatId::kPermuteInt4, 1}};
 
 }  // namespace
 

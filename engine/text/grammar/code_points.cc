@@ -26,23 +26,6 @@ std::u32string code_points(std::string_view bytes) {
   return out;
 }
 
-void append_utf8(char32_t code_point, std::string& out) {
-  const auto put = [&](char32_t byte) { out += static_cast<char>(byte); };
-  if (code_point < 0x80) return put(code_point);
-  if (code_point < 0x800) {
-    put(0xC0 | code_point >> 6);
-  } else {
-    if (code_point < 0x10000) {
-      put(0xE0 | code_point >> 12);
-    } else {
-      put(0xF0 | code_point >> 18);
-      put(0x80 | (code_point >> 12 & 0x3F));
-    }
-    put(0x80 | (code_point >> 6 & 0x3F));
-  }
-  put(0x80 | (code_point & 0x3F));
-}
-
 std::string utf8_of(std::u32string_view code_points) {
   std::string out;
   for (const char32_t c : code_points) append_utf8(c, out);

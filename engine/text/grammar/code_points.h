@@ -6,6 +6,8 @@
 #include <string>
 #include <string_view>
 
+#include "engine/text/utf8.h"
+
 namespace colonnade::engine {
 
 struct CodePoint {
@@ -17,7 +19,6 @@ std::optional<CodePoint> first_code_point(std::string_view bytes);
 /// All of them; what is no character becomes U+FFFD.
 std::u32string code_points(std::string_view bytes);
 
-void append_utf8(char32_t code_point, std::string& out);
 std::string utf8_of(std::u32string_view code_points);
 
 }  // namespace colonnade::engine

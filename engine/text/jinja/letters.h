@@ -7,6 +7,8 @@
 #include <string>
 #include <string_view>
 
+#include "engine/text/utf8.h"
+
 namespace colonnade::engine::jinja {
 
 /// A code point and the bytes it takes; what is no UTF-8 counts as U+FFFD, byte by byte.
@@ -18,7 +20,6 @@ struct Letter {
 Letter letter_at(std::string_view text, std::size_t position);
 /// Where the letter that ends at `end` begins; end > 0.
 std::size_t letter_before(std::string_view text, std::size_t end);
-void append_utf8(char32_t code, std::string& out);
 
 bool is_ascii(std::string_view text);
 std::size_t count_letters(std::string_view text);

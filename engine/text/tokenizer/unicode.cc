@@ -116,23 +116,6 @@ std::string normalize(std::string text, NormalForm form) {
   return out;
 }
 
-void append_utf8(char32_t character, std::string& out) {
-  const auto push = [&](char32_t byte) { out += static_cast<char>(static_cast<unsigned char>(byte)); };
-  if (character < 0x80) return push(character);
-  if (character < 0x800) {
-    push(0xC0 | character >> 6);
-  } else {
-    if (character < 0x10000) {
-      push(0xE0 | character >> 12);
-    } else {
-      push(0xF0 | character >> 18);
-      push(0x80 | (character >> 12 & 0x3F));
-    }
-    push(0x80 | (character >> 6 & 0x3F));
-  }
-  push(0x80 | (character & 0x3F));
-}
-
 void append_lower_case(char32_t character, std::string& out) {
   if (character == 0x130) return static_cast<void>(out += "i\xCC\x87");  // the only one that becomes two
   append_utf8(static_cast<char32_t>(u_tolower(static_cast<UChar32>(character))), out);

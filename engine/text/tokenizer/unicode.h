@@ -8,6 +8,8 @@
 #include <string_view>
 #include <vector>
 
+#include "engine/text/utf8.h"
+
 namespace colonnade::engine {
 
 /// Sets that a character may belong to; general categories as in Unicode (L*, N*, …).
@@ -74,6 +76,5 @@ inline char32_t previous_character(std::string_view text, std::size_t at) {
   while ((static_cast<unsigned char>(text[at]) & 0xC0) == 0x80);
   return next_character(text, at);
 }
-void append_utf8(char32_t character, std::string& out);
 
 }  // namespace colonnade::engine
