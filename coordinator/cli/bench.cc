@@ -11,7 +11,7 @@ namespace {
 int run(const Options& options) {
   const std::string what = options.positional("WHAT");
   if (what == "join") {
-    const Status status = bench_join(static_cast<int>(options.integer("ranks")));
+    const Status status = bench_join(static_cast<int>(options.integer("ranks")), options.text("format"));
     return status.ok() ? 0 : fail(status.error());
   }
   if (what.empty() && options.text("synthetic").empty())
@@ -26,18 +26,21 @@ const Command& bench_command() {
   static const Command command{
       {.name = "bench",
        .summary = "Measures tokens a second against the machine's read bandwidth.",
-       .details = "Several layouts are measured in turn, A B A B …, so that their ratio is of one run:\n"
-                  "  colonnade bench MODEL\n"
-                  "  colonnade bench --synthetic llama-3.2-1b --values int8 --layouts 1x2,2x1\n"
-                  "pp512 is a prompt of 512 tokens, tg128 are 128 tokens one by one. GB/s are the weights' bytes that a\n"
-                  "token touches, times tokens a second; beside it the fraction of a plain streaming read by the same cores\n"
-                  "just before and after. Synthetic weights are random numbers of the real shape: no file is needed.\n\n"
-                  "How long ranks take to join, and messages between them:\n"
+       .details = "  colonnade bench MODEL\n"
+                  "  colonnade bench --synthetic llama-3.1-8b --values int4 --sparsity 0,0.5,0.9 --plot speed.svg\n"
+                  "  colonnade bench --synthetic llama-3.2-1b --values int8 --layouts 1x2,2x1 --batch 1,4,16\n"
+                  "pp512 is a prompt of 512 tokens, tg128 are 128 tokens one by one (of each sequence of a batch). GB/s are the\n"
+                  "bytes of weights and KV cache that a step reads, times steps a second; beside it the fraction of a plain\n"
+                  "streaming read by the same cores just before and after. Several layouts or sparsities are measured in turn,\n"
+                  "A B A B ..., so that their ratio is of one run. Synthetic weights are random numbers of the real shape, packed\n"
+                  "in the formats that pack would choose: no file is needed.\n\n"
+                  "The multiplication of each format by each instruction set with 1 ... 256 tokens, from cache and from memory, on\n"
+                  "all granted cores, against a plain read of as many bytes; and the cost table by which formats are chosen:\n"
+                  "  colonnade bench kernels --write-costs costs.json\n"
+                  "  colonnade bench kernels --values int4 --isa avx512 --tokens 1 --sparsity 0.5,0.9 --place memory\n\n"
+                  "How long the cores of a rank, and ranks, take to join, and messages between them:\n"
                   "  colonnade bench join --ranks 4\n"
-                  "  mpirun -n 4 colonnade bench join\n\n"
-                  "The multiplication of each format by each instruction set with 1 … 256 tokens, from cache and from memory, on\n"
-                  "all granted cores, against a plain read of as many bytes:\n"
-                  "  colonnade bench kernels",
+                  "  mpirun -n 4 colonnade bench join",
        .positionals = {{.name = "WHAT", .help = "a Hugging Face directory or a packed model; or the word join or kernels", .required = false}},
        .options = {
            {.name = "synthetic", .kind = OptionKind::kText, .value_name = "SHAPE", .help = "Random weights in the shape of a well-known model, or of a config.json."},

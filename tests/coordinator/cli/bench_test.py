@@ -99,6 +99,14 @@ class Bench(unittest.TestCase):
         self.assertEqual(status, 0, err)
         self.assertNotIn("permute", json.loads(out)[0]["weights"])  # nobody has measured it
 
+    def test_joins(self):
+        status, out, err = run("join", "--ranks", 3, "--format", "json")
+        self.assertEqual(status, 0, err)
+        rows = json.loads(out)["rows"]
+        self.assertEqual({r["what"] for r in rows}, {"team: start and end of a piece of work", "team: barrier",
+                                                     "team: sum of each core's part", "join of ranks", "message between ranks 0 and 1"})
+        self.assertTrue(all(0 < r["median_us"] <= r["p99_us"] for r in rows))
+
     def test_what_does_not_fit_is_refused_before_it_starts(self):
         self.refused(run("--synthetic", "llama-3.1-405b", "--values", "f32"), "1.5 TiB of memory", "are free", status=1)
 
