@@ -70,8 +70,11 @@ std::string hex(std::uint64_t value) {
 Result<std::string> source_fingerprint(const std::filesystem::path& source, const PackOptions& options) {
   std::vector<std::string> entries;
   std::error_code error;
-  for (const auto& entry : std::filesystem::directory_iterator(source, error)) {
-    const auto name = entry.path().filename().string();
+  std::vector<std::filesystem::directory_entry> files;
+  for (const auto& folder : {source, source / "additional_chat_templates"})
+    for (const auto& entry : std::filesystem::directory_iterator(folder, error)) files.push_back(entry);
+  for (const auto& entry : files) {
+    const auto name = entry.path().lexically_relative(source).string();
     const auto extension = entry.path().extension();
     if (extension != ".json" && extension != ".safetensors" && extension != ".jinja") continue;
     const auto bytes = std::filesystem::file_size(entry.path(), error);

@@ -27,7 +27,9 @@ constexpr std::uint64_t kBlobFileBytes = std::uint64_t{4} << 30;
 constexpr std::uint64_t kMaxSourceFileBytes = 128u << 20;
 // What serving needs of a source beside its weights and the file of its tokenizer.
 constexpr const char* kSourceFiles[] = {"config.json", "generation_config.json", "tokenizer_config.json",
-                                        "chat_template.jinja"};
+                                        "special_tokens_map.json", "chat_template.jinja", "chat_template.json"};
+// More chat templates, each with a name of its own.
+constexpr const char* kTemplateFolder = "additional_chat_templates";
 
 std::uint64_t padded_bytes(const std::vector<PathSpec>& paths) {
   std::uint64_t bytes = 0;
@@ -39,8 +41,13 @@ Result<std::vector<SourceFile>> read_source_files(const std::filesystem::path& s
   std::vector<std::string> names(std::begin(kSourceFiles), std::end(kSourceFiles));
   if (std::string name = tokenizer_file_name(source); !name.empty()) names.push_back(std::move(name));
   std::vector<SourceFile> files;
+  std::error_code ignored;
+  const std::size_t n_single = names.size();
+  for (const auto& entry : std::filesystem::directory_iterator(source / kTemplateFolder, ignored)) {
+    if (entry.path().extension() == ".jinja") names.push_back(text(kTemplateFolder, "/", entry.path().filename().string()));
+  }
+  std::sort(names.begin() + static_cast<std::ptrdiff_t>(n_single), names.end());
   for (const std::string& name : names) {
-    std::error_code ignored;
     if (!std::filesystem::exists(source / name, ignored)) continue;
     COLONNADE_ASSIGN(std::string content, read_small_file(source / name, kMaxSourceFileBytes));
     files.push_back({name, std::move(content)});

@@ -14,8 +14,13 @@ std::vector<std::string> choices(std::span<const std::string_view> formats) {
 
 }  // namespace
 
+Option chat_template_option() {
+  return {.name = "chat-template", .value_name = "FILE", .help = "A Jinja template for conversations in place of the model's own."};
+}
+
 std::vector<Option> chat_option_list() {
   return {
+      chat_template_option(),
       {.name = "tool-format", .kind = OptionKind::kChoice, .default_value = "auto", .value_name = "NAME",
        .help = "Form of the model's tool calls; auto: told by its chat template.", .choices = choices(engine::tool_formats())},
       {.name = "reasoning-format", .kind = OptionKind::kChoice, .default_value = "auto", .value_name = "NAME",

@@ -1,4 +1,4 @@
-// The options of `serve` that say how answers of chats are read.
+// The options that say how conversations are rendered and how answers of chats are read.
 #pragma once
 
 #include <vector>
@@ -8,6 +8,8 @@
 
 namespace colonnade::cli {
 
+/// --chat-template FILE: a template in place of the model's own. Also of `run`.
+Option chat_template_option();
 std::vector<Option> chat_option_list();
 
 /// What the options say overrides what was detected.

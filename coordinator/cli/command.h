@@ -31,6 +31,7 @@ const Command& perplexity_command();
 const Command& logits_command();
 const Command& tokenize_command();
 const Command& detokenize_command();
+const Command& template_command();
 const Command& doctor_command();
 const Command& worker_command();
 const Command& completion_command();

@@ -17,6 +17,7 @@ std::span<const Command* const> all_commands() {
       &logits_command(),
       &tokenize_command(),
       &detokenize_command(),
+      &template_command(),
       &worker_command(),
       &completion_command(),
   };

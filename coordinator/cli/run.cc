@@ -11,6 +11,8 @@
 #include <vector>
 
 #include "coordinator/api_backend.h"
+#include "coordinator/cli/chat_files.h"
+#include "coordinator/cli/chat_options.h"
 #include "coordinator/cli/command.h"
 #include "coordinator/cli/launch.h"
 #include "coordinator/cli/stop_signals.h"
@@ -136,7 +138,19 @@ Result<GenerationRequest> request_template(const Options& options, const shard::
   return request;
 }
 
-Status chat(Session& session, const engine::Tokenizer& tokenizer, const GenerationRequest& parameters) {
+/// The conversation as the model's template has it, or as plain text.
+Result<std::vector<std::int32_t>> chat_prompt(const engine::ChatTemplates& templates, const engine::Tokenizer& tokenizer,
+                                              const std::vector<engine::ChatMessage>& messages) {
+  if (templates.empty()) return tokenizer.encode(engine::plain_chat_prompt(messages), engine::SpecialTokens::kPlain, true);
+  engine::ChatInput input;
+  input.add_generation_prompt = true;
+  for (const engine::ChatMessage& one : messages) input.messages.push_back({{"role", one.role}, {"content", one.content}});
+  COLONNADE_ASSIGN(const engine::RenderedChat rendered, templates.render(input));
+  return engine::encode_chat(tokenizer, rendered);
+}
+
+Status chat(Session& session, const engine::Tokenizer& tokenizer, const engine::ChatTemplates& templates,
+            const GenerationRequest& parameters) {
   const bool terminal = ::isatty(0) != 0;
   std::vector<engine::ChatMessage> messages;
   std::string line;
@@ -146,7 +160,7 @@ Status chat(Session& session, const engine::Tokenizer& tokenizer, const Generati
     if (line.empty()) continue;
     messages.push_back({"user", line});
     GenerationRequest request = parameters;
-    request.prompt = tokenizer.encode(engine::plain_chat_prompt(messages), engine::SpecialTokens::kPlain, true);
+    COLONNADE_ASSIGN(request.prompt, chat_prompt(templates, tokenizer, messages));
     Timing timing;
     COLONNADE_ASSIGN(std::string answer, session.generate(std::move(request), timing));
     std::printf("\n");
@@ -180,6 +194,11 @@ Status run_job(const Options& options, const LaunchOptions& launch) {
   COLONNADE_ASSIGN(const auto job, launch_job(launch));
   for (const std::string& choice : job->choices()) log_info(choice);
   COLONNADE_ASSIGN(const auto tokenizer, open_tokenizer(job->model().directory));
+  // Before the model is loaded: a template that cannot be read is said at once.
+  std::shared_ptr<const engine::ChatTemplates> templates;
+  if (chats) {
+    COLONNADE_ASSIGN(templates, chat_templates_of(job->model().manifest, options.text("chat-template")));
+  }
   COLONNADE_ASSIGN(const GenerationRequest parameters, request_template(options, job->model().manifest));
   COLONNADE_TRY(job->wait_ready());
   const coordinator::JobState state = job->service().state();
@@ -187,7 +206,7 @@ Status run_job(const Options& options, const LaunchOptions& launch) {
     std::fprintf(stderr, "%s; kernels %s; transport %s\n", state.plan.c_str(), state.kernels.c_str(), state.transport.c_str());
   StopSignals signals;
   Session session(*job, *tokenizer, signals);
-  return chats ? chat(session, *tokenizer, parameters) : complete(session, *tokenizer, parameters, prompt);
+  return chats ? chat(session, *tokenizer, *templates, parameters) : complete(session, *tokenizer, parameters, prompt);
 }
 
 int run(const Options& options) {
@@ -218,6 +237,7 @@ const Command& run_command() {
                         {.name = "PROMPT", .help = "what to continue; standard input when there is none", .required = false}},
         .options = {
             {.name = "chat", .kind = OptionKind::kFlag, .default_value = "false", .help = "Answer line after line, remembering the conversation."},
+            chat_template_option(),
             {.name = "max-tokens", .kind = OptionKind::kInt, .default_value = "256", .value_name = "N", .help = "Longest answer in tokens.", .min = 1, .max = 1e9},
             number_option("temperature", "0 takes the most likely token; larger is more varied.", 0, 100),
             number_option("top-p", "Choose among the most likely tokens with this total probability.", 1e-6, 1),

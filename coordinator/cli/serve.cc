@@ -7,6 +7,7 @@
 
 #include "coordinator/api_backend.h"
 #include "coordinator/chat_renderer.h"
+#include "coordinator/cli/chat_files.h"
 #include "coordinator/cli/chat_options.h"
 #include "coordinator/cli/command.h"
 #include "coordinator/cli/launch.h"
@@ -34,19 +35,16 @@ void print_line(const std::string& line) {
   std::fflush(stdout);
 }
 
-Result<coordinator::ApiBackend> make_backend(RunningJob& job, const engine::Tokenizer& tokenizer, coordinator::Metrics& metrics) {
+Result<coordinator::ApiBackend> make_backend(RunningJob& job, const engine::Tokenizer& tokenizer, coordinator::Metrics& metrics,
+                                             const std::string& chat_template) {
   const shard::Manifest& manifest = job.model().manifest;
   const auto source = [&](const char* name) {
     const std::string* content = manifest.source_file(name);
     return content != nullptr ? *content : std::string();
   };
   coordinator::ApiBackend backend;
-  // A packed model has one template in a file of its own; several named ones are in tokenizer_config.json.
-  COLONNADE_ASSIGN(engine::ChatTemplates templates, engine::ChatTemplates::from_model([&](const std::string& name) {
-    const std::string* content = manifest.source_file(name);
-    return content != nullptr ? std::optional(*content) : std::nullopt;
-  }, {}));
-  backend.chat = coordinator::chat_settings_of(std::make_shared<engine::ChatTemplates>(std::move(templates)), tokenizer);
+  COLONNADE_ASSIGN(const auto templates, chat_templates_of(manifest, chat_template));
+  backend.chat = coordinator::chat_settings_of(templates, tokenizer);
   COLONNADE_ASSIGN(backend.defaults,
                    coordinator::read_generation_defaults(source("generation_config.json"), source("config.json")));
   backend.tokenizer = &tokenizer;
@@ -120,7 +118,7 @@ Status serve(const Options& options, const LaunchOptions& launch) {
   for (const std::string& choice : job->choices()) print_line(choice);
   COLONNADE_ASSIGN(const auto tokenizer, open_tokenizer(job->model().directory));
   coordinator::Metrics metrics;
-  COLONNADE_ASSIGN(coordinator::ApiBackend backend, make_backend(*job, *tokenizer, metrics));
+  COLONNADE_ASSIGN(coordinator::ApiBackend backend, make_backend(*job, *tokenizer, metrics, options.text("chat-template")));
   apply_chat_options(options, backend.chat);
   print_line(coordinator::describe(backend.chat));
   coordinator::HttpServerOptions server_options;
