@@ -98,7 +98,7 @@ void BenchCase::make_tests() {
   BenchRow row;
   row.model = manifest.name;
   for (const shard::RankPlan& rank : plan_.ranks) row.weight_bytes += static_cast<double>(rank.weight_bytes);
-  row.weights = format_summary(manifest.paths);
+  row.weights = format_summary(manifest.paths, false);
   row.sparsity = 1 - subject_->sparsity.density;
   row.structure = engine::structure_name(subject_->sparsity);
   row.place = std::all_of(plan_.ranks.begin(), plan_.ranks.end(), [](const shard::RankPlan& r) { return r.in_l3; }) ? "L3" : "memory";
@@ -129,7 +129,7 @@ std::string BenchCase::description() const {
     kv += rank.kv_bytes;
   }
   const shard::Manifest& manifest = subject_->manifest();
-  return text(manifest.name, ", ", rows_.front().weights, ", ", layout_.n_ranks, layout_.n_ranks == 1 ? " rank x " : " ranks x ",
+  return text(manifest.name, ", ", format_summary(manifest.paths, true), ", ", layout_.n_ranks, layout_.n_ranks == 1 ? " rank x " : " ranks x ",
               layout_.threads, layout_.threads == 1 ? " thread: " : " threads: ", format_bytes(memory_bytes()), " of memory (weights ",
               format_bytes(weights), ", KV cache ", format_bytes(kv), "), ",
               format_bytes(static_cast<std::uint64_t>(step_weight_bytes(manifest, plan_, 1))), " read a token",

@@ -57,7 +57,7 @@ Result<FormatSettings> read_format_settings(const Options& options, const char* 
   return settings;
 }
 
-std::string format_summary(const std::vector<shard::PathSpec>& paths) {
+std::string format_summary(const std::vector<shard::PathSpec>& paths, bool with_embedding) {
   std::map<engine::FormatId, Amount> projections, head, embedding;
   bool has_head = false;
   for (const shard::PathSpec& path : paths) has_head = has_head || path.kind == shard::PathKind::kHead;
@@ -70,6 +70,7 @@ std::string format_summary(const std::vector<shard::PathSpec>& paths) {
       amount.bytes += static_cast<double>(m.bytes);
     }
   }
+  if (!with_embedding) embedding.clear();
   std::string out = amounts_text("", projections);
   for (const auto& [place, formats] : {std::pair{"head ", &head}, std::pair{"embedding ", &embedding}})
     if (!formats->empty()) out += (out.empty() ? "" : ", ") + amounts_text(place, *formats);

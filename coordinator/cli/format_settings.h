@@ -21,7 +21,8 @@ struct FormatSettings {
 /// `forced_option` is the name of the option that forces a format. kInvalidArgument when they contradict each other.
 Result<FormatSettings> read_format_settings(const Options& options, const char* forced_option, const char* default_values);
 
-/// "bitmask-int4 3.06 bits, head int4 4.25 bits, embedding bf16 16.00 bits": by place, the larger part first.
-std::string format_summary(const std::vector<shard::PathSpec>& paths);
+/// "bitmask-int4 3.06 bits, head int4 4.25 bits, embedding bf16 16.00 bits": by place, the larger part first. The embedding's
+/// part, of which a token reads one row, is left out unless `with_embedding`.
+std::string format_summary(const std::vector<shard::PathSpec>& paths, bool with_embedding);
 
 }  // namespace colonnade::cli

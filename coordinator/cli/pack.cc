@@ -26,7 +26,7 @@ int run(const Options& options) {
   for (const shard::BlobFile& file : manifest->blob_files) bytes += file.bytes;
   std::printf("%s: %zu paths, %s in %zu file%s: %s; look at it with: colonnade inspect %s\n", out.c_str(),
               manifest->paths.size(), format_bytes(bytes).c_str(), manifest->blob_files.size(),
-              manifest->blob_files.size() == 1 ? "" : "s", format_summary(manifest->paths).c_str(), out.c_str());
+              manifest->blob_files.size() == 1 ? "" : "s", format_summary(manifest->paths, true).c_str(), out.c_str());
   return 0;
 }
 
