@@ -3,10 +3,12 @@
 
 #include <cstdint>
 #include <functional>
+#include <memory>
 #include <string>
 #include <vector>
 
 #include "coordinator/chat_settings.h"
+#include "coordinator/constraint_compiler.h"
 #include "coordinator/generation_service.h"
 #include "coordinator/generator.h"
 #include "coordinator/http_message.h"
@@ -39,6 +41,7 @@ struct ApiBackend {
   int context_tokens = 0;
   GenerationDefaults defaults;
   ChatSettings chat;
+  std::shared_ptr<ConstraintCompiler> constraints;  // for grammars and schemas; none: they are refused
   std::function<JobState()> job_state;        // for /health; thread-safe
   std::function<ServiceCounters()> counters;  // for /metrics; thread-safe
 };

@@ -3,6 +3,7 @@
 #include <charconv>
 
 #include "coordinator/chat_prompt.h"
+#include "coordinator/constraint_fields.h"
 #include "coordinator/prompt_fields.h"
 #include "coordinator/request_fields.h"
 #include "engine/base/format_text.h"
@@ -14,20 +15,12 @@ namespace {
 void refuse_unsupported(RequestFields& fields, const Json& body, bool chat) {
   for (const char* name :
        {"tools", "tool_choice", "functions", "function_call", "audio", "web_search_options", "suffix", "guided_json",
-        "guided_regex", "guided_choice", "guided_grammar", "grammar", "json_schema", "use_beam_search"}) {
+        "guided_regex", "guided_choice", "guided_grammar", "json_schema", "use_beam_search"}) {
     const Json* value = fields.find(name);
     if (chat && (name == std::string_view("tools") || name == std::string_view("tool_choice"))) continue;
     if (value == nullptr || *value == false || *value == "" || *value == "none" || *value == "auto") continue;
     if (value->is_structured() && value->empty()) continue;
     fields.fail(name, text(name, " is not supported"), "unsupported_parameter");
-  }
-  if (const Json* format = fields.find("response_format")) {
-    if (!format->is_object()) fields.wrong("response_format", "an object", *format);
-    const std::string type = dump_json(format->is_object() ? format->value("type", Json()) : Json());
-    if (type != "\"text\"") {
-      fields.fail("response_format", text("response_format must be of type \"text\", found ", type, ": others are not supported"),
-                  "unsupported_parameter");
-    }
   }
   if (const Json* modalities = fields.find("modalities"); modalities != nullptr && *modalities != Json::array({"text"})) {
     fields.wrong("modalities", "[\"text\"]", *modalities);
@@ -185,6 +178,7 @@ std::optional<ApiError> read_api_request(std::string_view text, bool chat, const
   if (fields.ok() && chat) read_chat(fields, text, backend, request);
   else if (fields.ok()) request.prompts = read_prompts(fields, backend);
   if (fields.ok()) check_context(fields, backend, request);
+  if (fields.ok()) read_constraint(fields, text, backend, request);
   if (!fields.ok()) return fields.error();
   return std::nullopt;
 }

@@ -10,6 +10,7 @@
 #include <utility>
 #include <vector>
 
+#include "coordinator/token_constraint.h"
 #include "engine/base/result.h"
 
 namespace colonnade::coordinator {
@@ -38,6 +39,9 @@ struct GenerationRequest {
   std::vector<std::pair<std::int32_t, float>> logit_bias;  // at most kMaxLogitBias
   int n_top = 0;                     // alternatives to report for each token, at most engine's kMaxTop (20)
   PromptOutput prompt_output = PromptOutput::kNone;
+  /// What the generated tokens may be; none: anything. Then a stop token ends the generation only where the text is
+  /// complete, and it ends by itself, reason "stop", where nothing can follow.
+  std::shared_ptr<const ConstraintSource> constraint;
 };
 
 struct Alternative {

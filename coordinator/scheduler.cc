@@ -100,6 +100,7 @@ Status Scheduler::add(GenerationId id, GenerationRequest request, GenerationCall
   sequences_.emplace(id, std::move(sequence));
   ++counts_.requests;
   look_again_ = true;
+  constrain(*sequences_.at(id));
   return {};
 }
 
@@ -180,6 +181,11 @@ Status Scheduler::apply_row(const control::StepResult& result, int index, const 
   const auto& stops = sequence->request.stop_tokens;
   if (std::find(stops.begin(), stops.end(), row.token()) != stops.end()) {
     finish(*sequence, FinishReason::kStop, nullptr);
+  } else if (sequence->constraint && !sequence->constraint->accept(row.token())) {
+    const Error error{ErrorCode::kUnsupported, "the grammar can be read in too many ways here"};
+    finish(*sequence, FinishReason::kError, &error);
+  } else if (!constrain(*sequence)) {
+    return {};
   } else if (sequence->n_generated() >= sequence->request.max_tokens ||
              sequence->n_tokens() >= limits_.context_tokens) {
     finish(*sequence, FinishReason::kLength, nullptr);

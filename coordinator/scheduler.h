@@ -60,7 +60,7 @@ struct SchedulerCounts {
   std::uint64_t preemptions = 0;
 };
 
-/// Not thread-safe. Callbacks of requests are called from inside apply(), cancel() and the functions that say so;
+/// Not thread-safe. Callbacks of requests are called from inside add(), apply(), cancel() and the functions that say so;
 /// they must not call the scheduler.
 class Scheduler {
  public:
@@ -69,7 +69,7 @@ class Scheduler {
   /// What add() would refuse: an empty or too long prompt, impossible parameters.
   static Status validate(const GenerationRequest& request, const SchedulerLimits& limits);
 
-  /// Ids must ascend: they are the order of arrival.
+  /// Ids must ascend: they are the order of arrival. May end the request at once, where its constraint allows nothing.
   Status add(GenerationId id, GenerationRequest request, GenerationCallbacks callbacks);
 
   /// Ends the request with kCancelled; unknown ids are ignored.
@@ -151,6 +151,9 @@ class Scheduler {
   void choose_prefills(Room& room);
   void place(const Share& share, int token_index, control::Step& step, InFlight& flight);
   static void fill_sampling(const Sequence& sequence, control::StepRow& row);
+
+  // Constraints (scheduler_constraint.cc).
+  bool constrain(Sequence& sequence);
 
   Status apply_row(const control::StepResult& result, int index, const RowTarget& target);
   void finish(Sequence& sequence, FinishReason reason, const Error* error);

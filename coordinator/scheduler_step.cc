@@ -203,6 +203,7 @@ void Scheduler::fill_sampling(const Sequence& sequence, control::StepRow& row) {
     out.set_add(edit.add);
     out.set_repetition(edit.repetition);
   }
+  if (sequence.constraint) row.set_mask(sequence.mask.data(), sequence.mask.size() * sizeof(std::uint32_t));
 }
 
 }  // namespace colonnade::coordinator

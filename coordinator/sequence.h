@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <vector>
 
 #include "coordinator/generator.h"
@@ -17,7 +18,8 @@ struct Sequence {
         callbacks(std::move(sequence_callbacks)),
         tokens(request.prompt),
         n_prompt(static_cast<int>(tokens.size())),
-        edits(request) {}
+        edits(request),
+        constraint(request.constraint && generates() ? request.constraint->start() : nullptr) {}
 
   GenerationId id;  // also the order of arrival
   GenerationRequest request;
@@ -25,6 +27,8 @@ struct Sequence {
   std::vector<std::int32_t> tokens;  // prompt, then what was generated
   int n_prompt;
   LogitEdits edits;
+  std::unique_ptr<TokenConstraint> constraint;  // has seen all generated tokens
+  std::vector<std::uint32_t> mask;              // with a constraint: what the next token may be
 
   std::vector<std::int32_t> pages;  // page table; empty while waiting
   int scheduled = 0;                // positions [0, scheduled) are in the pages or in steps in flight

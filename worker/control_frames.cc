@@ -1,6 +1,7 @@
 #include "worker/control_frames.h"
 
 #include <algorithm>
+#include <cstring>
 #include <limits>
 
 #include "engine/base/format_text.h"
@@ -31,15 +32,20 @@ Status step_from_proto(const control::Step& proto, engine::Step& step) {
   std::size_t n_tokens = 0;
   std::size_t n_pages = 0;
   std::size_t n_edits = 0;
+  std::size_t mask_bytes = 0;
   for (const control::StepSequence& sequence : proto.sequences()) {
     n_tokens += static_cast<std::size_t>(sequence.tokens_size());
     n_pages += static_cast<std::size_t>(sequence.pages_size());
   }
-  for (const control::StepRow& row : proto.rows()) n_edits += static_cast<std::size_t>(row.edits_size());
+  for (const control::StepRow& row : proto.rows()) {
+    n_edits += static_cast<std::size_t>(row.edits_size());
+    mask_bytes += row.mask().size();
+  }
   constexpr std::size_t kMost = std::numeric_limits<std::int32_t>::max();
-  if (n_tokens > kMost || n_pages > kMost || n_edits > kMost)
+  if (n_tokens > kMost || n_pages > kMost || n_edits > kMost || mask_bytes > kMost)
     return Error{ErrorCode::kInvalidArgument, text("step ", proto.id(), " has ", n_tokens, " tokens, ", n_pages,
-                                                   " pages and ", n_edits, " edits, at most ", kMost, " are counted")};
+                                                   " pages and ", n_edits, " edits, and masks of ", mask_bytes, " bytes, at most ", kMost,
+                                                   " are counted")};
   for (const control::StepSequence& sequence : proto.sequences()) {
     step.sequences.push_back({.first_token = static_cast<std::int32_t>(step.tokens.size()),
                               .n_tokens = sequence.tokens_size(),
@@ -64,7 +70,13 @@ Status step_from_proto(const control::Step& proto, engine::Step& step) {
                          .n_top = row.n_top(),
                          .target = row.target(),
                          .first_edit = static_cast<std::int32_t>(step.edits.size()),
-                         .n_edits = row.edits_size()});
+                         .n_edits = row.edits_size(),
+                         .first_mask = row.mask().empty() ? -1 : static_cast<std::int32_t>(step.masks.size())});
+    if (row.mask().size() % sizeof(std::uint32_t) != 0)
+      return Error{ErrorCode::kInvalidArgument, text("step ", proto.id(), " has a mask of ", row.mask().size(), " bytes, expected words of 4")};
+    step.masks.resize(step.masks.size() + row.mask().size() / sizeof(std::uint32_t));
+    if (!row.mask().empty())
+      std::memcpy(step.masks.data() + step.rows.back().first_mask, row.mask().data(), row.mask().size());
     for (const control::LogitEdit& edit : row.edits())
       step.edits.push_back({.token = edit.token(), .add = edit.add(), .repetition = edit.repetition()});
   }

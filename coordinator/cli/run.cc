@@ -1,10 +1,14 @@
 // colonnade run: generates in the terminal, without a server.
 #include <unistd.h>
 
+#include <cerrno>
 #include <cmath>
 #include <condition_variable>
 #include <cstdio>
+#include <cstring>
+#include <fstream>
 #include <iostream>
+#include <iterator>
 #include <mutex>
 #include <random>
 #include <string>
@@ -17,6 +21,7 @@
 #include "coordinator/cli/launch.h"
 #include "coordinator/cli/stop_signals.h"
 #include "coordinator/cli/tokenizer_file.h"
+#include "coordinator/constraint_compiler.h"
 #include "engine/base/clock.h"
 #include "engine/base/format_text.h"
 #include "engine/base/log.h"
@@ -138,6 +143,27 @@ Result<GenerationRequest> request_template(const Options& options, const shard::
   return request;
 }
 
+Result<std::string> option_file(const Options& options, const char* name) {
+  const std::string path = options.text(name);
+  std::ifstream in(path, std::ios::binary);
+  if (!in) return Error{ErrorCode::kIo, text("--", name, " ", path, ": cannot be read: ", std::strerror(errno))};
+  return std::string(std::istreambuf_iterator<char>(in), {});
+}
+
+/// What --grammar or --json-schema asks for; nothing without.
+Result<coordinator::Constraint> read_constraint(const Options& options, coordinator::ConstraintCompiler& compiler) {
+  if (options.is_set("grammar") && options.is_set("json-schema"))
+    return Error{ErrorCode::kInvalidArgument, "run: expected --grammar or --json-schema, found both"};
+  if (options.is_set("grammar")) {
+    COLONNADE_ASSIGN(const std::string grammar, option_file(options, "grammar"));
+    return compiler.gbnf(grammar);
+  }
+  if (!options.is_set("json-schema")) return coordinator::Constraint();
+  COLONNADE_ASSIGN(const std::string file, option_file(options, "json-schema"));
+  COLONNADE_ASSIGN(const OrderedJson schema, parse_ordered_json(file, options.text("json-schema")));
+  return compiler.json_schema(schema);
+}
+
 /// The conversation as the model's template has it, or as plain text.
 Result<std::vector<std::int32_t>> chat_prompt(const engine::ChatTemplates& templates, const engine::Tokenizer& tokenizer,
                                               const std::vector<engine::ChatMessage>& messages) {
@@ -199,7 +225,9 @@ Status run_job(const Options& options, const LaunchOptions& launch) {
   if (chats) {
     COLONNADE_ASSIGN(templates, chat_templates_of(job->model().manifest, options.text("chat-template")));
   }
-  COLONNADE_ASSIGN(const GenerationRequest parameters, request_template(options, job->model().manifest));
+  COLONNADE_ASSIGN(GenerationRequest parameters, request_template(options, job->model().manifest));
+  coordinator::ConstraintCompiler constraints(*tokenizer, static_cast<int>(job->model().manifest.config.vocab_size));
+  COLONNADE_ASSIGN(parameters.constraint, read_constraint(options, constraints));
   COLONNADE_TRY(job->wait_ready());
   const coordinator::JobState state = job->service().state();
   if (state.n_ranks > 1)
@@ -244,6 +272,8 @@ const Command& run_command() {
             number_option("min-p", "Drop tokens less likely than this part of the most likely one.", 0, 1),
             {.name = "top-k", .kind = OptionKind::kInt, .value_name = "N", .help = "Choose among this many tokens; 0: all.", .min = 0, .max = 1e9},
             number_option("repetition-penalty", "Above 1 makes tokens that were there already less likely.", 1e-3, 100),
+            {.name = "grammar", .kind = OptionKind::kText, .value_name = "FILE", .help = "The answer is a text of this GBNF grammar."},
+            {.name = "json-schema", .kind = OptionKind::kText, .value_name = "FILE", .help = "The answer is JSON of this schema."},
             {.name = "seed", .kind = OptionKind::kInt, .value_name = "N", .help = "Makes the answer repeatable; unset: random.", .min = 0, .max = 9e15},
         }};
     for (const Option& option : launch_option_list()) spec.options.push_back(option);

@@ -53,6 +53,7 @@ Result<coordinator::ApiBackend> make_backend(RunningJob& job, const engine::Toke
   backend.model = manifest.name;
   backend.created = std::time(nullptr);
   backend.context_tokens = job.context_tokens();
+  backend.constraints = std::make_shared<coordinator::ConstraintCompiler>(tokenizer, static_cast<int>(manifest.config.vocab_size));
   backend.job_state = [&job] { return job.service().state(); };
   backend.counters = [&job] { return job.service().counters(); };
   return backend;

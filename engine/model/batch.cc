@@ -1,5 +1,8 @@
 #include "engine/model/batch.h"
 
+#include <algorithm>
+#include <span>
+
 #include "engine/base/format_text.h"
 #include "engine/kernels/kernels.h"
 
@@ -7,6 +10,19 @@ namespace colonnade::engine {
 namespace {
 
 Error invalid(std::string message) { return Error{ErrorCode::kInvalidArgument, "step: " + std::move(message)}; }
+
+/// A mask lies within the step's masks and allows a token.
+Status check_mask(const Step& step, const StepRow& row, std::int32_t vocab_size) {
+  const std::size_t words = mask_words(vocab_size), first = static_cast<std::size_t>(row.first_mask);
+  if (first > step.masks.size() || words > step.masks.size() - first)
+    return invalid(text("a mask of ", words, " words at ", first, " is outside of ", step.masks.size()));
+  const std::span<const std::uint32_t> mask = std::span(step.masks).subspan(first, words);
+  // Bits behind the last token count for nothing.
+  const std::uint32_t last = mask[words - 1] << (32 * words - static_cast<std::size_t>(vocab_size));
+  if (last == 0 && std::all_of(mask.begin(), mask.end() - 1, [](std::uint32_t word) { return word == 0; }))
+    return invalid("a mask allows no token");
+  return {};
+}
 
 }  // namespace
 
@@ -42,6 +58,7 @@ Status check_step(const Step& step, const StepLimits& limits) {
       return invalid(text("expected at most ", kMaxTop, " most likely tokens, found ", row.n_top));
     if (row.target >= limits.vocab_size)
       return invalid(text("target token ", row.target, " is outside of the vocabulary of ", limits.vocab_size));
+    if (row.first_mask >= 0) COLONNADE_TRY(check_mask(step, row, limits.vocab_size));
   }
   for (const LogitEdit& edit : step.edits)
     if (edit.token < 0 || edit.token >= limits.vocab_size)

@@ -1,6 +1,7 @@
 #include "engine/model/head.h"
 
 #include <algorithm>
+#include <bit>
 #include <cmath>
 #include <cstring>
 
@@ -38,6 +39,46 @@ std::int32_t best(const KernelTable& kernels, const float* values, std::size_t c
   }
   return n;
 }
+
+/// Which tokens of a row may be chosen.
+class TokenMask {
+ public:
+  TokenMask(const Step& step, const StepRow& row, std::int32_t vocab_size) {
+    if (row.first_mask >= 0)
+      words_ = std::span(step.masks).subspan(static_cast<std::size_t>(row.first_mask), mask_words(vocab_size));
+  }
+
+  bool allows_all() const { return words_.empty(); }
+  bool allows(std::int32_t token) const {
+    const auto t = static_cast<std::size_t>(token);
+    return allows_all() || (words_[t / 32] >> (t % 32) & 1) != 0;
+  }
+
+  /// Sets the logits of the others among `count` tokens from first_token on to -infinity; returns how many are left.
+  std::int32_t apply(std::size_t first_token, std::size_t count, float* logits) const {
+    std::int32_t left = 0;
+    // 32 at a time, because most words are all or nothing.
+    for (std::size_t i = 0; i < count; i += 32) {
+      const std::size_t n = std::min<std::size_t>(32, count - i);
+      const std::uint32_t bits = word_at(first_token + i) & (0xFFFFFFFFu >> (32 - n));
+      left += std::popcount(bits);
+      if (bits == 0xFFFFFFFFu) continue;
+      for (std::size_t k = 0; k < n; ++k)
+        if ((bits >> k & 1) == 0) logits[i + k] = -INFINITY;
+    }
+    return left;
+  }
+
+ private:
+  /// The bits of 32 tokens from any token on.
+  std::uint32_t word_at(std::size_t token) const {
+    const std::size_t word = token / 32, shift = token % 32;
+    std::uint32_t bits = words_[word] >> shift;
+    if (shift != 0 && word + 1 < words_.size()) bits |= words_[word + 1] << (32 - shift);
+    return bits;
+  }
+  std::span<const std::uint32_t> words_;
+};
 
 SamplerParams sampler_params(const StepRow& row) {
   return {row.temperature, row.top_p, row.min_p, row.top_k, row.seed, row.position};
@@ -160,13 +201,17 @@ void OutputHead::fill_packet(const Step& step, const StepRow& row, const float* 
   }
   if ((row.flags & kRowSample) == 0) return;
   const float* edited = logits;
-  if (row.n_edits > 0) {
+  const TokenMask mask(step, row, context_.config.vocab_size);
+  packet.n_allowed = slice_.n_tokens;
+  if (row.n_edits > 0 || !mask.allows_all()) {
     float* const copy = edited_.data() + static_cast<std::size_t>(thread) * logits_stride_;
     std::memcpy(copy, logits, count * sizeof(float));
     for (const LogitEdit& edit : std::span(step.edits).subspan(static_cast<std::size_t>(row.first_edit),
                                                                static_cast<std::size_t>(row.n_edits)))
       if (edit.token >= slice_.first_token && local(edit.token) < count)
         copy[local(edit.token)] = apply(edit, copy[local(edit.token)]);
+    if (!mask.allows_all()) packet.n_allowed = mask.apply(static_cast<std::size_t>(slice_.first_token), count, copy);
+    if (packet.n_allowed == 0) return;
     edited = copy;
   }
   packet.edited_max = kernels.max_value(edited, count);
@@ -174,7 +219,10 @@ void OutputHead::fill_packet(const Step& step, const StepRow& row, const float* 
   const int limit = is_greedy(row.temperature) ? 1 : kCandidates;
   if (!is_greedy(row.temperature))
     packet.edited_sum = kernels.sum_exp(edited, packet.edited_max, inverse_temperature(row), count);
-  packet.n_candidates = best(kernels, edited, count, slice_.first_token, limit, packet.candidates);
+  // -infinity is among the best where few are allowed.
+  const std::int32_t n_best = best(kernels, edited, count, slice_.first_token, limit, packet.candidates);
+  for (std::int32_t i = 0; i < n_best; ++i)
+    if (mask.allows(packet.candidates[i].token)) packet.candidates[packet.n_candidates++] = packet.candidates[i];
   for (std::int32_t i = 0; i < packet.n_candidates; ++i)
     packet.candidate_logits[i] = logits[local(packet.candidates[i].token)];
 }
@@ -191,13 +239,14 @@ bool OutputHead::finish_row(const StepRow& row, std::size_t index, std::size_t n
   RowResult out;
   Candidate* const top = merged_top_.data();
   Candidate* const candidates = merged_candidates_.data();
-  std::size_t n_top = 0, n_candidates = 0;
+  std::size_t n_top = 0, n_candidates = 0, n_allowed = 0;
   float target_logit = 0;
   for (std::size_t m = 0; m < members; ++m) {
     const RowPacket& part = packet(m);
     if (slices_[m].n_tokens == 0) continue;
     raw_sum += part.raw_sum * std::exp(static_cast<double>(part.raw_max) - raw_max);
-    if ((row.flags & kRowSample) != 0)
+    n_allowed += static_cast<std::size_t>(part.n_allowed);
+    if ((row.flags & kRowSample) != 0 && part.n_allowed > 0)
       edited_sum += part.edited_sum *
                     std::exp((static_cast<double>(part.edited_max) - edited_max) * inverse_temperature(row));
     if (part.has_target != 0) target_logit = part.target_logit;
@@ -217,7 +266,7 @@ bool OutputHead::finish_row(const StepRow& row, std::size_t index, std::size_t n
   bool chosen = true;
   if ((row.flags & kRowSample) != 0) {
     std::sort(candidates, candidates + n_candidates, candidate_before);
-    const bool complete = n_candidates == static_cast<std::size_t>(context_.config.vocab_size);
+    const bool complete = n_candidates == n_allowed;
     // Beyond the length of one member's list a merged list has gaps.
     if (!complete) n_candidates = std::min<std::size_t>(n_candidates, is_greedy(row.temperature) ? 1 : kCandidates);
     const auto token = choose_token({candidates, n_candidates}, complete, edited_max, edited_sum, sampler_params(row));
@@ -248,8 +297,10 @@ void OutputHead::choose_from_all(const Step& step, const StepRow& row, RowResult
                                                              static_cast<std::size_t>(row.n_edits)))
     sorted_[static_cast<std::size_t>(edit.token)].logit =
         apply(edit, sorted_[static_cast<std::size_t>(edit.token)].logit);
-  std::sort(sorted_.begin(), sorted_.end(), candidate_before);
-  const auto token = choose_token(sorted_, true, edited_max_, edited_sum_, sampler_params(row));
+  const TokenMask mask(step, row, context_.config.vocab_size);
+  const auto end = std::partition(sorted_.begin(), sorted_.end(), [&](const Candidate& c) { return mask.allows(c.token); });
+  std::sort(sorted_.begin(), end, candidate_before);
+  const auto token = choose_token(std::span(sorted_.begin(), end), true, edited_max_, edited_sum_, sampler_params(row));
   COLONNADE_CHECK(token.has_value(), "a choice among all tokens must succeed");
   result.token = *token;
   result.logprob = static_cast<float>(all_logits_[static_cast<std::size_t>(*token)] - log_sum_);

@@ -24,13 +24,14 @@ struct RowPacket {
   double raw_sum;        // sum of exp(logit - raw_max) over this rank's tokens
   double edited_sum;     // sum of exp((edited logit - edited_max) / temperature)
   float raw_max;
-  float edited_max;
+  float edited_max;       // of the tokens that may be chosen; edits are applied
   float target_logit;    // of StepRow::target, if it is this rank's
   std::int32_t has_target;
   std::int32_t n_top;
   std::int32_t n_candidates;
+  std::int32_t n_allowed;               // of this rank's tokens
   Candidate top[kMaxTop];               // before edits, best first
-  Candidate candidates[kCandidates];    // after edits, best first
+  Candidate candidates[kCandidates];    // after edits and mask, best first
   float candidate_logits[kCandidates];  // of the same tokens, before edits
 };
 

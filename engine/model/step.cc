@@ -56,6 +56,7 @@ void Step::clear() {
   pages.clear();
   rows.clear();
   edits.clear();
+  masks.clear();
 }
 
 void StepResult::clear() {
@@ -73,6 +74,7 @@ void write_step(const Step& step, std::vector<std::byte>& out) {
   put(step.pages, out);
   put(step.rows, out);
   put(step.edits, out);
+  put(step.masks, out);
 }
 
 Status read_step(std::span<const std::byte> bytes, Step& out) {
@@ -84,6 +86,7 @@ Status read_step(std::span<const std::byte> bytes, Step& out) {
   COLONNADE_TRY(take(bytes, "pages", out.pages));
   COLONNADE_TRY(take(bytes, "rows", out.rows));
   COLONNADE_TRY(take(bytes, "edits", out.edits));
+  COLONNADE_TRY(take(bytes, "words of masks", out.masks));
   COLONNADE_TRY(nothing_left(bytes));
   for (const StepSequence& sequence : out.sequences) {
     COLONNADE_TRY(in_range("tokens of a sequence", sequence.first_token, sequence.n_tokens, out.tokens.size()));
@@ -92,6 +95,8 @@ Status read_step(std::span<const std::byte> bytes, Step& out) {
   for (const StepRow& row : out.rows) {
     COLONNADE_TRY(in_range("token of a row", row.token_index, 1, out.tokens.size()));
     COLONNADE_TRY(in_range("edits of a row", row.first_edit, row.n_edits, out.edits.size()));
+    // How long a mask is depends on the model: check_step() looks at that.
+    if (row.first_mask >= 0) COLONNADE_TRY(in_range("mask of a row", row.first_mask, 1, out.masks.size()));
   }
   return {};
 }

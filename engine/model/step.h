@@ -39,7 +39,7 @@ struct StepRow {
   std::int32_t target = -1;       // a token whose log-probability is wanted; -1: none
   std::int32_t first_edit = 0;    // into Step::edits
   std::int32_t n_edits = 0;
-  std::int32_t reserved = 0;
+  std::int32_t first_mask = -1;   // into Step::masks: the tokens that may be chosen; -1: all
 };
 static_assert(sizeof(StepRow) == 56);
 
@@ -55,6 +55,9 @@ inline constexpr int kCandidates = 64;
 /// Most likely tokens that a row may ask for.
 inline constexpr int kMaxTop = 20;
 
+/// Words of a mask: one bit for each token, bit i % 32 of word i / 32.
+constexpr std::size_t mask_words(std::int32_t vocab_size) { return (static_cast<std::size_t>(vocab_size) + 31) / 32; }
+
 struct Step {
   std::uint64_t id = 0;
   std::vector<std::int32_t> tokens;
@@ -62,6 +65,7 @@ struct Step {
   std::vector<std::int32_t> pages;
   std::vector<StepRow> rows;            // ascending token_index
   std::vector<LogitEdit> edits;
+  std::vector<std::uint32_t> masks;     // mask_words(vocab_size) for each row that has one
 
   void clear();
 };
@@ -71,7 +75,7 @@ struct TopToken {
   float logprob = 0.0f;
 };
 
-/// Log-probabilities are those of the model: before edits and temperature.
+/// Log-probabilities are those of the model: before edits, masks and temperature.
 struct RowResult {
   std::int32_t token = -1;        // chosen, with kRowSample
   float logprob = 0.0f;           // of the chosen token

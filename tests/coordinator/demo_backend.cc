@@ -23,6 +23,7 @@ DemoBackend::DemoBackend(FakeGenerator::Script script) : tokenizer(demo_tokenize
   backend.defaults.end_tokens = {2};
   backend.defaults.temperature = 0.8f;
   backend.defaults.top_p = 0.95f;
+  backend.constraints = std::make_shared<coordinator::ConstraintCompiler>(*tokenizer, tokenizer->vocab_size());
   backend.job_state = [this] { return job_state; };
   backend.counters = [] { return coordinator::ServiceCounters{.steps = 7, .pages_used = 3, .pages_total = 64}; };
 }

@@ -9,6 +9,8 @@
 namespace colonnade::tests {
 namespace {
 
+constexpr std::size_t kFakeMaskWords = (kFakeVocab + 31) / 32;
+
 std::uint64_t next_hash(std::uint64_t hash, std::int64_t token) {
   hash = (hash ^ static_cast<std::uint64_t>(token + 1)) * 0x9e3779b97f4a7c15u;
   return hash ^ (hash >> 29);
@@ -31,6 +33,13 @@ std::int32_t choose(std::uint64_t hash, std::uint64_t seed, int position, float 
     hash = next_hash(hash, static_cast<std::int64_t>(edit.second * 64));
   }
   return static_cast<std::int32_t>(hash % kFakeVocab);
+}
+
+/// The first allowed token from `token` on, in a circle.
+std::int32_t fake_choice(std::int32_t token, const std::vector<std::uint32_t>& mask) {
+  for (int tries = 0; tries < kFakeVocab; ++tries, token = (token + 1) % kFakeVocab)
+    if ((mask[static_cast<std::size_t>(token) / 32] >> (token % 32) & 1) != 0) return token;
+  COLONNADE_CHECK(false, "a mask that allows nothing");
 }
 
 }  // namespace
@@ -93,6 +102,12 @@ control::StepResult FakeModel::run(const control::Step& step) {
       for (const auto& edit : row.edits())
         COLONNADE_CHECK(edits.emplace(edit.token(), std::pair{edit.add(), edit.repetition()}).second, "a step that no job would take");
       out.set_token(choose(hash_of(tokens), row.seed(), row.position(), row.temperature(), row.top_k(), edits));
+      if (!row.mask().empty()) {
+        COLONNADE_CHECK(row.mask().size() == kFakeMaskWords * sizeof(std::uint32_t), "a mask that no job would take");
+        std::vector<std::uint32_t> mask(kFakeMaskWords);
+        std::memcpy(mask.data(), row.mask().data(), row.mask().size());
+        out.set_token(fake_choice(out.token(), mask));
+      }
       out.set_logprob(fake_logprob(tokens, out.token()));
     }
     if (row.target() >= 0) out.set_target_logprob(fake_logprob(tokens, row.target()));
@@ -110,6 +125,8 @@ std::vector<std::int32_t> fake_output(const coordinator::GenerationRequest& requ
   std::vector<std::int32_t> tokens = request.prompt;
   std::vector<std::int32_t> output;
   std::map<std::int32_t, int> counts;
+  const auto constraint = request.constraint ? request.constraint->start() : nullptr;
+  std::vector<std::uint32_t> mask(kFakeMaskWords);
   while (static_cast<int>(output.size()) < request.max_tokens && static_cast<int>(tokens.size()) < context_tokens) {
     std::map<std::int32_t, std::pair<float, float>> edits;
     for (const auto& [token, bias] : request.logit_bias) edits.try_emplace(token, 0.0f, 1.0f).first->second.first += bias;
@@ -122,12 +139,21 @@ std::vector<std::int32_t> fake_output(const coordinator::GenerationRequest& requ
     }
     if (repetition)
       for (const std::int32_t token : tokens) edits.try_emplace(token, 0.0f, 1.0f).first->second.second = request.repetition_penalty;
-    const auto token = choose(hash_of(tokens), request.seed, static_cast<int>(tokens.size()), request.temperature,
-                              request.top_k, edits);
+    auto token = choose(hash_of(tokens), request.seed, static_cast<int>(tokens.size()), request.temperature, request.top_k, edits);
+    if (constraint) {
+      if (constraint->mask(mask) == 0) break;
+      for (const std::int32_t stop : request.stop_tokens) {
+        std::uint32_t& word = mask[static_cast<std::size_t>(stop) / 32];
+        word = constraint->may_end() ? word | 1u << (stop % 32) : word & ~(1u << (stop % 32));
+      }
+      if (std::all_of(mask.begin(), mask.end(), [](std::uint32_t word) { return word == 0; })) break;
+      token = fake_choice(token, mask);
+    }
     tokens.push_back(token);
     output.push_back(token);
     ++counts[token];
     if (std::find(request.stop_tokens.begin(), request.stop_tokens.end(), token) != request.stop_tokens.end()) break;
+    if (constraint) COLONNADE_CHECK(constraint->accept(token), "a token that the mask allowed");
   }
   return output;
 }

@@ -1,6 +1,8 @@
 // What bodies mean, and what is wrong with wrong ones.
 #include <catch2/catch.hpp>
 
+#include <set>
+
 #include "coordinator/api_request.h"
 #include "tests/coordinator/demo_backend.h"
 
@@ -158,7 +160,7 @@ TEST_CASE("what would change the answer and is not there is refused, empty value
   Reader reader;
   const Json base = {{"messages", {{{"role", "user"}, {"content", "x"}}}}};
   for (const Json& patch : {Json{{"functions", {{{"name", "f"}}}}}, Json{{"guided_json", {{"a", 1}}}},
-                            Json{{"response_format", {{"type", "json_object"}}}}, Json{{"use_beam_search", true}},
+                            Json{{"response_format", {{"type", "xml"}}}}, Json{{"use_beam_search", true}}, Json{{"grammar", 5}},
                             Json{{"response_format", {{"type", "json_schema"}}}}, Json{{"guided_json", {{"a", 1}}}},
                             Json{{"modalities", {"text", "audio"}}}}) {
     Json body = base;
@@ -169,6 +171,64 @@ TEST_CASE("what would change the answer and is not there is refused, empty value
   Json body = base;
   body.update({{"tools", Json::array()}, {"tool_choice", "auto"}, {"response_format", {{"type", "text"}}}, {"modalities", {"text"}}});
   CHECK(reader.read(body, true).prompts.size() == 1);
+}
+
+TEST_CASE("constraints are compiled for the vocabulary, or refused with what is wrong") {
+  Reader reader;
+  const Json base = {{"prompt", "Once"}};
+  const auto with = [&](const Json& patch) {
+    Json body = base;
+    body.update(patch);
+    return body;
+  };
+  const auto format = [&](const Json& schema) {
+    return with({{"response_format", {{"type", "json_schema"}, {"json_schema", {{"name", "x"}, {"schema", schema}}}}}});
+  };
+  const auto first_tokens = [&](const Json& body) {
+    const ApiRequest request = reader.read(body);
+    REQUIRE(request.generation.constraint);
+    const int vocab = reader.demo.tokenizer->vocab_size();
+    std::vector<std::uint32_t> mask((static_cast<std::size_t>(vocab) + 31) / 32);
+    request.generation.constraint->start()->mask(mask);
+    std::set<std::string> texts;
+    for (std::int32_t token = 0; token < vocab; ++token)
+      if ((mask[static_cast<std::size_t>(token) / 32] >> (token % 32) & 1) != 0) texts.insert(reader.demo.tokenizer->token_bytes(token));
+    return texts;
+  };
+  const auto beginnings = [](const std::string& text) {
+    std::set<std::string> all;
+    for (std::size_t n = 1; n <= text.size(); ++n) all.insert(text.substr(0, n));
+    return all;
+  };
+  for (const std::string& token : first_tokens(with({{"grammar", "root ::= \"the cat\""}}))) CHECK(beginnings("the cat").count(token) == 1);
+  CHECK(first_tokens(with({{"grammar", "root ::= \"the cat\""}})).count("t") == 1);
+  CHECK(first_tokens(with({{"response_format", {{"type", "json_object"}}}})).count("{") == 1);
+  for (const std::string& token : first_tokens(format({{"type", "boolean"}})))
+    CHECK((beginnings("true").count(token) == 1 || beginnings("false").count(token) == 1));
+  CHECK_FALSE(reader.read(with({{"response_format", {{"type", "text"}}}})).generation.constraint);
+  CHECK_FALSE(reader.read(with({{"grammar", ""}})).generation.constraint);
+
+  // The order of properties is that of the body, not of their names.
+  ApiRequest ordered;
+  const std::string body = R"({"prompt": "x", "response_format": {"type": "json_schema", "json_schema": {"schema":
+    {"type": "object", "properties": {"zebra": {"const": 1}, "ape": {"const": 2}}, "required": ["ape", "zebra"]}}}})";
+  REQUIRE_FALSE(read_api_request(body, false, reader.demo.backend, ordered).has_value());
+  const auto constraint = ordered.generation.constraint->start();
+  for (const char c : std::string("{\"zebra\":1,\"ape\":2}")) {
+    CHECK_FALSE(constraint->may_end());
+    std::int32_t token = 0;
+    while (token < reader.demo.tokenizer->vocab_size() && reader.demo.tokenizer->token_bytes(token) != std::string(1, c)) ++token;
+    CHECK(constraint->accept(token));
+  }
+  CHECK(constraint->may_end());
+
+  CHECK(reader.error(format({{"allOf", {{{"type", "object"}}, {{"if", true}}}}})).message == "JSON schema at #: \"if\" is not supported");
+  CHECK(reader.error(format(5)).message == "JSON schema at #: expected an object, true or false, found number");
+  CHECK_THAT(reader.error(with({{"grammar", "root ::= x"}})).message, Catch::Contains("rule \"x\" is used in line 1 but not defined"));
+  CHECK(reader.error(with({{"grammar", "root ::= x"}})).param == "grammar");
+  CHECK_THAT(reader.error(with({{"grammar", "root ::= \"x\""}, {"response_format", {{"type", "json_object"}}}})).message, Catch::Contains("found both"));
+  reader.demo.backend.constraints = nullptr;
+  CHECK(reader.error(with({{"grammar", "root ::= \"x\""}})).code == "unsupported_parameter");
 }
 
 TEST_CASE("a prompt must leave room in the context") {

@@ -49,8 +49,10 @@ engine::Step decode_step(int position) {
     row.flags = engine::kRowSample;
     row.temperature = 0.8f;
     row.n_top = 3;
+    row.first_mask = 0;
     row.position = position + 1;
   }
+  step.masks.assign(1024, 0x12345678u);  // both rows' own; as long as any of the models needs
   return step;
 }
 

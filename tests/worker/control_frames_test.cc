@@ -63,6 +63,8 @@ TEST_CASE("a step keeps everything on its way from Protobuf") {
   edit.set_token(3);
   edit.set_add(-2.0f);
   edit.set_repetition(1.5f);
+  const std::uint32_t mask[2] = {5, 0x80000001u};
+  row.set_mask(mask, sizeof mask);
 
   engine::Step step;
   REQUIRE(worker::step_from_proto(proto, step).ok());
@@ -92,6 +94,14 @@ TEST_CASE("a step keeps everything on its way from Protobuf") {
   CHECK(step.edits[0].token == 3);
   CHECK(step.edits[0].add == -2.0f);
   CHECK(step.edits[0].repetition == 1.5f);
+  CHECK(got.first_mask == 0);
+  CHECK(step.masks == std::vector<std::uint32_t>{5, 0x80000001u});
+  proto.mutable_rows(0)->set_mask("12345");
+  CHECK(worker::step_from_proto(proto, step).error().message == "step 77 has a mask of 5 bytes, expected words of 4");
+  proto.mutable_rows(0)->clear_mask();
+  REQUIRE(worker::step_from_proto(proto, step).ok());
+  CHECK(step.rows[0].first_mask == -1);
+  CHECK(step.masks.empty());
 
   for (const int token_index : {-1, 3, 1'000'000}) {
     proto.mutable_rows(0)->set_token_index(token_index);

@@ -84,6 +84,8 @@ OutputFormat detect_output_format(std::string_view chat_template,
 
 /// Whether a prompt ends with the marker that opens reasoning.
 bool opens_reasoning(std::string_view reasoning_format, std::string_view prompt);
+/// The marker that closes reasoning; "" for formats that have none of their own.
+std::string_view reasoning_end(std::string_view reasoning_format);
 /// Whether a message that is gone on with breaks off within its reasoning.
 bool leaves_reasoning_open(std::string_view reasoning_format, std::string_view message);
 

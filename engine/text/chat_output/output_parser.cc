@@ -167,6 +167,13 @@ bool leaves_reasoning_open(std::string_view reasoning_format, std::string_view m
   return false;
 }
 
+std::string_view reasoning_end(std::string_view reasoning_format) {
+  for (const ReasoningForm& form : reasoning_forms()) {
+    if (form.name == reasoning_format) return form.close;
+  }
+  return {};
+}
+
 bool opens_reasoning(std::string_view reasoning_format, std::string_view prompt) {
   if (reasoning_format == kHarmony) return trimmed(prompt).ends_with("<|channel|>analysis<|message|>");
   for (const ReasoningForm& form : reasoning_forms()) {

@@ -26,10 +26,4 @@ std::u32string code_points(std::string_view bytes) {
   return out;
 }
 
-std::string utf8_of(std::u32string_view code_points) {
-  std::string out;
-  for (const char32_t c : code_points) append_utf8(c, out);
-  return out;
-}
-
 }  // namespace colonnade::engine

@@ -1,12 +1,10 @@
-// Characters of UTF-8 as numbers, and back.
+// Characters of UTF-8 as numbers.
 #pragma once
 
 #include <cstddef>
 #include <optional>
 #include <string>
 #include <string_view>
-
-#include "engine/text/utf8.h"
 
 namespace colonnade::engine {
 
@@ -18,7 +16,5 @@ struct CodePoint {
 std::optional<CodePoint> first_code_point(std::string_view bytes);
 /// All of them; what is no character becomes U+FFFD.
 std::u32string code_points(std::string_view bytes);
-
-std::string utf8_of(std::u32string_view code_points);
 
 }  // namespace colonnade::engine

@@ -8,6 +8,7 @@
 
 #include "engine/base/format_text.h"
 #include "engine/text/grammar/code_points.h"
+#include "engine/text/utf8.h"
 
 namespace colonnade::engine {
 namespace {

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "engine/text/grammar/code_points.h"
+#include "engine/text/utf8.h"
 
 namespace colonnade::engine {
 namespace {

@@ -16,10 +16,10 @@ TokenTrie::TokenTrie(std::span<const std::string> token_bytes) {
   build();
 }
 
-TokenTrie::TokenTrie(const Tokenizer& tokenizer) {
+TokenTrie::TokenTrie(const Tokenizer& tokenizer, int vocab_size) {
   starts_.push_back(0);
-  for (std::int32_t token = 0; token < tokenizer.vocab_size(); ++token) {
-    const std::string one = tokenizer.token_bytes(token);
+  for (std::int32_t token = 0; token < vocab_size; ++token) {
+    const std::string one = token < tokenizer.vocab_size() ? tokenizer.token_bytes(token) : std::string();
     bytes_.insert(bytes_.end(), one.begin(), one.end());
     starts_.push_back(static_cast<std::uint32_t>(bytes_.size()));
   }

@@ -15,7 +15,8 @@ class TokenTrie {
  public:
   /// The bytes of token i are token_bytes[i]; tokens without bytes are never allowed by a grammar.
   explicit TokenTrie(std::span<const std::string> token_bytes);
-  explicit TokenTrie(const Tokenizer& tokenizer);
+  /// Of a model with vocab_size tokens: those that the tokenizer does not know have no bytes.
+  TokenTrie(const Tokenizer& tokenizer, int vocab_size);
 
   int vocab_size() const { return static_cast<int>(starts_.size()) - 1; }
   /// Words of a mask with one bit for each token: bit i % 32 of word i / 32.

@@ -2,7 +2,8 @@
 
 #include <string>
 
-#include "engine/text/grammar/code_points.h"
+#include "engine/text/utf8.h"
+
 
 namespace colonnade::engine {
 namespace {

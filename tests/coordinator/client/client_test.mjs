@@ -159,7 +159,7 @@ test("errors in OpenAI's shape", async () => {
   await assert.rejects(wrong({ temperature: "hot" }), (error) =>
     error instanceof BadRequestError && error.param === "temperature" && error.type === "invalid_request_error");
   await assert.rejects(wrong({ tools: [{ type: "function", function: { name: "f" } }] }), (error) => error.param === "tools");
-  await assert.rejects(wrong({ response_format: { type: "json_object" } }), (error) => error.param === "response_format");
+  await assert.rejects(wrong({ response_format: { type: "xml" } }), (error) => error.param === "response_format");
   await assert.rejects(wrong({ messages: [] }), (error) => error.param === "messages");
   await assert.rejects(wrong({ messages: [{ role: "user", content: "word ".repeat(100_000) }] }), (error) =>
     error instanceof BadRequestError && error.code === "context_length_exceeded" && /\d+/.test(error.message));

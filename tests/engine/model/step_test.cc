@@ -23,6 +23,8 @@ Step example_step() {
   row.n_edits = 1;
   step.rows = {row};
   step.edits = {{3, -1.5f, 1.0f}};
+  step.masks = {0x210};
+  step.rows[0].first_mask = 0;
   return step;
 }
 
@@ -48,6 +50,26 @@ TEST_CASE("a step survives the wire") {
   REQUIRE(step.rows.size() == 1);
   CHECK(step.rows[0].seed == 0x123456789abcdefull);
   CHECK(step.edits[0].add == -1.5f);
+  CHECK(step.rows[0].first_mask == 0);
+  CHECK(step.masks == std::vector<std::uint32_t>{0x210});
+}
+
+TEST_CASE("masks must be there and allow a token") {
+  CHECK(refusal(example_step()).empty());
+  Step step = example_step();
+  step.rows[0].first_mask = 1;
+  CHECK(refusal(step) == "step: a mask of 1 words at 1 is outside of 1");
+  std::vector<std::byte> bytes;
+  write_step(step, bytes);
+  CHECK(read_step(bytes, step).error().message == "step message: mask of a row 1 + 1 is outside of 1");
+  step = example_step();
+  step.masks[0] = 0xFFFFFC00u;  // the model has 10 tokens
+  CHECK(refusal(step) == "step: a mask allows no token");
+  step.masks[0] |= 1u << 9;
+  CHECK(refusal(step).empty());
+  step.rows[0].first_mask = -1;
+  step.masks.clear();
+  CHECK(refusal(step).empty());
 }
 
 TEST_CASE("a result survives the wire") {

@@ -59,7 +59,7 @@ std::shared_ptr<const engine::TokenTrie> shared_vocabulary(const char* name) {
   content << file.rdbuf();
   const auto tokenizer = engine::load_tokenizer_json(content.str());
   if (!tokenizer.ok()) return nullptr;
-  return std::make_shared<engine::TokenTrie>(**tokenizer);
+  return std::make_shared<engine::TokenTrie>(**tokenizer, (*tokenizer)->vocab_size());
 }
 
 }  // namespace colonnade::tests
