@@ -66,6 +66,35 @@ class Pack(unittest.TestCase):
         self.assertIn("tokenizer.json", report["source_files"])
         self.assertTrue(all(path["offset"] % 4096 == 0 for path in report["paths"]))
 
+    def test_formats_are_chosen_by_zeros_and_costs(self):
+        def formats(*options):
+            self.pack_demo(*options)
+            rows = json.loads(run("inspect", self.out, "--json")[1])["rows"]
+            shutil.rmtree(self.out)
+            return {row["what"]: row for row in rows if not row["what"].startswith("norms")}
+
+        if "avx2" not in Path("/proc/cpuinfo").read_text(encoding="utf-8"):
+            self.skipTest("by the scalar kernels' costs zeros are not worth it")
+        # 85 % of the projections are zero, nothing of the embedding, which is also the head.
+        chosen = formats("--values", "int8")
+        self.assertEqual(chosen["embedding"]["format"], "int8")
+        dense = formats("--values", "int8", "--format", "int8")
+        self.assertEqual({row["format"] for row in dense.values()}, {"int8"})
+        for what in ("feed-forward, gate", "feed-forward, up", "feed-forward, down"):
+            self.assertTrue(chosen[what]["format"].endswith("-int8"), chosen[what])
+            self.assertLess(chosen[what]["bytes"], 0.5 * dense[what]["bytes"])
+            self.assertLess(chosen[what]["predicted_us_per_token"], dense[what]["predicted_us_per_token"])
+            self.assertIn("int8", chosen[what]["alternatives_us_per_token"])
+        self.assertEqual(formats("--values", "int8", "--head-values", "f32")["embedding"]["format"], "f32")
+
+        # Where only dense int8 was measured, nothing else is chosen.
+        costs = self.folder / "costs.json"
+        costs.write_text(json.dumps({"version": 1, "cores": 1, "core_bytes_per_second": 1e9, "costs": [
+            {"isa": "scalar", "format": "int8", "structure": "dense", "density": 1, "tokens": 1, "bits_per_weight": 8,
+             "core_seconds_per_weight": 1e-10, "memory_core_seconds_per_weight": 0}]}), encoding="utf-8")
+        measured = formats("--values", "int8", "--costs", costs, "--isa", "scalar")
+        self.assertEqual({row["format"] for row in measured.values()}, {"int8"})
+
     def test_a_damaged_blob_is_found_by_verify(self):
         self.pack_demo()
         with open(self.out / "model-00000.paths", "r+b") as file:
@@ -81,6 +110,9 @@ class Pack(unittest.TestCase):
         self.assert_refused(run("pack", self.folder / "none", "-o", self.out), "none/config.json", "No such file")
         self.assert_refused(run("inspect", self.folder), "expected a packed model with manifest.colonnade")
         self.assert_refused(run("pack", DEMO, "-o", self.out, "--values", "int3"), "int3", "bf16", expected_status=2)
+        self.assert_refused(run("pack", DEMO, "-o", self.out, "--values", "bf16", "--format", "int8"), "--format int8", "--values bf16",
+                            expected_status=2)
+        self.assert_refused(run("pack", DEMO, "-o", self.out, "--costs", self.folder / "none.json"), "none.json")
         self.assertFalse(self.out.exists())
 
     def test_a_truncated_source_leaves_nothing(self):
