@@ -2,6 +2,7 @@
 
 #include <charconv>
 
+#include "coordinator/call_constraint.h"
 #include "coordinator/chat_prompt.h"
 #include "coordinator/constraint_fields.h"
 #include "coordinator/prompt_fields.h"
@@ -150,6 +151,7 @@ void read_chat(RequestFields& fields, std::string_view text, const ApiBackend& b
   if (!prompt.ok()) return fields.fail("messages", prompt.error().message);
   request.prompts.push_back(std::move(prompt->tokens));
   request.output = std::move(prompt->output);
+  if (chat.choice == CallChoice::kRequired) constrain_calls(fields, backend, chat, request);
 }
 
 }  // namespace

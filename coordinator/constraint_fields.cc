@@ -40,6 +40,17 @@ bool fits(RequestFields& fields, const char* field, const ApiBackend& backend, c
 
 }  // namespace
 
+std::int32_t reasoning_end_token(RequestFields& fields, const char* field, const ApiBackend& backend, const ApiRequest& request) {
+  if (!request.output || request.output->options.start != engine::OutputOptions::Start::kReasoning) return -1;
+  const std::string_view marker = engine::reasoning_end(backend.chat.format.reasoning);
+  const std::int32_t token = backend.tokenizer->token_id(marker);
+  if (token < 0) {
+    fields.fail(field, text(field, " is not supported for this model while it reasons: \"", marker, "\" is no token of it"),
+                "unsupported_parameter");
+  }
+  return token;
+}
+
 void read_constraint(RequestFields& fields, std::string_view body, const ApiBackend& backend, ApiRequest& request) {
   const Json* grammar = fields.find("grammar");
   const Json* format = fields.find("response_format");
@@ -59,13 +70,8 @@ void read_constraint(RequestFields& fields, std::string_view body, const ApiBack
   const char* field = grammar != nullptr ? "grammar" : "response_format";
   if (grammar != nullptr && format != nullptr) return fields.fail("grammar", "grammar must not go with a response_format other than text: expected one of them, found both");
   if (!fits(fields, field, backend, request)) return;
-  // Whether the prompt has opened the reasoning.
-  std::int32_t end_of_reasoning = -1;
-  if (request.output && request.output->options.start == engine::OutputOptions::Start::kReasoning) {
-    const std::string_view marker = engine::reasoning_end(backend.chat.format.reasoning);
-    end_of_reasoning = backend.tokenizer->token_id(marker);
-    if (end_of_reasoning < 0) return fields.fail(field, text(field, " is not supported for this model while it reasons: \"", marker, "\" is no token of it"), "unsupported_parameter");
-  }
+  const std::int32_t end_of_reasoning = reasoning_end_token(fields, field, backend, request);
+  if (!fields.ok()) return;
   const Result<Constraint> constraint = compile(fields, body, *backend.constraints);
   if (!constraint.ok()) return fields.fail(field, constraint.error().message);
   request.generation.constraint = end_of_reasoning < 0 ? *constraint : after_reasoning(*constraint, end_of_reasoning);

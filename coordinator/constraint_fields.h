@@ -12,4 +12,8 @@ namespace colonnade::coordinator {
 /// them. `text` is the body, from which schemas are read with their keys in order.
 void read_constraint(RequestFields& fields, std::string_view text, const ApiBackend& backend, ApiRequest& request);
 
+/// The token that ends reasoning which the prompt has opened; -1 where it has not, or where (a mistake of `field`) no token
+/// ends it.
+std::int32_t reasoning_end_token(RequestFields& fields, const char* field, const ApiBackend& backend, const ApiRequest& request);
+
 }  // namespace colonnade::coordinator

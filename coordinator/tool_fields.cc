@@ -95,10 +95,6 @@ void read_tools(RequestFields& fields, const OrderedJson& body, const ApiBackend
   if (!backend.chat.traits.tools) {
     return fields.fail("tools", "tools are not supported by this model: its chat template does not take them", "unsupported_parameter");
   }
-  if (chat.choice == CallChoice::kRequired) {
-    return fields.fail("tool_choice", text("tool_choice must be \"none\" or \"auto\": calls cannot be enforced in this model's form (",
-                                           backend.chat.format.tools, ")"), "unsupported_parameter");
-  }
   chat.input.tools = body["tools"];
 }
 

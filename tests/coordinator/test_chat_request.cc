@@ -2,6 +2,7 @@
 #include <catch2/catch.hpp>
 
 #include "coordinator/api_request.h"
+#include "coordinator/constraint_compiler.h"
 #include "tests/coordinator/chat_backend.h"
 
 using namespace colonnade;
@@ -99,6 +100,45 @@ TEST_CASE("tools and the choice among them") {
   CHECK(reader.demo.last_input().tools.is_null());
   CHECK(!none.output->options.parse_calls);
   CHECK(!none.output->parallel_calls);
+}
+
+TEST_CASE("a choice that requires calls holds the answer to them") {
+  Reader reader;
+  const engine::Tokenizer& tokenizer = *reader.demo.backend.tokenizer;
+  reader.demo.backend.constraints = std::make_shared<ConstraintCompiler>(tokenizer, tokenizer.vocab_size());
+  // Whether the constraint takes a text, spelled in bytes, to its end.
+  const auto allows = [&](const ApiRequest& request, const std::string& text) {
+    REQUIRE(request.generation.constraint != nullptr);
+    const auto constraint = request.generation.constraint->start();
+    for (const char c : text) {
+      constexpr const char* kDigits = "0123456789ABCDEF";
+      const auto byte = static_cast<unsigned char>(c);
+      if (!constraint->accept(tokenizer.token_id(std::string("<0x") + kDigits[byte / 16] + kDigits[byte % 16] + ">"))) return false;
+    }
+    return constraint->may_end();
+  };
+  const auto call = [](const std::string& name, const std::string& arguments) {
+    return "<tool_call>\n{\"name\": \"" + name + "\", \"arguments\": " + arguments + "}\n</tool_call>";
+  };
+  const std::string tools = "\"tools\": [" + kTool + R"(, {"type": "function", "function": {"name": "now"}}], "tool_choice": )";
+
+  const ApiRequest any = reader.read(with(tools + "\"required\""));
+  CHECK(any.output->options.parse_calls);
+  CHECK(allows(any, call("get_weather", "{\"zone\": \"x\", \"days\": 2}")));
+  CHECK(allows(any, "<think>So.</think>\n\n" + call("now", "{}") + "\n" + call("now", "{}")));
+  CHECK(!allows(any, ""));
+  CHECK(!allows(any, "No."));
+  CHECK(!allows(any, call("other", "{}")));
+  CHECK(!allows(any, call("get_weather", "{\"days\": \"two\"}")));
+
+  const ApiRequest named = reader.read(with(tools + R"({"type": "function", "function": {"name": "now"}}, "parallel_tool_calls": false)"));
+  CHECK(allows(named, call("now", "{}")));
+  CHECK(!allows(named, call("get_weather", "{}")));
+  CHECK(!allows(named, call("now", "{}") + "\n" + call("now", "{}")));
+
+  CHECK(reader.error(with(tools + R"("required", "response_format": {"type": "json_object"})")).param == "response_format");
+  reader.demo.backend.chat.format.tools = "mistral";
+  CHECK_THAT(reader.error(with(tools + "\"required\"")).message, Catch::Contains("cannot be enforced in this model's form (mistral)"));
 }
 
 TEST_CASE("where the answer begins") {
