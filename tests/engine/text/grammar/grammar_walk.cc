@@ -31,7 +31,17 @@ Walk random_walk(const std::shared_ptr<const engine::TokenGrammar>& grammar, con
     if (walk.complete && (!matcher.may_continue() || uniform(random) < end)) return walk;
     const auto allowed = allowed_tokens(matcher, vocabulary);
     REQUIRE_FALSE(allowed.empty());
-    const std::int32_t token = allowed[std::uniform_int_distribution<std::size_t>(0, allowed.size() - 1)(random)];
+    std::int32_t token = allowed[std::uniform_int_distribution<std::size_t>(0, allowed.size() - 1)(random)];
+    if (2 * walk.tokens > max_tokens) {
+      // Uniform choices open more than they close.
+      std::size_t best = 6;
+      for (const std::int32_t other : allowed)
+        if (vocabulary.bytes(other).size() == 1)
+          if (const std::size_t rank = std::string_view("\"}]@.0").find(static_cast<char>(vocabulary.bytes(other)[0])); rank < best) {
+            best = rank;
+            token = other;
+          }
+    }
     const auto bytes = vocabulary.bytes(token);
     walk.text.append(bytes.begin(), bytes.end());
     REQUIRE(matcher.accept(token));

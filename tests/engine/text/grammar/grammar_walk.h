@@ -13,8 +13,8 @@ namespace colonnade::tests {
 /// The tokens whose bits are set.
 std::vector<std::int32_t> allowed_tokens(engine::GrammarMatcher& matcher, const engine::TokenTrie& vocabulary);
 
-/// Every allowed token is as likely as any other. Ends where the text is complete, with probability `end` where it could
-/// go on, too; "" after `max_tokens` (and a check that all went well).
+/// Every allowed token is as likely as any other; in the second half, what closes JSON comes first. Ends where the text is
+/// complete, with probability `end` where it could go on, too, and after `max_tokens`.
 struct Walk {
   std::string text;
   bool complete = false;
