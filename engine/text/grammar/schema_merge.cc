@@ -38,7 +38,7 @@ OrderedJson common_types(const OrderedJson& a, const OrderedJson& b) {
 
 /// Properties that one side lists also obey the other's additionalProperties.
 void apply_additional(OrderedJson& properties, const OrderedJson& other) {
-  if (!other.contains("additionalProperties")) return;
+  if (!properties.is_object() || !other.contains("additionalProperties")) return;  // what is no object is refused later
   const OrderedJson& rule = other["additionalProperties"];
   if (rule == true) return;
   const OrderedJson listed = other.value("properties", OrderedJson::object());

@@ -141,6 +141,7 @@ TEST_CASE("what a schema cannot have is refused with place and keyword") {
   CHECK(error_of(R"({"type": "integer", "multipleOf": 101})").find("\"multipleOf\" must be at most 100") != std::string::npos);
   CHECK(error_of(R"({"type": "number", "multipleOf": 0.3})").find("\"multipleOf\" must be a whole number or a power of ten") != std::string::npos);
   CHECK(error_of(R"({"type": "object", "properties": {"a": {}}, "minProperties": 1})").find("\"minProperties\" is not supported with properties that may be left out") != std::string::npos);
+  CHECK(error_of(R"({"allOf": [{"properties": [1]}, {"additionalProperties": false}]})").find("\"properties\" must be an object") != std::string::npos);
   CHECK(error_of(R"({"properties": 3})").find("\"properties\" must be an object") != std::string::npos);
   CHECK(error_of(R"({"type": "object", "properties": {"x": {"type": "object", "properties": {"y": {"$ref": "#/properties/x"}}, "required": ["y"]}}, "required": ["x"]})") == "the grammar matches no text at all");
   CHECK(error_of(R"({"type": "string", "const": 3})") == "the grammar matches no text at all");
