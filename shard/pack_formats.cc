@@ -9,6 +9,8 @@
 #include <thread>
 #include <tuple>
 
+#include "engine/base/progress.h"
+
 namespace colonnade::shard {
 namespace {
 
@@ -17,6 +19,8 @@ using engine::kStripRows;
 
 /// Strips of a matrix that are looked at, evenly spread: encoding one in each candidate costs as much as packing three or four.
 constexpr std::size_t kSampledStrips = 3;
+
+constexpr std::size_t kMatricesShown = 500;
 
 /// The pieces into which a matrix of the checkpoint was cut.
 struct CutMatrix {
@@ -99,12 +103,16 @@ Status choose_for(const SourceModel& model, const FormatRules& rules, const CutM
 Result<std::vector<PathSpec>> choose_formats(const SourceModel& model, const FormatRules& rules, int n_threads) {
   std::vector<PathSpec> paths = enumerate_paths(model.config(), format_choice(rules.values));
   const std::vector<CutMatrix> matrices = cut_matrices(paths);
+  std::optional<Progress> progress;
+  // A glance at a small model is over before anybody wonders.
+  if (matrices.size() > kMatricesShown) progress.emplace("choosing formats", matrices.size(), ProgressUnit::kItems);
   std::atomic<std::size_t> next{0};
   std::mutex mutex;
   std::optional<std::pair<std::size_t, Error>> first_error;  // of the first matrix that has one
   const auto work = [&] {
     for (std::size_t i = next++; i < matrices.size(); i = next++) {
       const Status status = choose_for(model, rules, matrices[i], paths);
+      if (progress) progress->add(1);
       if (status.ok()) continue;
       const std::lock_guard lock(mutex);
       if (!first_error || i < first_error->first) first_error.emplace(i, status.error());

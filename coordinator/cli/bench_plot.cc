@@ -114,8 +114,9 @@ std::string plot_svg(const std::vector<BenchRow>& rows) {
   Panel decode{.title = "Decode", .curves = {}}, prefill{.title = "Prefill", .curves = {}};
   for (const BenchRow& row : rows) {
     Panel& panel = row.test.starts_with("pp") ? prefill : decode;
-    const std::string name = text(row.model, ", ", row.test, row.batch > 1 ? text(", batch ", row.batch) : std::string(), ", ", row.n_ranks, " x ",
-                                  row.threads, " ", row.kernels);
+    const std::string name = text(row.model, ", ", row.test, row.batch > 1 ? text(", batch ", row.batch) : std::string(), ", ", row.n_ranks,
+                                  row.n_ranks == 1 ? " rank x " : " ranks x ", row.threads, row.threads == 1 ? " thread, " : " threads, ",
+                                  row.kernels);
     auto curve = std::find_if(panel.curves.begin(), panel.curves.end(), [&](const Curve& c) { return c.name == name; });
     if (curve == panel.curves.end()) curve = panel.curves.insert(panel.curves.end(), {name, {}});
     curve->points.push_back({row.sparsity, row.tokens_per_second.mean(), row.tokens_per_second.deviation()});
