@@ -1,7 +1,7 @@
 #include "tests/engine/text/chat_output/read_output.h"
 
+#include <algorithm>
 #include <ostream>
-#include <regex>
 #include <stdexcept>
 
 namespace colonnade::tests {
@@ -83,10 +83,20 @@ std::string shown(const ReadMessage& message) {
 std::ostream& operator<<(std::ostream& out, const ReadMessage& message) { return out << shown(message); }
 
 std::vector<std::string> special_spellings(std::string_view output) {
-  static const std::regex kSpecial("<\\|[a-zA-Z_/]+\\|>|<｜[^｜]+｜>|\\[/?[A-Z_]+\\]");
-  const std::string text(output);
+  static constexpr std::string_view kForms[][2] = {{"<|", "|>"}, {"<｜", "｜>"}, {"[", "]"}};
   std::vector<std::string> found;
-  for (std::sregex_iterator at(text.begin(), text.end(), kSpecial), end; at != end; ++at) found.push_back(at->str());
+  for (const auto& [open, close] : kForms) {
+    for (std::size_t at = output.find(open); at != std::string_view::npos; at = output.find(open, at + 1)) {
+      const std::size_t end = output.find(close, at + open.size());
+      if (end == std::string_view::npos) break;
+      const std::string_view inside = output.substr(at + open.size(), end - at - open.size());
+      const auto fits = [&](char c) {
+        const bool upper = (c >= 'A' && c <= 'Z') || c == '_' || c == '/';
+        return upper || (open != "[" && c != ' ' && c != '<' && c != '\n');
+      };
+      if (!inside.empty() && std::all_of(inside.begin(), inside.end(), fits)) found.emplace_back(output.substr(at, end + close.size() - at));
+    }
+  }
   return found;
 }
 
