@@ -1,0 +1,64 @@
+// Made-up models through the forward pass: what bench measures must be numbers, however deep and however pruned.
+#include <catch2/catch.hpp>
+
+#include <cmath>
+#include <fstream>
+
+#include "shard/synthetic.h"
+#include "tests/support/shared_data.h"
+#include "worker/local_ranks.h"
+
+using namespace colonnade;
+using engine::FormatId;
+
+namespace {
+
+/// Logits of the last of some tokens.
+std::vector<float> last_logits(const shard::SyntheticModel& model, int n_ranks) {
+  const shard::Manifest& manifest = model.manifest();
+  const auto plan = shard::make_plan(manifest.config, manifest.paths, std::vector<shard::RankMachine>(static_cast<std::size_t>(n_ranks)), {});
+  REQUIRE(plan.ok());
+  const worker::SliceProvider slices = [&](int rank, const shard::SliceLayout& layout) {
+    return model.slice(plan->ranks[static_cast<std::size_t>(rank)], layout, 1);
+  };
+  auto ranks = worker::LocalRanks::start(manifest, *plan, slices, {});
+  INFO((ranks.ok() ? "" : ranks.error().message));
+  REQUIRE(ranks.ok());
+  engine::Step step;
+  step.tokens = {1, 2, 3, 4, 5, 6, 7};
+  step.sequences = {{0, 7, 0, 0, 1}};
+  step.pages = {0};
+  step.rows = {{.token_index = 6, .flags = engine::kRowFullLogits}};
+  engine::StepResult result;
+  const Status status = (*ranks)->run(step, result);
+  INFO((status.ok() ? "" : status.error().message));
+  REQUIRE(status.ok());
+  return result.logits;
+}
+
+}  // namespace
+
+TEST_CASE("a synthetic model of many layers has logits of ordinary size at every density") {
+  const auto shape = tests::scratch_folder() / "config.json";
+  std::ofstream(shape) << R"({"architectures": ["LlamaForCausalLM"], "model_type": "llama", "hidden_size": 128, "intermediate_size": 384,
+    "num_hidden_layers": 64, "num_attention_heads": 4, "num_key_value_heads": 2, "vocab_size": 300, "max_position_embeddings": 64,
+    "rms_norm_eps": 1e-5, "tie_word_embeddings": false})";
+  for (const FormatId values : {FormatId::kBf16, FormatId::kInt8, FormatId::kInt4}) {
+    for (const engine::Sparsity& sparsity : {engine::Sparsity{}, engine::Sparsity{0.5, 0}, engine::Sparsity{0.05, 0}, engine::Sparsity{0.0625, 64},
+                                             engine::Sparsity{0, 0}}) {
+      CAPTURE(static_cast<int>(values), sparsity.density, sparsity.block);
+      const auto model = shard::SyntheticModel::make(shape.string(), {.rules = shard::format_rules(values), .sparsity = sparsity});
+      REQUIRE(model.ok());
+      const std::vector<float> logits = last_logits(*model, 2);
+      REQUIRE(logits.size() == 300);
+      double squares = 0;
+      for (const float logit : logits) {
+        REQUIRE(std::isfinite(logit));
+        squares += double{logit} * logit;
+      }
+      // The head's rows have a length of 1, and so has each number of what the last norm gives them, on average.
+      CHECK(std::sqrt(squares / 300) < 4);
+      CHECK(std::sqrt(squares / 300) > 0.25);
+    }
+  }
+}
