@@ -108,7 +108,9 @@ class Bench(unittest.TestCase):
         self.assertTrue(all(0 < r["median_us"] <= r["p99_us"] for r in rows))
 
     def test_what_does_not_fit_is_refused_before_it_starts(self):
-        self.refused(run("--synthetic", "llama-3.1-405b", "--values", "f32"), "1.5 TiB of memory", "are free", status=1)
+        self.shape.write_text(json.dumps({**SHAPE, "hidden_size": 1 << 17, "num_attention_heads": 1024, "num_hidden_layers": 1,
+                                          "vocab_size": 1 << 23}), encoding="utf-8")
+        self.refused(run("--synthetic", self.shape, "--values", "f32", "--pp", 8, "--tg", 8), "8.1 TiB of memory", "are free", status=1)
 
     def test_mistakes(self):
         self.refused(run(), "expected a model")
