@@ -12,6 +12,7 @@
 #include "shard/hf_config.h"
 #include "shard/known_shapes.h"
 #include "shard/manifest.h"
+#include "shard/synthetic.h"
 
 namespace colonnade::cli {
 namespace {
@@ -34,10 +35,13 @@ Result<Model> read_packed(const std::filesystem::path& directory, const std::str
 }
 
 /// A packed model, a Hugging Face directory (of which only config.json is read), a config.json, or a known shape.
-Result<Model> read_model(const std::string& named, const std::string& values) {
+Result<Model> read_model(const std::string& named, const std::string& values, const engine::Sparsity& sparsity) {
   const std::filesystem::path path(named);
   std::error_code ignored;
-  if (shard::is_packed_model(path)) return read_packed(path, values);
+  if (shard::is_packed_model(path)) {
+    if (sparsity.density < 1) return invalid(text("plan: ", named, " is packed: its weights are settled, found --sparsity"));
+    return read_packed(path, values);
+  }
   Model model{.name = named, .config = {}, .paths = {}};
   if (std::filesystem::exists(path, ignored)) {
     COLONNADE_ASSIGN(model.config, shard::read_model_config(path));
@@ -49,7 +53,13 @@ Result<Model> read_model(const std::string& named, const std::string& values) {
   }
   const engine::Format* format = engine::find_format(values.empty() ? "bf16" : values);
   COLONNADE_CHECK(format != nullptr, "the choices of --values are not formats");
-  model.paths = shard::enumerate_paths(model.config, shard::format_choice(format->id()));
+  if (sparsity.density >= 1) {
+    model.paths = shard::enumerate_paths(model.config, shard::format_choice(format->id()));
+    return model;
+  }
+  COLONNADE_ASSIGN(const shard::SyntheticModel pruned,
+                   shard::SyntheticModel::make(named, {.rules = shard::format_rules(format->id()), .sparsity = sparsity}));
+  model.paths = pruned.manifest().paths;
   return model;
 }
 
@@ -96,7 +106,8 @@ Result<std::vector<shard::RankMachine>> read_machines(const Options& options) {
 }
 
 Result<std::string> describe(const Options& options) {
-  COLONNADE_ASSIGN(const Model model, read_model(options.positional("MODEL"), options.text("values")));
+  COLONNADE_ASSIGN(const engine::Sparsity sparsity, engine::parse_sparsity(options.number("sparsity"), options.text("structure")));
+  COLONNADE_ASSIGN(const Model model, read_model(options.positional("MODEL"), options.text("values"), sparsity));
   COLONNADE_ASSIGN(const std::vector<shard::RankMachine> machines, read_machines(options));
   shard::PlanOptions plan_options;
   plan_options.n_stages = static_cast<int>(options.integer("stages"));
@@ -135,6 +146,7 @@ const Command& plan_command() {
            "is packed or started. Ranks are those of this machine unless --memory or --topology says otherwise.\n\n"
            "  colonnade plan MODEL --ranks 5 --stages 2\n"
            "  colonnade plan llama-3.1-405b --values int8 --ranks 8 --memory 128G --context 65536\n"
+           "  colonnade plan llama-3.1-405b --values int4 --sparsity 0.9 --ranks 8\n"
            "  colonnade plan config.json --ranks 3 --speeds 1,1,2 --json",
        .positionals = {{.name = "MODEL",
                         .help = "A packed model, a Hugging Face directory or its config.json (weights are not needed), or a\n"
@@ -150,6 +162,10 @@ const Command& plan_command() {
                    {.name = "speeds", .value_name = "LIST", .help = "Relative speed of each rank, such as 1,1,2."},
                    {.name = "values", .kind = OptionKind::kChoice, .value_name = "FORMAT",
                     .help = "Weight values of a model that is not packed (default: bf16).", .choices = shard::value_names()},
+                   {.name = "sparsity", .kind = OptionKind::kNumber, .default_value = "0", .value_name = "S",
+                    .help = "As if this part of attention and feed-forward weights were zero, for a model that is not packed.",
+                    .min = 0, .max = 1},
+                   {.name = "structure", .value_name = "NAME", .help = "How zeros lie: unstructured, n:64, 2:4."},
                    {.name = "context", .kind = OptionKind::kInt, .value_name = "N",
                     .help = "KV cache to reserve, in tokens over all sequences (default: 4096, at most the model's context).",
                     .min = 1, .max = 1e12},

@@ -43,6 +43,15 @@ class Plan(unittest.TestCase):
                     self.assertTrue(any(r["kind"] == "feed_forward" for r in runs))
             self.assertLess(found["imbalance_percent"], 10)
 
+    def test_a_pruned_model_is_planned_before_it_exists(self):
+        dense = plan("llama-3.2-1b", "--values", "int8", "--memory", "0")
+        pruned = plan("llama-3.2-1b", "--values", "int8", "--memory", "0", "--sparsity", "0.9", "--structure", "n:64")
+        self.assertEqual(pruned["n_paths"], dense["n_paths"])
+        head = 128256 * 2048  # stays dense
+        self.assertLess(pruned["model_bytes"] - head, 0.75 * (dense["model_bytes"] - head))
+        self.assertEqual(run("llama-3.2-1b", "--sparsity", "2")[0], 2)
+        self.assertEqual(run("llama-3.2-1b", "--sparsity", "0.5", "--structure", "5:4")[0], 2)
+
     def test_bytes_add_up(self):
         found = plan("llama-3.1-8b", "--ranks", "3", "--values", "int8", "--memory", "64G", "--context", "8192", "--kv", "f32")
         # 32 layers x 8 KV heads x 128 x 2 (keys and values) x 4 bytes for each of 8192 tokens.
