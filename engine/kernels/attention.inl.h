@@ -35,20 +35,23 @@ struct KvInt8 {
 
 /// Queries that one walk over the run serves: their scores take 16 KiB, and with the pages' keys stay in L1.
 inline constexpr int kWalkQueries = 16;
+/// What is on its way from memory: about 30 GB/s times 250 ns (measured: 8 KiB is better than 4 or 12).
+inline constexpr int kBytesAhead = 8192;
 inline constexpr int kRunPages = kRunTokens / kPageTokens;
-inline constexpr int kRunHalves = kRunTokens / 16;
 
-/// The part of a run that the queries of a walk see, and what is known of its pages.
+/// The pages of a run that the queries of a walk see.
 template <class Element>
 struct Run {
-  int first_page, last_page;           // inclusive, of the page table
-  const Element* blocks[kRunPages + 1];  // of first_page …; one more, which is only fetched ahead
-  const Element* halves[kRunHalves + 1];  // keys of 16 positions each; one more, which is only fetched ahead
+  int first_page, n_pages;  // of the page table
+  int pages_ahead;          // whose lines are fetched: 1 … kRunPages
   std::size_t head_dim, value_stride;
+  const Element* blocks[kRunPages];
+  /// What is read, in its order: the keys of each page, the values of each, then the keys of what follows this run.
+  /// While one page is read the lines of a later one are fetched.
+  const Element* stream[4 * kRunPages];
 
-  int n_pages() const { return last_page - first_page + 1; }
   int first_position() const { return first_page * kPageTokens; }
-  const Element* values(int page) const { return blocks[page] + kPageTokens * head_dim; }
+  const Element* values(int page) const { return stream[n_pages + page]; }
   const float* scales(int page) const {
     return reinterpret_cast<const float*>(blocks[page] + kPageTokens * (head_dim + value_stride));
   }
@@ -60,26 +63,31 @@ template <class V, class Kv, int Q, int H>
                                                 float (*scores)[kRunTokens]) {
   using F = typename V::F;
   using Element = typename Kv::Element;
-  constexpr std::size_t kDimsPerLine = 64 / (16 * sizeof(Element)) > 1 ? 64 / (16 * sizeof(Element)) : 1;
+  constexpr int kPages = H > 1 ? H / 2 : 1;
+  constexpr std::size_t kLine = 64 / sizeof(Element);
+  constexpr std::size_t kDims = kLine > kPageTokens ? kLine / kPageTokens : 1;  // of a cache line
   F acc[Q][H];
   for (int q = 0; q < Q; ++q) {
     for (int h = 0; h < H; ++h) acc[q][h] = V::zero();
   }
+  const Element* keys[H];
+  for (int h = 0; h < H; ++h) keys[h] = run.blocks[(half + h) / 2] + (half + h) % 2 * 16;
+  const Element* ahead[kPages];
+  for (int i = 0; i < kPages; ++i) ahead[i] = run.stream[half / 2 + i + (run.pages_ahead > kPages ? run.pages_ahead : kPages)];
   const auto add_dim = [&](std::size_t d) __attribute__((always_inline)) {
-    F keys[H];
-    for (int h = 0; h < H; ++h) keys[h] = Kv::load(run.halves[half + h] + d * 16);
+    F key[H];
+    for (int h = 0; h < H; ++h) key[h] = Kv::load(keys[h] + d * kPageTokens);
     for (int q = 0; q < Q; ++q) {
       const F query = V::set(queries[q].query[d]);
-      for (int h = 0; h < H; ++h) acc[q][h] = V::fma(query, keys[h], acc[q][h]);
+      for (int h = 0; h < H; ++h) acc[q][h] = V::fma(query, key[h], acc[q][h]);
     }
   };
   std::size_t d = 0;
-  for (; d + kDimsPerLine <= run.head_dim; d += kDimsPerLine) {
-    for (int h = 0; h < H; ++h) {
-      const int ahead = half + h + H < 2 * run.n_pages() ? half + h + H : 2 * run.n_pages();
-      __builtin_prefetch(run.halves[ahead] + d * 16);
+  for (; d + kDims <= run.head_dim; d += kDims) {
+    for (int i = 0; i < kPages; ++i) {
+      for (std::size_t at = 0; at < kDims * kPageTokens; at += kLine) __builtin_prefetch(ahead[i] + d * kPageTokens + at);
     }
-    for (std::size_t i = 0; i < kDimsPerLine; ++i) add_dim(d + i);
+    for (std::size_t i = 0; i < kDims; ++i) add_dim(d + i);
   }
   for (; d < run.head_dim; ++d) add_dim(d);
   for (int q = 0; q < Q; ++q) {
@@ -87,14 +95,16 @@ template <class V, class Kv, int Q, int H>
   }
 }
 
-/// Scores of 16-position halves [half, end) of the run.
+/// Scores of pages [page, end) of the run.
 template <class V, class Kv, int Q>
-void score_part(const Run<typename Kv::Element>& run, const RunQuery* queries, int half, int end, float (*scores)[kRunTokens]) {
+void score_pages(const Run<typename Kv::Element>& run, const RunQuery* queries, int page, int end, float (*scores)[kRunTokens]) {
   // Eight sums hide the latency of their additions where there are registers for them.
   constexpr int kSums = V::kAttendSums < 8 ? V::kAttendSums : 8;
-  constexpr int kHalves = kSums / Q > 0 ? kSums / Q : 1;
-  for (; half + kHalves <= end; half += kHalves) score_halves<V, Kv, Q, kHalves>(run, queries, half, scores);
-  for (; half < end; ++half) score_halves<V, Kv, Q, 1>(run, queries, half, scores);
+  constexpr int kHalves = kSums / Q > 1 ? kSums / Q : 1;
+  int half = 2 * page;
+  for (; half + kHalves <= 2 * end; half += kHalves) score_halves<V, Kv, Q, kHalves>(run, queries, half, scores);
+  constexpr int kRest = kHalves > 2 ? 2 : 1;
+  for (; half < 2 * end; half += kRest) score_halves<V, Kv, Q, kRest>(run, queries, half, scores);
 }
 
 /// Turns a query's scores into weights; those outside of its positions become 0.
@@ -102,7 +112,7 @@ template <class V, class Kv>
 void weigh(const Run<typename Kv::Element>& run, float scale, RunQuery& query, float* scores) {
   using F = typename V::F;
   const int begin = query.first - run.first_position(), end = query.last + 1 - run.first_position();
-  const int n_halves = 2 * run.n_pages();
+  const int n_halves = 2 * run.n_pages;
   const F lowest = V::set(-__builtin_inff());
   F largest = lowest;
   for (int half = begin / 16; half * 16 < end; ++half) {
@@ -132,22 +142,23 @@ void weigh(const Run<typename Kv::Element>& run, float scale, RunQuery& query, f
   query.total = V::sum(total);
 }
 
-/// Adds the weighted values of slots [begin, end) of a page, D * 16 dimensions, for Q queries.
+/// Adds the weighted values of slots [begin, end) of a page for Q queries: D * 16 of the `width` dimensions from
+/// `chunk` on, from `dim` on.
 template <class V, class Kv, int Q, int D>
 [[gnu::always_inline]] inline void add_values(const Run<typename Kv::Element>& run, int page, int begin, int end,
-                                              std::size_t dim, const RunQuery* queries, const float (*scores)[kRunTokens]) {
+                                              std::size_t chunk, std::size_t width, std::size_t dim,
+                                              const RunQuery* queries, const float (*scores)[kRunTokens]) {
   using F = typename V::F;
+  using Element = typename Kv::Element;
   F acc[Q][D];
   for (int q = 0; q < Q; ++q) {
-    for (int i = 0; i < D; ++i) acc[q][i] = V::load(queries[q].sum + dim + 16 * i);
+    for (int i = 0; i < D; ++i) acc[q][i] = V::load(queries[q].sum + chunk + dim + 16 * i);
   }
-  const std::size_t row = run.value_stride;
-  const std::size_t first = static_cast<std::size_t>(begin) * row + dim;
-  const typename Kv::Element* value = run.values(page) + first;
-  const typename Kv::Element* ahead = run.values(page + 1 < run.n_pages() ? page + 1 : page) + first;
-  for (int slot = begin; slot < end; ++slot, value += row, ahead += row) {
-    constexpr std::size_t kBytes = D * 16 * sizeof(*value);
-    for (std::size_t at = 0; at < kBytes; at += 64) __builtin_prefetch(reinterpret_cast<const char*>(ahead) + at);
+  const std::size_t first = kPageTokens * chunk + static_cast<std::size_t>(begin) * width + dim;
+  const Element* value = run.values(page) + first;
+  const Element* ahead = run.stream[run.n_pages + page + run.pages_ahead] + first;
+  for (int slot = begin; slot < end; ++slot, value += width, ahead += width) {
+    for (std::size_t at = 0; at < D * 16; at += 64 / sizeof(Element)) __builtin_prefetch(ahead + at);
     F values[D];
     for (int i = 0; i < D; ++i) values[i] = Kv::load(value + 16 * i);
     for (int q = 0; q < Q; ++q) {
@@ -156,7 +167,7 @@ template <class V, class Kv, int Q, int D>
     }
   }
   for (int q = 0; q < Q; ++q) {
-    for (int i = 0; i < D; ++i) V::store(queries[q].sum + dim + 16 * i, acc[q][i]);
+    for (int i = 0; i < D; ++i) V::store(queries[q].sum + chunk + dim + 16 * i, acc[q][i]);
   }
 }
 
@@ -165,11 +176,14 @@ void add_slots(const Run<typename Kv::Element>& run, int page, int begin, int en
                const float (*scores)[kRunTokens]) {
   if (begin >= end) return;
   constexpr int kDims = V::kAttendSums / Q < 1 ? 1 : V::kAttendSums / Q > 4 ? 4 : V::kAttendSums / Q;
-  std::size_t dim = 0;
-  for (; dim + kDims * 16 <= run.value_stride; dim += kDims * 16)
-    add_values<V, Kv, Q, kDims>(run, page, begin, end, dim, queries, scores);
-  if constexpr (kDims > 1) {
-    for (; dim < run.value_stride; dim += 16) add_values<V, Kv, Q, 1>(run, page, begin, end, dim, queries, scores);
+  for (std::size_t chunk = 0; chunk < run.value_stride; chunk += kValueChunk) {
+    const std::size_t width = run.value_stride - chunk < kValueChunk ? run.value_stride - chunk : kValueChunk;
+    std::size_t dim = 0;
+    for (; dim + kDims * 16 <= width; dim += kDims * 16)
+      add_values<V, Kv, Q, kDims>(run, page, begin, end, chunk, width, dim, queries, scores);
+    if constexpr (kDims > 1) {
+      for (; dim < width; dim += 16) add_values<V, Kv, Q, 1>(run, page, begin, end, chunk, width, dim, queries, scores);
+    }
   }
 }
 
@@ -202,6 +216,9 @@ template <class V, class Step>
   int query = 0;
   for (; query + V::kAttendQueries <= n_queries; query += V::kAttendQueries)
     step(query, std::integral_constant<int, V::kAttendQueries>{});
+  if constexpr (V::kAttendQueries > 4) {
+    for (; query + 4 <= n_queries; query += 4) step(query, std::integral_constant<int, 4>{});
+  }
   if constexpr (V::kAttendQueries > 2) {
     for (; query + 2 <= n_queries; query += 2) step(query, std::integral_constant<int, 2>{});
   }
@@ -225,31 +242,37 @@ void attend_run(const AttendArgs& args) {
     }
     Run<Element> run{};
     run.first_page = first / kPageTokens;
-    run.last_page = last / kPageTokens;
+    run.n_pages = last / kPageTokens - run.first_page + 1;
     run.head_dim = static_cast<std::size_t>(args.head_dim);
     run.value_stride = kv_value_stride(args.head_dim);
-    for (int p = 0; p < run.n_pages(); ++p) {
-      const auto page = static_cast<std::size_t>(args.pages[run.first_page + p]);
-      run.blocks[p] = reinterpret_cast<const Element*>(args.blocks + page * args.page_stride_bytes);
-      run.halves[2 * p] = run.blocks[p];
-      run.halves[2 * p + 1] = run.blocks[p] + run.head_dim * 16;
+    const int page_bytes = static_cast<int>(kPageTokens * run.head_dim * sizeof(Element));
+    run.pages_ahead = kBytesAhead < page_bytes ? 1 : kBytesAhead / page_bytes < kRunPages ? kBytesAhead / page_bytes : kRunPages;
+    const auto block_of = [&](int page) {
+      return reinterpret_cast<const Element*>(args.blocks + static_cast<std::size_t>(args.pages[page]) * args.page_stride_bytes);
+    };
+    for (int p = 0; p < 2 * kRunPages; ++p) {
+      if (p < run.n_pages) {
+        run.blocks[p] = run.stream[p] = block_of(run.first_page + p);
+        run.stream[run.n_pages + p] = run.blocks[p] + kPageTokens * run.head_dim;
+      } else {
+        const int next = run.first_page + p;
+        run.stream[run.n_pages + p] = next * kPageTokens <= args.next_position ? block_of(next) : run.blocks[0];
+      }
     }
-    run.halves[2 * run.n_pages()] = run.values(0);  // what follows the keys
 
     // Keys that several groups of queries need stay in L1 from one to the next.
-    const int n_halves = 2 * run.n_pages();
-    const int step = n_queries > V::kAttendQueries ? 4 : n_halves;
-    for (int half = 0; half < n_halves; half += step) {
-      const int end = half + step < n_halves ? half + step : n_halves;
+    const int step = n_queries > 4 ? 2 : run.n_pages;
+    for (int page = 0; page < run.n_pages; page += step) {
+      const int end = page + step < run.n_pages ? page + step : run.n_pages;
       for_query_groups<V>(n_queries, [&](int q, auto count) __attribute__((always_inline)) {
-        score_part<V, Kv, count()>(run, queries + q, half, end, scores + q);
+        score_pages<V, Kv, count()>(run, queries + q, page, end, scores + q);
       });
     }
     for (int q = 0; q < n_queries; ++q) {
       weigh<V, Kv>(run, args.scale, queries[q], scores[q]);
       for (std::size_t dim = 0; dim < run.value_stride; dim += 16) V::store(queries[q].sum + dim, V::zero());
     }
-    for (int page = 0; page < run.n_pages(); ++page) {
+    for (int page = 0; page < run.n_pages; ++page) {
       for_query_groups<V>(n_queries, [&](int q, auto count) __attribute__((always_inline)) {
         add_page<V, Kv, count()>(run, page, queries + q, scores + q);
       });

@@ -65,6 +65,7 @@ struct AttendArgs {
   const std::int32_t* pages = nullptr;  // page table of the sequence: page of position p is pages[p / kPageTokens]
   const std::byte* blocks = nullptr;    // block of page g is blocks + g * page_stride_bytes
   std::size_t page_stride_bytes = 0;
+  int next_position = -1;               // up to here the caller will go on reading: may be fetched ahead
 };
 using AttendFunction = void (*)(const AttendArgs& args);
 

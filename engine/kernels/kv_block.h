@@ -1,8 +1,8 @@
 // How keys and values lie in the KV cache. A page holds kPageTokens positions; a page of one layer and KV head is one
 // block of kv_block_bytes():
 //
-//   keys          (kPageTokens / 16, head_dim, 16)     element i of 16: position
-//   values        (kPageTokens, head_dim padded to 16)
+//   keys          (head_dim, kPageTokens)              neighbours: positions
+//   values        per 64 dimensions of the head_dim padded to 16, the last fewer: (kPageTokens, 64)
 //   key scales    (kPageTokens) floats, kInt8 only
 //   value scales  (kPageTokens) floats, kInt8 only
 //
@@ -38,6 +38,16 @@ constexpr std::size_t kv_element_bytes(KvType type) { return type == KvType::kF3
 
 /// Elements of a position's value, which is padded with zeros.
 constexpr std::size_t kv_value_stride(int head_dim) { return (static_cast<std::size_t>(head_dim) + 15) / 16 * 16; }
+
+/// Dimensions of a value that lie together: what one pass over a page reads is one stream.
+inline constexpr std::size_t kValueChunk = 64;
+/// Place of dimension d of the value of a slot among a block's elements, and of the key.
+constexpr std::size_t kv_value_at(int head_dim, std::size_t slot, std::size_t d) {
+  const std::size_t chunk = d / kValueChunk * kValueChunk, stride = kv_value_stride(head_dim);
+  const std::size_t width = stride - chunk < kValueChunk ? stride - chunk : kValueChunk;
+  return kPageTokens * (static_cast<std::size_t>(head_dim) + chunk) + slot * width + d % kValueChunk;
+}
+constexpr std::size_t kv_key_at(std::size_t slot, std::size_t d) { return d * kPageTokens + slot; }
 
 /// Elements of one block, keys and values.
 constexpr std::size_t kv_block_elements(int head_dim) {

@@ -11,17 +11,16 @@
 namespace colonnade::engine {
 namespace {
 
-template <class Element, class Convert>
-void store(const float* key, const float* value, int head_dim, int slot, std::byte* block, const Convert& convert) {
+template <class Element, class ConvertKey, class ConvertValue>
+void store(const float* key, const float* value, int head_dim, int slot, std::byte* block, const ConvertKey& convert_key,
+           const ConvertValue& convert_value) {
   const auto dim = static_cast<std::size_t>(head_dim);
   const auto position = static_cast<std::size_t>(slot);
-  const std::size_t row = kv_value_stride(head_dim);
   auto* elements = reinterpret_cast<Element*>(block);
-  Element* keys = elements + position / 16 * dim * 16 + position % 16;
-  Element* values = elements + kPageTokens * dim + position * row;
-  for (std::size_t d = 0; d < dim; ++d) keys[d * 16] = convert(key[d]);
-  for (std::size_t d = 0; d < dim; ++d) values[d] = convert(value[d]);
-  for (std::size_t d = dim; d < row; ++d) values[d] = convert(0.0f);
+  for (std::size_t d = 0; d < dim; ++d) elements[kv_key_at(position, d)] = convert_key(key[d]);
+  for (std::size_t d = 0; d < dim; ++d) elements[kv_value_at(head_dim, position, d)] = convert_value(value[d]);
+  for (std::size_t d = dim; d < kv_value_stride(head_dim); ++d)
+    elements[kv_value_at(head_dim, position, d)] = convert_value(0.0f);
 }
 
 /// Rounds to even, as Simd::to_int does: for |x| < 2^22.
@@ -40,30 +39,28 @@ float scale_of(const float* x, std::size_t count) {
 }  // namespace
 
 void store_kv_f32(const float* key, const float* value, int head_dim, int slot, std::byte* block) {
-  store<float>(key, value, head_dim, slot, block, [](float x) { return x; });
+  const auto same = [](float x) { return x; };
+  store<float>(key, value, head_dim, slot, block, same, same);
 }
 
 void store_kv_bf16(const float* key, const float* value, int head_dim, int slot, std::byte* block) {
-  store<std::uint16_t>(key, value, head_dim, slot, block, [](float x) { return f32_to_bf16(x); });
+  const auto round = [](float x) { return f32_to_bf16(x); };
+  store<std::uint16_t>(key, value, head_dim, slot, block, round, round);
 }
 
 void store_kv_int8(const float* key, const float* value, int head_dim, int slot, std::byte* block) {
   const auto dim = static_cast<std::size_t>(head_dim);
-  const auto position = static_cast<std::size_t>(slot);
-  auto* elements = reinterpret_cast<std::int8_t*>(block);
-  auto* scales = reinterpret_cast<float*>(elements + kv_block_elements(head_dim));
-  // The bounds matter where the scale is itself rounded: heads of subnormal numbers.
-  const auto convert = [](float x, float scale) {
-    return scale == 0.0f ? std::int8_t{0} : round_to_int8(std::clamp(x / scale, -127.0f, 127.0f));
-  };
   const float key_scale = scale_of(key, dim), value_scale = scale_of(value, dim);
-  std::int8_t* keys = elements + position / 16 * dim * 16 + position % 16;
-  std::int8_t* values = elements + kPageTokens * dim + position * kv_value_stride(head_dim);
-  for (std::size_t d = 0; d < dim; ++d) keys[d * 16] = convert(key[d], key_scale);
-  for (std::size_t d = 0; d < dim; ++d) values[d] = convert(value[d], value_scale);
-  std::fill(values + dim, values + kv_value_stride(head_dim), std::int8_t{0});
-  scales[position] = key_scale;
-  scales[kPageTokens + position] = value_scale;
+  auto* scales = reinterpret_cast<float*>(block + kv_block_elements(head_dim));
+  scales[slot] = key_scale;
+  scales[kPageTokens + slot] = value_scale;
+  const auto round_by = [](float scale) {
+    // The bounds matter where the scale is itself rounded: heads of subnormal numbers.
+    return [scale](float x) {
+      return scale == 0.0f ? std::int8_t{0} : round_to_int8(std::clamp(x / scale, -127.0f, 127.0f));
+    };
+  };
+  store<std::int8_t>(key, value, head_dim, slot, block, round_by(key_scale), round_by(value_scale));
 }
 
 }  // namespace colonnade::engine

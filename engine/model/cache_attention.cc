@@ -47,7 +47,7 @@ CacheAttention::Runs CacheAttention::runs_of(const CacheLayout& layout, const Ba
 }
 
 void CacheAttention::attend_run(const CacheLayout& layout, const Batch& batch, const QueryBlock& block, int run,
-                                RunQuery* queries) const {
+                                RunQuery* queries, int next_position) const {
   const int begin = run * kRunTokens, last = begin + kRunTokens - 1;
   RunQuery* first = nullptr;  // positions ascend with tokens, so the queries that see the run are neighbours
   int count = 0;
@@ -73,6 +73,7 @@ void CacheAttention::attend_run(const CacheLayout& layout, const Batch& batch, c
   args.pages = batch.pages(block.first_token);
   args.blocks = block.kv_blocks;
   args.page_stride_bytes = layout.block_bytes;
+  args.next_position = next_position;
   context_.kernels.attend[static_cast<std::size_t>(context_.kv_type)](args);
 }
 
@@ -110,11 +111,12 @@ void CacheAttention::attend(const CacheLayout& layout, const Batch& batch, const
   RunQuery* const done = begin_block(layout, block, thread);
   RunQuery* const parts = own_parts_.data() + static_cast<std::size_t>(thread) * max_queries_;
   const Runs runs = runs_of(layout, batch, block);
+  const int last_position = batch.position(block.first_token + block.n_tokens - 1);
   for (int run = runs.first; run <= runs.last; ++run) {
     if (run == 0) {  // whoever sees it sees nothing before: no copy
-      attend_run(layout, batch, block, run, done);
+      attend_run(layout, batch, block, run, done, last_position);
     } else {
-      attend_run(layout, batch, block, run, parts);
+      attend_run(layout, batch, block, run, parts, last_position);
       combine(done, parts, n_queries(block));
     }
   }
@@ -168,7 +170,7 @@ const QueryBlock* CacheAttention::do_item(const CacheLayout& layout, const Batch
   Shared& shared = shared_[b];
   const std::size_t run = index - shared.first_item;
   RunQuery* const parts = parts_.data() + shared.first_part;
-  attend_run(layout, batch, block, shared.runs.first + static_cast<int>(run), parts + run * n_queries(block));
+  attend_run(layout, batch, block, shared.runs.first + static_cast<int>(run), parts + run * n_queries(block), -1);
   if (shared.left.fetch_sub(1, std::memory_order_acq_rel) != 1) return nullptr;
   RunQuery* const done = begin_block(layout, block, thread);
   for (std::size_t r = 0; r < shared.runs.count(); ++r) combine(done, parts + r * n_queries(block), n_queries(block));

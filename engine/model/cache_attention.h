@@ -94,8 +94,10 @@ class CacheAttention {
   };
 
   Runs runs_of(const CacheLayout& layout, const Batch& batch, const QueryBlock& block) const;
-  /// What the queries of a block find in one run, where they see it; total is 0 where they do not.
-  void attend_run(const CacheLayout& layout, const Batch& batch, const QueryBlock& block, int run, RunQuery* queries) const;
+  /// What the queries of a block find in one run, where they see it; total is 0 where they do not. This thread goes on
+  /// to read up to next_position.
+  void attend_run(const CacheLayout& layout, const Batch& batch, const QueryBlock& block, int run, RunQuery* queries,
+                  int next_position) const;
   /// Adds `count` queries' parts of one run to what they found before.
   void combine(RunQuery* before, const RunQuery* parts, std::size_t count) const;
 
