@@ -52,10 +52,9 @@ struct LocalRanks::State {
     Rank made;
     const int n_ranks = static_cast<int>(plan.ranks.size());
     std::vector<int> cpus;
-    if (options.pin) {
-      COLONNADE_ASSIGN(const engine::Topology topology, engine::read_topology());
-      cpus = engine::place_ranks(topology, n_ranks)[static_cast<std::size_t>(rank)].cpus;
-      cpus.resize(std::min(cpus.size(), static_cast<std::size_t>(options.threads_per_rank)));
+    if (!options.cpus.empty()) {
+      const auto first = options.cpus.begin() + static_cast<std::ptrdiff_t>(rank) * options.threads_per_rank;
+      cpus.assign(first, first + options.threads_per_rank);
     }
     const WaitPolicy policy = wait_policy_for(n_ranks * options.threads_per_rank);
     COLONNADE_ASSIGN(made.team, engine::ThreadTeam::make(cpus, options.threads_per_rank, policy.spin_us));
@@ -114,6 +113,8 @@ LocalRanks::~LocalRanks() {
 
 Result<std::unique_ptr<LocalRanks>> LocalRanks::start(const shard::Manifest& manifest, const shard::Plan& plan,
                                                       const SliceProvider& slices, const LocalRanksOptions& options) {
+  COLONNADE_CHECK(options.cpus.empty() || options.cpus.size() == plan.ranks.size() * static_cast<std::size_t>(options.threads_per_rank),
+                  "a CPU for each thread");
   COLONNADE_ASSIGN(const engine::KernelTable* kernels, engine::choose_kernels(options.isa));
   auto state = std::make_unique<State>(manifest, plan, options, *kernels);
   State& s = *state;

@@ -21,7 +21,7 @@ struct LocalRanksOptions {
   int n_pages = 64;
   int max_step_tokens = 512;
   int threads_per_rank = 1;
-  bool pin = false;          // rank r's threads to the r-th part of the granted cores
+  std::vector<int> cpus;     // thread t of rank r is pinned to cpus[r * threads_per_rank + t]; empty: not pinned
   std::string isa;           // "" : the best
   engine::Schedule schedule = engine::Schedule::kAuto;
 };

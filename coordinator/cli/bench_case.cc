@@ -143,7 +143,7 @@ Status BenchCase::start() {
   options.n_pages = pages_needed(bench_);
   options.max_step_tokens = bench_.max_step_tokens;
   options.threads_per_rank = layout_.threads;
-  options.pin = cpus_.size() == static_cast<std::size_t>(layout_.n_ranks) * static_cast<std::size_t>(layout_.threads);
+  if (cpus_.size() == static_cast<std::size_t>(layout_.n_ranks) * static_cast<std::size_t>(layout_.threads)) options.cpus = cpus_;
   options.isa = bench_.isa;
   const worker::SliceProvider slices =
       subject_->synthetic ? worker::SliceProvider([this](int rank, const shard::SliceLayout& slice) {
@@ -151,7 +151,7 @@ Status BenchCase::start() {
       })
                           : worker::slices_of(manifest, subject_->directory);
   COLONNADE_ASSIGN(ranks_, worker::LocalRanks::start(manifest, plan_, slices, options));
-  log_info(text("kernels: ", ranks_->kernels(), options.pin ? ", one pinned core a thread" : ", more threads than cores: not pinned"));
+  log_info(text("kernels: ", ranks_->kernels(), !options.cpus.empty() ? ", one pinned core a thread" : ", more threads than cores: not pinned"));
   for (BenchRow& row : rows_) row.kernels = ranks_->kernels();
   return {};
 }

@@ -18,7 +18,10 @@ class Parallel {
   /// thread 0. Not re-entrant; only the owner calls it. Allocates nothing.
   virtual void run_raw(void (*function)(void* context, int thread), void* context) = 0;
 
-  /// The same for a callable `void(int thread)`.
+  /// Inside run(): waits until every thread has come here; all must. Cheaper than to end run() and begin another.
+  virtual void barrier() = 0;
+
+  /// run_raw() for a callable `void(int thread)`.
   template <typename Function>
   void run(Function&& function) {
     auto call = [](void* context, int thread) { (*static_cast<std::remove_reference_t<Function>*>(context))(thread); };
@@ -31,6 +34,7 @@ class SerialParallel final : public Parallel {
  public:
   int size() const override { return 1; }
   void run_raw(void (*function)(void*, int), void* context) override { function(context, 0); }
+  void barrier() override {}
 };
 
 /// The part [begin, end) of `count` items that `part` of `parts` handles; parts are contiguous, differ by at most

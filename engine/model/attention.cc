@@ -161,7 +161,7 @@ void AttentionBlock::run_columns(const Call& call) {
   const auto slot_of = [&](std::size_t path) {
     return slots_.data() + path * static_cast<std::size_t>(kMaxColumnTokens) * padded_dim_;
   };
-  context_.team.run([&](int thread) {
+  const auto do_paths = [&](int thread) {
     const Range share = part_of(strips_.back(), thread, context_.team.size());
     for (std::size_t p = 0; p < layer.attention.size(); ++p) {
       const AttentionPath& path = layer.attention[p];
@@ -186,8 +186,10 @@ void AttentionBlock::run_columns(const Call& call) {
         if (h != 0) context_.kernels.add(slot, part, count);
       }
     }
-  });
+  };
   context_.team.run([&](int thread) {
+    do_paths(thread);
+    context_.team.barrier();
     const Range range = part_of(context_.dim(), thread, context_.team.size(), kStripRows);
     const std::size_t count = range.end - range.begin;
     if (count == 0) return;
@@ -200,35 +202,38 @@ void AttentionBlock::run_columns(const Call& call) {
   });
 }
 
-void AttentionBlock::run_rows(const Call& call) {
+void AttentionBlock::project_rows(const Call& call, int thread) {
   const int n_tokens = call.batch.n_tokens();
   const int n_threads = context_.team.size();
-  if (units_.size() >= kUnitsPerThread * static_cast<std::size_t>(n_threads) || n_threads == 1) {
-    context_.team.run([&](int thread) {
-      const Range share = part_of(strips_.back(), thread, n_threads);
-      for (const Unit& unit : units_) {
-        const std::size_t first = strips_[unit.first_projection], last = strips_[unit.first_projection + unit.n_projections];
-        if (const std::size_t middle = (first + last) / 2; middle < share.begin || middle >= share.end) continue;
-        project(call, first, last);
-        for (int t = 0; t < n_tokens; ++t) finish_unit(call, unit, t);
-      }
-    });
-  } else {
-    context_.team.run([&](int thread) {
-      const Range share = part_of(strips_.back(), thread, n_threads);
-      project(call, share.begin, share.end);
-    });
-    context_.team.run([&](int thread) {
-      const Range share = part_of(units_.size() * static_cast<std::size_t>(n_tokens), thread, n_threads);
-      for (std::size_t i = share.begin; i < share.end; ++i)
-        finish_unit(call, units_[i % units_.size()], static_cast<int>(i / units_.size()));
-    });
+  const Range share = part_of(strips_.back(), thread, n_threads);
+  if (n_threads == 1 || units_.size() >= kUnitsPerThread * static_cast<std::size_t>(n_threads)) {
+    for (const Unit& unit : units_) {
+      // A unit belongs to the core in whose share its middle falls.
+      const std::size_t first = strips_[unit.first_projection], last = strips_[unit.first_projection + unit.n_projections];
+      if (const std::size_t middle = (first + last) / 2; middle < share.begin || middle >= share.end) continue;
+      project(call, first, last);
+      for (int t = 0; t < n_tokens; ++t) finish_unit(call, unit, t);
+    }
+    return;
   }
+  project(call, share.begin, share.end);
+  context_.team.barrier();
+  const Range finished = part_of(units_.size() * static_cast<std::size_t>(n_tokens), thread, n_threads);
+  for (std::size_t i = finished.begin; i < finished.end; ++i)
+    finish_unit(call, units_[i % units_.size()], static_cast<int>(i / units_.size()));
+}
+
+void AttentionBlock::run_rows(const Call& call) {
+  const CacheLayout layout = cache_layout(call);
   cache_attention_.clear();
   for (std::size_t p = 0; p < paths_.size(); ++p) cache_attention_.add(call.batch, query_block(call, p));
-  cache_attention_.run(cache_layout(call), call.batch, [&](const QueryBlock& block) { quantize_attended(call, block); });
+  cache_attention_.begin(layout, call.batch);
   context_.team.run([&](int thread) {
-    const Range strips = part_of(padded_dim_ / kStripRows, thread, n_threads);
+    project_rows(call, thread);
+    context_.team.barrier();
+    cache_attention_.work(layout, call.batch, thread, [&](const QueryBlock& block) { quantize_attended(call, block); });
+    context_.team.barrier();
+    const Range strips = part_of(padded_dim_ / kStripRows, thread, context_.team.size());
     for (std::size_t s = strips.begin; s < strips.end; s += kTileStrips)
       output_tile(call, static_cast<std::uint32_t>(s),
                   static_cast<std::uint32_t>(std::min<std::size_t>(s + kTileStrips, strips.end)), thread);

@@ -70,6 +70,8 @@ class AttentionBlock {
   /// The int8 form of what was attended to, where the output needs it.
   void quantize_attended(const Call& call, const QueryBlock& block);
   void run_columns(const Call& call);
+  /// Inside the team's run(): a thread's share of the projections, finished.
+  void project_rows(const Call& call, int thread);
   void run_rows(const Call& call);
   void output_tile(const Call& call, std::uint32_t first, std::uint32_t last, int thread);
   std::size_t head_row(std::size_t head, int token) const {

@@ -126,24 +126,22 @@ void CacheAttention::attend(const CacheLayout& layout, const Batch& batch, const
 void CacheAttention::begin(const CacheLayout& layout, const Batch& batch) {
   next_block_ = 0;
   shares_runs_ = context_.team.size() > 1 && blocks_.size() <= max_shared_;
-  if (!shares_runs_) return;
   std::size_t n_runs = 0;
-  for (std::size_t b = 0; b < blocks_.size(); ++b) {
+  for (std::size_t b = 0; shares_runs_ && b < blocks_.size(); ++b) {
     shared_[b].runs = runs_of(layout, batch, blocks_[b]);
     n_runs += shared_[b].runs.count();
     if (shared_[b].runs.count() * n_queries(blocks_[b]) > parts_.size()) shares_runs_ = false;
   }
   if (n_runs == blocks_.size()) shares_runs_ = false;
+  begin_wave();
 }
 
-bool CacheAttention::next_wave() {
-  if (next_block_ == blocks_.size()) return false;
+void CacheAttention::begin_wave() {
   next_item_.store(0);
   if (!shares_runs_) {
     n_items_ = next_block_ = blocks_.size();
-    return true;
+    return;
   }
-  // As many blocks as there is room for the parts of; there is for one.
   n_items_ = 0;
   for (std::size_t part = 0; next_block_ < blocks_.size(); ++next_block_) {
     Shared& shared = shared_[next_block_];
@@ -155,7 +153,6 @@ bool CacheAttention::next_wave() {
     part += n_parts;
     n_items_ += shared.runs.count();
   }
-  return true;
 }
 
 const QueryBlock* CacheAttention::do_item(const CacheLayout& layout, const Batch& batch, std::size_t index, int thread) {

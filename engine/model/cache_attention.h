@@ -63,17 +63,22 @@ class CacheAttention {
     for_each_block(batch, all, [&](const QueryBlock& block) { blocks_.push_back(block); });
   }
 
-  /// All blocks of the list on all cores. `finish(block)` follows each block on the thread that completed it.
+  /// Before work() on the list.
+  void begin(const CacheLayout& layout, const Batch& batch);
+
+  /// Inside the team's run(), by all threads: does all blocks of the list together. `finish(block)` follows each block on
+  /// the thread that completed it. Others may still be at work when it returns.
   template <typename Finish>
-  void run(const CacheLayout& layout, const Batch& batch, const Finish& finish) {
-    begin(layout, batch);
-    while (next_wave()) {
-      context_.team.run([&](int thread) {
-        for (std::size_t i = next_item_.fetch_add(1); i < n_items_; i = next_item_.fetch_add(1)) {
-          const QueryBlock* const done = do_item(layout, batch, i, thread);
-          if (done != nullptr) finish(*done);
-        }
-      });
+  void work(const CacheLayout& layout, const Batch& batch, int thread, const Finish& finish) {
+    for (;;) {
+      for (std::size_t i = next_item_.fetch_add(1); i < n_items_; i = next_item_.fetch_add(1)) {
+        const QueryBlock* const done = do_item(layout, batch, i, thread);
+        if (done != nullptr) finish(*done);
+      }
+      if (next_block_ == blocks_.size()) return;
+      context_.team.barrier();
+      if (thread == 0) begin_wave();
+      context_.team.barrier();
     }
   }
 
@@ -106,8 +111,8 @@ class CacheAttention {
   /// After the last run: divides the sums by the totals.
   void end_block(const QueryBlock& block, const RunQuery* done) const;
 
-  void begin(const CacheLayout& layout, const Batch& batch);
-  bool next_wave();
+  /// As many further blocks as there is room for the parts of.
+  void begin_wave();
   /// Returns the block that this completed, or nullptr.
   const QueryBlock* do_item(const CacheLayout& layout, const Batch& batch, std::size_t index, int thread);
 

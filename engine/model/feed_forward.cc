@@ -117,7 +117,7 @@ void FeedForwardBlock::gate_up(const Unit& unit, std::uint32_t first, std::uint3
 void FeedForwardBlock::run_columns(const ActivationRows& input, int n_tokens, float* contribution) {
   cost_.assign(1, 0);
   for (const Unit& unit : units_) cost_.push_back(cost_.back() + unit.path->gate.n_strips());
-  context_.team.run([&](int thread) {
+  const auto do_paths = [&](int thread) {
     const Range share = part_of(cost_.back(), thread, context_.team.size());
     for (std::size_t u = 0; u < units_.size(); ++u) {
       // A path belongs to the core in whose share its middle falls.
@@ -129,7 +129,7 @@ void FeedForwardBlock::run_columns(const ActivationRows& input, int n_tokens, fl
                static_cast<int>(unit.experts.tokens.size()), slots_.data() + unit.first_row * padded_dim_,
                padded_dim_);
     }
-  });
+  };
   const auto sum_slots = [&](int thread, int n_threads) {
     const Range range = part_of(context_.dim(), thread, n_threads, kStripRows);
     const std::size_t count = range.end - range.begin;
@@ -145,7 +145,11 @@ void FeedForwardBlock::run_columns(const ActivationRows& input, int n_tokens, fl
       }
     }
   };
-  context_.team.run([&](int thread) { sum_slots(thread, context_.team.size()); });
+  context_.team.run([&](int thread) {
+    do_paths(thread);
+    context_.team.barrier();
+    sum_slots(thread, context_.team.size());
+  });
 }
 
 void FeedForwardBlock::run_rows(const ActivationRows& input, int n_tokens, float* contribution) {
@@ -169,8 +173,7 @@ void FeedForwardBlock::run_rows(const ActivationRows& input, int n_tokens, float
                                  unit.path->gate.n_strips());
       if (first < last) gate_up(unit, first, last, input, thread);
     }
-  });
-  context_.team.run([&](int thread) {
+    context_.team.barrier();
     const Range strips = part_of(padded_dim_ / kStripRows, thread, context_.team.size());
     for (std::size_t s = strips.begin; s < strips.end; s += kTileStrips)
       down_tile(static_cast<std::uint32_t>(s), static_cast<std::uint32_t>(std::min<std::size_t>(s + kTileStrips, strips.end)),

@@ -153,10 +153,9 @@ Status OutputHead::run_rows(const Step& step, std::span<const StepRow> rows, con
                  logits_.data() + strip * kStripRows, logits_stride_);
       strip += path.rows.n_strips();
     }
-  });
-  context_.team.run([&](int thread) {
-    const Range share = part_of(rows.size(), thread, context_.team.size());
-    for (std::size_t r = share.begin; r < share.end; ++r) {
+    context_.team.barrier();
+    const Range my_rows = part_of(rows.size(), thread, context_.team.size());
+    for (std::size_t r = my_rows.begin; r < my_rows.end; ++r) {
       squeeze_padding(logits_.data() + r * logits_stride_);
       fill_packet(step, rows[r], logits_.data() + r * logits_stride_, thread, mine_[r]);
     }

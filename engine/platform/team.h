@@ -22,8 +22,7 @@ class ThreadTeam final : public Parallel {
   int size() const override;
   void run_raw(void (*function)(void* context, int thread), void* context) override;
 
-  /// Inside run(): waits until every thread of the team has come here. All threads must call it.
-  void barrier();
+  void barrier() override;
 
  private:
   struct State;
