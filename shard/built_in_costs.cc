@@ -1,4 +1,4 @@
-// The cost table for machines on which nobody has measured one. Per core, in picoseconds, from a shared Zen 4 machine with
+// The cost table for machines on which nobody has measured one. Per core, in picoseconds, from a shared Zen 5 machine with
 // two virtual cores (AVX-512 with VNNI, VBMI and VBMI2): the order of formats is much the same on others.
 #include "shard/format_costs.h"
 
@@ -26,6 +26,14 @@ constexpr Entry kEntries[] = {
     {"avx512", "permute-int8", 8.4, 12.3, 330}, {"avx512", "permute-int8", 16.2, 18, 330},
     {"avx512", "permute-int4", 0.8, 2.1, 83},   {"avx512", "permute-int4", 1.4, 3, 103},
     {"avx512", "permute-int4", 6, 11.6, 340},   {"avx512", "permute-int4", 11.5, 22.5, 630},
+    {"avx512-vnni", "f32", 32, 28, 570},       {"avx512-vnni", "bf16", 16, 19, 525},
+    {"avx512-vnni", "int8", 8.02, 5.3, 149},   {"avx512-vnni", "int4", 4.25, 4.9, 170},
+    {"avx512-vnni", "bitmask-bf16", 1.8, 78, 1600}, {"avx512-vnni", "bitmask-bf16", 17, 78, 1600},
+    {"avx512-vnni", "bitmask-int8", 1.4, 51, 220}, {"avx512-vnni", "bitmask-int8", 9, 51, 220},
+    {"avx512-vnni", "bitmask-int4", 1.3, 60, 235}, {"avx512-vnni", "bitmask-int4", 4.9, 60, 235},
+    {"avx512-vnni", "permute-int8", 1.12, 6.8, 340}, {"avx512-vnni", "permute-int8", 1.91, 11.4, 580},
+    {"avx512-vnni", "permute-int8", 16.2, 100, 4900}, {"avx512-vnni", "permute-int4", 0.8, 6.8, 310},
+    {"avx512-vnni", "permute-int4", 1.31, 11.3, 520}, {"avx512-vnni", "permute-int4", 11.5, 100, 4600},
     {"avx2", "f32", 32, 29.6, 1270},            {"avx2", "bf16", 16, 29.3, 1220},
     {"avx2", "int8", 8.02, 20, 1070},           {"avx2", "int4", 4.25, 24, 1110},
     {"avx2", "bitmask-bf16", 1.8, 94, 6000},    {"avx2", "bitmask-bf16", 17, 97, 6100},

@@ -19,6 +19,7 @@ constexpr ByteExpansion make_byte_expansion() {
   return table;
 }
 
-inline constexpr ByteExpansion kByteExpansion = make_byte_expansion();
+/// Not inline: a copy for each file, so that none compiled for one instruction set serves the others.
+constexpr ByteExpansion kByteExpansion = make_byte_expansion();
 
 }  // namespace colonnade::engine

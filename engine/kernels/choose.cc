@@ -9,7 +9,7 @@ namespace colonnade::engine {
 std::span<const KernelTable* const> all_kernels() {
   static const KernelTable* const kTables[] = {
 #if defined(__x86_64__)
-      &kAvx512Kernels, &kAvx2Kernels,
+      &kAvx512Kernels, &kAvx512VnniKernels, &kAvx2Kernels,
 #endif
       &kScalarKernels};
   return kTables;
@@ -22,11 +22,13 @@ bool kernels_supported(const KernelTable& table) {
   __builtin_cpu_init();
   if (&table == &kAvx2Kernels) return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") &&
                                        __builtin_cpu_supports("popcnt");
+  const bool has_vnni = __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
+                        __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl") &&
+                        __builtin_cpu_supports("avx512vnni") && __builtin_cpu_supports("popcnt") &&
+                        __builtin_cpu_supports("bmi2") && __builtin_cpu_supports("fma");
+  if (&table == &kAvx512VnniKernels) return has_vnni;
   if (&table == &kAvx512Kernels)
-    return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512dq") &&
-           __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512vnni") && __builtin_cpu_supports("avx512vbmi") &&
-           __builtin_cpu_supports("avx512vbmi2") && __builtin_cpu_supports("popcnt") &&
-           __builtin_cpu_supports("bmi2") && __builtin_cpu_supports("fma");
+    return has_vnni && __builtin_cpu_supports("avx512vbmi") && __builtin_cpu_supports("avx512vbmi2");
 #endif
   return false;
 }

@@ -8,6 +8,7 @@ namespace colonnade::engine {
 extern const KernelTable kScalarKernels;
 #if defined(__x86_64__)
 extern const KernelTable kAvx2Kernels;
+extern const KernelTable kAvx512VnniKernels;
 extern const KernelTable kAvx512Kernels;
 #endif
 

@@ -70,7 +70,7 @@ struct AttendArgs {
 using AttendFunction = void (*)(const AttendArgs& args);
 
 struct KernelTable {
-  const char* name;                       // "scalar", "avx2", "avx512"
+  const char* name;                       // "scalar", "avx2", "avx512-vnni", "avx512"
   StripsFunction strips[kFormatSlots];    // by FormatId; nullptr where there is no such format
   StoreKvFunction store_kv[kKvTypes];     // by KvType
   AttendFunction attend[kKvTypes];        // by KvType

@@ -6,8 +6,7 @@
 #include <cstddef>
 #include <cstdint>
 
-#include "engine/kernels/byte_expansion.h"
-#include "engine/kernels/nibble.h"
+#include "engine/kernels/expand_eight.inl.h"
 
 #define COLONNADE_OP [[gnu::always_inline]] static inline
 
@@ -145,24 +144,6 @@ struct Simd {
     return {_mm256_and_si256(a.lo, mask), _mm256_and_si256(a.hi, mask)};
   }
   COLONNADE_OP Raw raw_low(Raw a) { return raw_high({_mm256_slli_epi16(a.lo, 4), _mm256_slli_epi16(a.hi, 4)}); }
-  /// Places for 8 mask bits, in the low half.
-  template <Nibble N>
-  COLONNADE_OP __m128i expand_eight(unsigned mask, const std::byte*& p) {
-    const __m128i top = _mm_set1_epi8(static_cast<char>(0x80));
-    // A shuffle from a table; its top bits mark what is not kept.
-    const __m128i shuffle = _mm_loadl_epi64(reinterpret_cast<const __m128i*>(kByteExpansion.shuffles[mask]));
-    __m128i bytes = _mm_loadl_epi64(reinterpret_cast<const __m128i*>(p));
-    if (N == Nibble::kLow) bytes = _mm_slli_epi16(bytes, 4);
-    if (N != Nibble::kBoth) bytes = _mm_and_si128(bytes, _mm_set1_epi8(static_cast<char>(0xf0)));
-    p += __builtin_popcount(mask);
-    return _mm_or_si128(_mm_shuffle_epi8(bytes, shuffle), _mm_and_si128(shuffle, top));
-  }
-  template <Nibble N>
-  COLONNADE_OP __m256i expand_half(std::uint32_t mask, const std::byte*& p) {
-    const __m128i a = expand_eight<N>(mask & 0xff, p), b = expand_eight<N>(mask >> 8 & 0xff, p);
-    const __m128i c = expand_eight<N>(mask >> 16 & 0xff, p), d = expand_eight<N>(mask >> 24, p);
-    return _mm256_set_m128i(_mm_unpacklo_epi64(c, d), _mm_unpacklo_epi64(a, b));
-  }
   template <Nibble N>
   COLONNADE_OP Raw raw_expand(std::uint64_t mask, const std::byte* p) {
     const __m256i lo = expand_half<N>(static_cast<std::uint32_t>(mask), p);
@@ -171,17 +152,6 @@ struct Simd {
   COLONNADE_OP void raw_store(std::byte* p, Raw a) {
     _mm256_storeu_si256(reinterpret_cast<__m256i*>(p), a.lo);
     _mm256_storeu_si256(reinterpret_cast<__m256i*>(p + 32), a.hi);
-  }
-  /// Eight bf16 in their places.
-  COLONNADE_OP __m128i expand_eight_words(unsigned mask, const std::byte*& p) {
-    // Byte shuffles doubled: byte k of word j is 2 * shuffle[j] + k.
-    const __m128i shuffle = _mm_loadl_epi64(reinterpret_cast<const __m128i*>(kByteExpansion.shuffles[mask]));
-    const __m128i top = _mm_and_si128(shuffle, _mm_set1_epi8(static_cast<char>(0x80)));
-    const __m128i twice = _mm_or_si128(_mm_add_epi8(shuffle, shuffle), top);
-    const __m128i pairs = _mm_add_epi8(_mm_unpacklo_epi8(twice, twice), _mm_set1_epi16(0x0100));
-    const __m128i words = _mm_loadu_si128(reinterpret_cast<const __m128i*>(p));
-    p += 2 * __builtin_popcount(mask);
-    return _mm_shuffle_epi8(words, pairs);
   }
   COLONNADE_OP F expand_bf16(unsigned mask, const std::byte* p) {
     const __m256i lo = _mm256_cvtepu16_epi32(expand_eight_words(mask & 0xff, p));

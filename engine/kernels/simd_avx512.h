@@ -1,4 +1,5 @@
-// Sixteen lanes in one AVX-512 register. Needs F, BW, DQ, VL, VNNI, VBMI and VBMI2 (Ice Lake, Zen 4 and later). See simd_scalar.h for what each function means.
+// Sixteen lanes in one AVX-512 register. Needs F, BW, DQ, VL and VNNI (Cascade Lake); compiled a second time with VBMI and
+// VBMI2 (Ice Lake, Zen 4 and later), which move bytes in one instruction where the others shuffle. See simd_scalar.h for what each function means.
 #pragma once
 
 #include <immintrin.h>
@@ -6,11 +7,18 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "engine/kernels/expand_eight.inl.h"
 #include "engine/kernels/nibble.h"
 
 #define COLONNADE_OP [[gnu::always_inline]] static inline
 
-namespace colonnade::engine::avx512 {
+#if defined(__AVX512VBMI2__)
+#define COLONNADE_AVX512 avx512
+#else
+#define COLONNADE_AVX512 avx512_vnni
+#endif
+
+namespace colonnade::engine::COLONNADE_AVX512 {
 
 struct Simd {
   using F = __m512;
@@ -113,6 +121,7 @@ struct Simd {
     asm("" : "+v"(a));
     return a;
   }
+#if defined(__AVX512VBMI2__)
   template <Nibble N>
   COLONNADE_OP Raw raw_expand(std::uint64_t mask, const std::byte* p) {
     Raw a = raw_load(p);
@@ -120,14 +129,29 @@ struct Simd {
     if (N == Nibble::kLow) a = raw_low(a);
     return _mm512_mask_expand_epi8(_mm512_set1_epi8(static_cast<char>(0x80)), mask, in_register(a));
   }
+#else
+  template <Nibble N>
+  COLONNADE_OP Raw raw_expand(std::uint64_t mask, const std::byte* p) {
+    const __m256i lo = expand_half<N>(static_cast<std::uint32_t>(mask), p);
+    const __m256i hi = expand_half<N>(static_cast<std::uint32_t>(mask >> 32), p);
+    return _mm512_inserti64x4(_mm512_castsi256_si512(lo), hi, 1);
+  }
+#endif
   COLONNADE_OP void raw_store(std::byte* p, Raw a) { _mm512_storeu_si512(p, a); }
   COLONNADE_OP void expand_bf16_pair(const std::byte* mask_at, const std::byte* p, F& even, F& odd) {
     std::uint32_t mask;
     __builtin_memcpy(&mask, mask_at, sizeof(mask));
+#if defined(__AVX512VBMI2__)
     // Into a register of zeros: the zeroing form of the instruction is microcode on Zen 5, five times slower.
     const std::uint64_t bytes = _pdep_u64(mask, 0x5555555555555555u) * 3;
     const __m512i words =
         _mm512_mask_expand_epi8(in_register(_mm512_setzero_si512()), bytes, in_register(_mm512_loadu_si512(p)));
+#else
+    const __m128i a = expand_eight_words(mask & 0xff, p), b = expand_eight_words(mask >> 8 & 0xff, p);
+    const __m128i c = expand_eight_words(mask >> 16 & 0xff, p), d = expand_eight_words(mask >> 24, p);
+    const __m512i words =
+        _mm512_inserti64x4(_mm512_castsi256_si512(_mm256_set_m128i(b, a)), _mm256_set_m128i(d, c), 1);
+#endif
     even = from_bits(_mm512_slli_epi32(_mm512_cvtepu16_epi32(_mm512_castsi512_si256(words)), 16));
     odd = from_bits(_mm512_slli_epi32(_mm512_cvtepu16_epi32(_mm512_extracti64x4_epi64(words, 1)), 16));
   }
@@ -145,7 +169,7 @@ struct Simd {
   using Values = __m512i;
   template <int Window>
   COLONNADE_OP Indices load_indices(const std::byte* p) {
-    const __m512i index = _mm512_loadu_si512(p);
+    const __m512i index = _mm512_and_si512(_mm512_loadu_si512(p), _mm512_set1_epi8(static_cast<char>(Window - 1)));
     return {index, Window == 256 ? _mm512_movepi8_mask(index) : __mmask64{0}};
   }
   COLONNADE_OP Values load_values(const std::byte* p) { return _mm512_loadu_si512(p); }
@@ -155,6 +179,7 @@ struct Simd {
   }
   template <int Window>
   COLONNADE_OP I dot_picked(I acc, const Indices& at, Values w, const std::uint8_t* x) {
+#if defined(__AVX512VBMI2__)
     __m512i picked;
     if constexpr (Window == 64) {
       picked = _mm512_permutexvar_epi8(at.index, _mm512_loadu_si512(x));
@@ -165,6 +190,16 @@ struct Simd {
       const __m512i far = _mm512_permutex2var_epi8(_mm512_loadu_si512(x + 128), at.index, _mm512_loadu_si512(x + 192));
       picked = _mm512_mask_blend_epi8(at.far, picked, far);
     }
+#else
+    // Sixteen bytes of the window at a time; adding 0x70 sets the top bit of every index that is elsewhere.
+    __m512i picked = _mm512_setzero_si512();
+    for (int part = 0; part < Window / 16; ++part) {
+      const __m512i table = _mm512_broadcast_i32x4(_mm_loadu_si128(reinterpret_cast<const __m128i*>(x + 16 * part)));
+      const __m512i other = _mm512_xor_si512(at.index, _mm512_set1_epi8(static_cast<char>(part << 4)));
+      const __m512i shuffle = _mm512_adds_epu8(other, _mm512_set1_epi8(0x70));
+      picked = _mm512_or_si512(picked, _mm512_shuffle_epi8(table, shuffle));
+    }
+#endif
     return _mm512_dpbusd_epi32(acc, picked, w);
   }
   COLONNADE_OP I add_128_times(I acc, Values w) {
@@ -177,6 +212,8 @@ struct Simd {
   }
 };
 
-}  // namespace colonnade::engine::avx512
+}  // namespace colonnade::engine::COLONNADE_AVX512
+
+#undef COLONNADE_AVX512
 
 #undef COLONNADE_OP

@@ -6,6 +6,7 @@ status=0
 for object in "$@"; do
   case $object in
     *kernels_avx2.cc.o) own='avx2::Simd' ;;
+    *kernels_avx512_vnni.cc.o) own='avx512_vnni::Simd' ;;
     *kernels_avx512.cc.o) own='avx512::Simd' ;;
     *) continue ;;
   esac
