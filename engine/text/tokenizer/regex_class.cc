@@ -12,9 +12,10 @@ namespace {
 
 // White_Space. PCRE2's own \s has U+180E, which left that property with Unicode 6.3.
 constexpr std::string_view kSpaces = "\\p{Z}\\x{9}-\\x{D}\\x{85}";
-// Letters, marks, numbers, connectors, and the letters in circles and squares that are alphabetic symbols.
+// Letters, marks, digits, connectors, the letters in circles and squares that are alphabetic symbols, and what Oniguruma has
+// of Latin-1 besides.
 constexpr std::string_view kWords =
-    "\\p{L}\\p{M}\\p{N}\\p{Pc}\\x{24B6}-\\x{24E9}\\x{1F130}-\\x{1F149}\\x{1F150}-\\x{1F169}\\x{1F170}-\\x{1F189}";
+    "\\p{L}\\p{M}\\p{Nd}\\p{Nl}\\p{Pc}\\x{B2}\\x{B3}\\x{B9}\\x{BC}-\\x{BE}\\x{24B6}-\\x{24E9}\\x{1F130}-\\x{1F149}\\x{1F150}-\\x{1F169}\\x{1F170}-\\x{1F189}";
 constexpr std::string_view kHexDigits = "0-9a-fA-F";
 
 Error unsupported(std::string_view what) {
@@ -101,6 +102,11 @@ struct Union {
 };
 
 }  // namespace
+
+std::string word_boundary(bool negated) {
+  return text("(?:(?<=[", kWords, "])(?", negated ? '=' : '!', "[", kWords, "])|(?<![", kWords, "])(?", negated ? '!' : '=', "[",
+              kWords, "]))");
+}
 
 Result<ClassItem> read_escape(std::string_view pattern, std::size_t& at) {
   if (at + 1 >= pattern.size()) return unsupported("a backslash at the end");

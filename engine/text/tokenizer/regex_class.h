@@ -18,6 +18,9 @@ struct ClassItem {
 /// Reads the escape at pattern[at] and moves `at` behind it.
 Result<ClassItem> read_escape(std::string_view pattern, std::size_t& at);
 
+/// What \b (or \B) means by our \w.
+std::string word_boundary(bool negated);
+
 /// Reads the class at pattern[at] ('[') with classes inside of it and "&&"; moves `at` behind it. The result matches
 /// exactly one character.
 Result<std::string> translate_class(std::string_view pattern, std::size_t& at, int depth = 0);

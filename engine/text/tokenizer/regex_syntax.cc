@@ -58,6 +58,11 @@ class Translator {
     if (next == 'K') return unsupported("\\K");
     if (next == 'g' || next == 'k') return unsupported(text("\\", next));
     if (next == 'C') return unsupported("\\C");
+    if (next == 'b' || next == 'B') {
+      out_ += word_boundary(next == 'B');
+      at_ += 2;
+      return {};
+    }
     COLONNADE_ASSIGN(const ClassItem item, read_escape(in_, at_));
     if (item.negated) {
       out_ += text("[^", item.content, "]");
