@@ -2,6 +2,7 @@
 #include "coordinator/cli/bench_join.h"
 #include "coordinator/cli/bench_kernels.h"
 #include "coordinator/cli/bench_model.h"
+#include "coordinator/cli/bench_tokenizer.h"
 #include "coordinator/cli/command.h"
 #include "shard/format_choice.h"
 
@@ -14,8 +15,13 @@ int run(const Options& options) {
     const Status status = bench_join(static_cast<int>(options.integer("ranks")), options.text("format"));
     return status.ok() ? 0 : fail(status.error());
   }
+  if (what == "tokenizer") {
+    const Status status = bench_tokenizer(options.positional("MODEL"), options.positional("TEXT"),
+                                          static_cast<int>(options.integer("repetitions")));
+    return status.ok() ? 0 : fail(status.error());
+  }
   if (what.empty() && options.text("synthetic").empty())
-    return fail({ErrorCode::kInvalidArgument, "bench: expected a model, join, kernels or --synthetic SHAPE, found none of them"});
+    return fail({ErrorCode::kInvalidArgument, "bench: expected a model, join, kernels, tokenizer or --synthetic SHAPE, found none of them"});
   const Status status = what == "kernels" ? bench_kernels(options) : bench_model(options);
   return status.ok() ? 0 : fail(status.error());
 }
@@ -41,8 +47,12 @@ const Command& bench_command() {
                   "  colonnade bench kernels --values int4 --isa avx512 --tokens 1 --sparsity 0.5,0.9 --place memory\n\n"
                   "How long the cores of a rank, and ranks, take to join, and messages between them:\n"
                   "  colonnade bench join --ranks 4\n"
-                  "  mpirun -n 4 colonnade bench join",
-       .positionals = {{.name = "WHAT", .help = "a Hugging Face directory or a packed model; or the word join or kernels", .required = false}},
+                  "  mpirun -n 4 colonnade bench join\n\n"
+                  "Text to tokens and back on one core, for any model or tokenizer file and any file of text:\n"
+                  "  colonnade bench tokenizer MODEL TEXT",
+       .positionals = {{.name = "WHAT", .help = "a Hugging Face directory or a packed model; or the word join, kernels or tokenizer", .required = false},
+                       {.name = "MODEL", .help = "for tokenizer: whose", .required = false},
+                       {.name = "TEXT", .help = "for tokenizer: a file of text", .required = false}},
        .options = {
            {.name = "synthetic", .kind = OptionKind::kText, .value_name = "SHAPE", .help = "Random weights in the shape of a well-known model, or of a config.json."},
            {.name = "values", .kind = OptionKind::kChoice, .value_name = "VALUES", .help = "Values of the weights; int8 for synthetic models. For kernels: only formats of these.", .choices = shard::value_names()},

@@ -3,6 +3,7 @@
 
 #include <cstddef>
 #include <deque>
+#include <functional>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -26,7 +27,7 @@ class Pieces {
   const std::vector<Piece>& list() const { return list_; }
 
   /// Replaces every piece by what `cut(piece, add)` gives with add(text); empty texts are left out. What is added lies
-  /// within the piece or was kept.
+  /// within the piece or was kept; the first text that was kept is taken for the beginning of the piece.
   template <typename Cut>
   void cut_each(Cut cut) {
     std::vector<Piece> before;
@@ -34,8 +35,10 @@ class Pieces {
     list_.reserve(before.size());
     for (const Piece& piece : before) {
       bool first = true;
+      const char* const begin = piece.text.data();
       cut(piece, [&](std::string_view part) {
-        if (!part.empty()) list_.push_back({part, piece.at_start && first});
+        const bool within = !std::less<>{}(part.data(), begin) && std::less<>{}(part.data(), begin + piece.text.size());
+        if (!part.empty()) list_.push_back({part, piece.at_start && (within ? part.data() == begin : first)});
         first = false;
       });
     }

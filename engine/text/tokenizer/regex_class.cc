@@ -43,6 +43,12 @@ constexpr Name kProperties[] = {
     {"emojimodifier", "Emoji_Modifier"}, {"emojicomponent", "Emoji_Component"}, {"idcontinue", "ID_Continue"},
     {"idstart", "ID_Start"}, {"joincontrol", "Join_Control"}, {"dash", "Dash"}, {"hexdigit", "Hex_Digit"}};
 
+/// What stands for [:name:].
+constexpr Name kBrackets[] = {{"space", kSpaces}, {"word", kWords}, {"punct", "\\p{P}\\p{S}"}, {"alpha", "\\p{Alphabetic}"},
+                              {"digit", "\\p{Nd}"}, {"alnum", "\\p{Alphabetic}\\p{Nd}"}, {"upper", "\\p{Uppercase}"},
+                              {"lower", "\\p{Lowercase}"}, {"xdigit", kHexDigits}, {"cntrl", "\\p{Cc}"},
+                              {"blank", "\\p{Zs}\\x{9}"}, {"ascii", "\\x{0}-\\x{7F}"}};
+
 /// A name of a general category as it stands: "L", "Lu", …
 bool is_category(std::string_view name) {
   constexpr std::string_view kMajor = "LMNPSZC";
@@ -123,6 +129,13 @@ Result<ClassItem> read_escape(std::string_view pattern, std::size_t& at) {
     at += 6;
     return ClassItem{text("\\x{", digits, "}")};
   }
+  if (letter == 'x' && pattern.substr(at).starts_with("\\x{")) {
+    const std::size_t end = pattern.find('}', at);
+    if (end == std::string_view::npos) return unsupported("\\x{ without end");
+    const std::string_view all = pattern.substr(at, end + 1 - at);
+    at = end + 1;
+    return ClassItem{std::string(all)};
+  }
   std::size_t size = 2;
   while (at + size < pattern.size() && (static_cast<unsigned char>(pattern[at + size]) & 0xC0) == 0x80) ++size;
   const std::string_view all = pattern.substr(at, size);
@@ -155,10 +168,14 @@ Result<std::string> translate_class(std::string_view pattern, std::size_t& at, i
     } else if (c == '[' && pattern.substr(at, 2) == "[:") {
       const std::size_t end = pattern.find(":]", at);
       if (end == std::string_view::npos) return unsupported("[: without end");
-      const std::string_view name = pattern.substr(at, end + 2 - at);
-      if (name == "[:space:]") part.characters += kSpaces;
-      else if (name == "[:word:]") part.characters += kWords;
-      else part.characters += name;
+      std::string_view name = pattern.substr(at + 2, end - at - 2);
+      const bool without = name.starts_with('^');
+      if (without) name.remove_prefix(1);
+      const auto* const found =
+          std::find_if(std::begin(kBrackets), std::end(kBrackets), [&](const Name& one) { return one.name == name; });
+      if (found == std::end(kBrackets)) return unsupported(text("[:", name, ":]"));
+      if (without) part.expressions.push_back(text("[^", found->value, "]"));
+      else part.characters += found->value;
       at = end + 2;
     } else if (c == '[') {
       COLONNADE_ASSIGN(part.expressions.emplace_back(), translate_class(pattern, at, depth + 1));

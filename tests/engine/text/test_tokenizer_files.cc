@@ -1,6 +1,5 @@
 // Real tokenizer files against ids that other implementations gave.
 #include <catch2/catch.hpp>
-#include <chrono>
 
 #include "engine/base/json.h"
 #include "engine/text/tokenizer/byte_alphabet.h"
@@ -123,14 +122,19 @@ TEST_CASE("the demo model's prompts and greedy texts as expected.json has them")
 }
 
 TEST_CASE("a megabyte without spaces is one word and does not hang") {
-  COLONNADE_SHARED_PATH(folder, "data/tokenizers/llama2");
-  const auto tokenizer = load_tokenizer(folder / "tokenizer.json");
+  const auto file = GENERATE(as<std::string>(), "llama2/tokenizer.json", "llama2/tokenizer.model", "gpt2/tokenizer.json",
+                             "llama3/tokenizer.json", "bert-base-uncased/tokenizer.json");
+  COLONNADE_SHARED_PATH(folder, "data/tokenizers");
+  INFO(file);
+  const std::string content = read_text(folder / file);
+  const bool json = file.ends_with(".json");
+  const auto tokenizer = json ? colonnade::engine::load_tokenizer_json(content) : load_sentencepiece(content);
+  REQUIRE(tokenizer.ok());
   std::string noise(1 << 20, 'a');
   for (std::size_t i = 0; i < noise.size(); i += 3) noise[i] = static_cast<char>('a' + (i * 2654435761u >> 7) % 26);
-  for (const std::string& text : {std::string(1 << 20, 'a'), noise}) {
-    const auto start = std::chrono::steady_clock::now();
-    const Ids ids = tokenizer->encode(text, SpecialTokens::kPlain, false);
-    CHECK(std::chrono::steady_clock::now() - start < std::chrono::seconds(20));
-    CHECK(tokenizer->decode(ids, true) == text);
+  for (const std::string& text : {std::string(1 << 20, 'a'), noise, std::string(1 << 20, '\xFF')}) {
+    const Ids ids = (*tokenizer)->encode(text, SpecialTokens::kPlain, false);
+    if (file.starts_with("bert")) CHECK(ids == Ids{100});  // one unknown word
+    else CHECK((*tokenizer)->decode(ids, true) == text);
   }
 }

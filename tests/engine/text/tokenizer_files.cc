@@ -5,6 +5,7 @@
 #include <iterator>
 
 #include "engine/base/json.h"
+#include "tests/support/shared_data.h"
 
 namespace colonnade::tests {
 
@@ -13,6 +14,8 @@ std::string read_text(const std::filesystem::path& path) {
   REQUIRE(in.good());
   return {std::istreambuf_iterator<char>(in), {}};
 }
+
+std::filesystem::path tokenizer_data() { return source_folder() / "tests/data/tokenizers"; }
 
 std::unique_ptr<engine::Tokenizer> load_tokenizer(const std::filesystem::path& path) {
   auto tokenizer = engine::load_tokenizer_json(read_text(path));

@@ -11,6 +11,9 @@ namespace colonnade::tests {
 
 std::string read_text(const std::filesystem::path& path);
 
+/// tests/data/tokenizers
+std::filesystem::path tokenizer_data();
+
 /// Fails the test when the file cannot be loaded.
 std::unique_ptr<engine::Tokenizer> load_tokenizer(const std::filesystem::path& path);
 
