@@ -106,7 +106,7 @@ Value get_slice(Context& context, const Value& object, const Value* start, const
   if (by == 0) fail("slice step cannot be zero");
   const bool sliceable = object.is_string() || (object.is(Kind::kSequence) && find_item(context, object, Value::integer(0))) ||
                          (object.is(Kind::kSequence) && object.as_sequence()->items.empty());
-  if (!sliceable) return Value::undefined(text(type_name(object), " object cannot be sliced"));
+  if (!sliceable) fail(text("'", type_name(object), "' object cannot be sliced"));
   if (object.is_string()) context.budget.step_bytes(object.as_text().size());
   const std::int64_t n = length_of(object);
   const auto clamped = [&](std::optional<std::int64_t> i, std::int64_t otherwise) {

@@ -179,7 +179,7 @@ bool is_iterable(const Value& value) {
   }
 }
 
-std::shared_ptr<const Sequence> items_of(Context& context, const Value& value) {
+Items items_of(Context& context, const Value& value) {
   Values items;
   switch (value.kind()) {
     case Kind::kUndefined: break;
@@ -194,7 +194,7 @@ std::shared_ptr<const Sequence> items_of(Context& context, const Value& value) {
     }
     case Kind::kSequence:
       context.budget.step();
-      return value.as_sequence();
+      return Items(value.as_sequence());
     case Kind::kDict:
       for (const Dict::Entry& entry : value.as_dict().entries) items.push_back(entry.first);
       break;
@@ -202,13 +202,13 @@ std::shared_ptr<const Sequence> items_of(Context& context, const Value& value) {
       Iterator& iterator = value.as_iterator();
       const auto& all = iterator.items->items;
       const std::size_t first = std::exchange(iterator.next, all.size());
-      if (first == 0) return iterator.items;
+      if (first == 0) return Items(iterator.items);
       items.assign(all.begin() + static_cast<std::ptrdiff_t>(first), all.end());
       break;
     }
     default: fail(text("'", type_name(value), "' object is not iterable"));
   }
-  return context.list(std::move(items)).as_sequence();
+  return Items(context.list(std::move(items)).as_sequence());
 }
 
 }  // namespace colonnade::engine::jinja

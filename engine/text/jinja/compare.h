@@ -4,6 +4,7 @@
 #include <cstddef>
 #include <memory>
 #include <string>
+#include <utility>
 
 #include "engine/text/jinja/context.h"
 #include "engine/text/jinja/value.h"
@@ -33,9 +34,23 @@ const Dict::Entry* find_entry(Context& context, const Dict& dict, const Value& k
 const Value* find_key(Context& context, const Dict& dict, const Value& key);
 const Value* find_key(const Dict& dict, std::string_view key);
 
+/// Items that are held while they are looked at: for (const Value& item : items_of(...)).
+class Items {
+ public:
+  explicit Items(std::shared_ptr<const Sequence> sequence) : sequence_(std::move(sequence)) {}
+
+  Values::const_iterator begin() const { return sequence_->items.begin(); }
+  Values::const_iterator end() const { return sequence_->items.end(); }
+  const Sequence* operator->() const { return sequence_.get(); }
+  const std::shared_ptr<const Sequence>& sequence() const { return sequence_; }
+
+ private:
+  std::shared_ptr<const Sequence> sequence_;
+};
+
 /// All items that iterating gives: characters of a text, keys of a dict. An iterator is used up by it. Fails for what
 /// is not iterable.
-std::shared_ptr<const Sequence> items_of(Context& context, const Value& value);
+Items items_of(Context& context, const Value& value);
 bool is_iterable(const Value& value);
 
 }  // namespace colonnade::engine::jinja

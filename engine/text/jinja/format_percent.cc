@@ -30,8 +30,8 @@ class PercentFormatter {
       at_ = percent;
       if (at_ < all.size()) conversion(out, all);
     }
-    // A list or dict that no conversion asked for is no mistake: it could have been a mapping.
-    const bool mapping = values_.is(Kind::kDict) || (values_.is(Kind::kSequence) && !is_tuple());
+    // What could have been a mapping is no mistake when no conversion asked for it.
+    const bool mapping = values_.is(Kind::kDict) || values_.is_undefined() || (values_.is(Kind::kSequence) && !is_tuple());
     if (next_ < list_.size() && !mapping) fail("not all arguments converted during string formatting");
     return out.value(format_.is_markup());
   }

@@ -114,9 +114,11 @@ void append_text(TextBuilder& out, Context& context, const MarkedText& letters, 
 FormatSpec parse_format_spec(std::string_view spec) {
   FormatSpec out;
   std::size_t at = 0;
+  bool filled = false;
   const std::size_t first = spec.empty() ? 0 : letter_at(spec, 0).size;
   if (first > 0 && first < spec.size() && is_align(spec[first])) {
     out.fill = spec.substr(0, first);
+    filled = true;
     out.align = spec[first];
     at = first + 1;
   } else if (!spec.empty() && is_align(spec[0])) {
@@ -132,10 +134,8 @@ FormatSpec parse_format_spec(std::string_view spec) {
   if (now() == '0') {
     ++at;
     out.zero = true;
-    if (out.align == 0) {
-      out.align = '=';
-      out.fill = "0";
-    }
+    if (!filled) out.fill = "0";
+    if (out.align == 0) out.align = '=';
   }
   out.width = read_width(spec, at);
   if (now() == ',' || now() == '_') out.grouping = spec[at++];

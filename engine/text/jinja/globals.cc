@@ -68,7 +68,7 @@ std::vector<Dict::Entry> entries_of(Context& context, const char* function, cons
     if (given.is(Kind::kDict)) {
       entries = given.as_dict().entries;
     } else {
-      for (const Value& one : items_of(context, given)->items) {
+      for (const Value& one : items_of(context, given)) {
         const auto pair = items_of(context, one);
         if (pair->items.size() != 2) fail(text(function, "(): expected pairs of a key and a value"));
         entries.emplace_back(pair->items[0], pair->items[1]);

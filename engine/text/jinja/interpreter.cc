@@ -69,7 +69,7 @@ Interpreter::Flow Interpreter::run_if(const IfStatement& statement, const ScopeP
 
 Value Interpreter::filtered_items(const ForStatement& loop, const ScopePointer& scope, const Value& iterable) {
   const auto all = items_of(context_, iterable);
-  if (!loop.filter) return Value(all);
+  if (!loop.filter) return Value(all.sequence());
   Values kept;
   for (const Value& item : all->items) {
     const ScopePointer inner = scope_in(scope);
@@ -90,6 +90,7 @@ void Interpreter::run_for(const ForStatement& loop, const ScopePointer& scope, c
   // Also when it fails.
   const std::shared_ptr<void> end(nullptr, [&](void*) { state->end(); });
   ScopePointer inner = scope_in(scope);
+  bool completed = false;
   for (std::size_t i = 0; i < all.size(); ++i) {
     context_.budget.step();
     state->at = i;
@@ -98,8 +99,12 @@ void Interpreter::run_for(const ForStatement& loop, const ScopePointer& scope, c
     else inner->clear();
     inner->set(tree_.loop, Value(std::shared_ptr<Object>(state)));
     assign(loop.target, all[i], *inner);
-    if (run_body(loop.body, inner, out) == Flow::kBreak) break;
+    const Flow flow = run_body(loop.body, inner, out);
+    if (flow == Flow::kBreak) break;
+    completed = completed || flow == Flow::kOn;
   }
+  // As in Jinja, where break or continue ended every round before its end.
+  if (!completed) run_body(loop.otherwise, scope_in(scope), out);
 }
 
 Value Interpreter::run_recursive(const ForStatement& loop, const std::shared_ptr<Scope>& scope, const Value& items, int depth) {

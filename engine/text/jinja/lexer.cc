@@ -139,6 +139,7 @@ class Lexer {
   }
 
   void comment(std::size_t inside) {
+    if (inside == source_.size()) return advance_to(inside);  // as Jinja
     for (std::size_t position = inside; position < source_.size(); ++position) {
       if (const std::size_t end = block_end(position, "#}"); end != 0) return advance_to(end);
     }
@@ -148,6 +149,7 @@ class Lexer {
   void raw(std::size_t body) {
     const int line = line_;
     advance_to(body);
+    if (at_ == source_.size()) return;  // as Jinja
     for (std::size_t tag = at_; (tag = source_.find("{%", tag)) != std::string::npos; ++tag) {
       const char sign = char_at(tag + 2) == '-' || char_at(tag + 2) == '+' ? source_[tag + 2] : '\0';
       std::size_t position = skip_spaces(tag + (sign != '\0' ? 3 : 2));

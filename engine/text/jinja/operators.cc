@@ -108,10 +108,14 @@ Value reals(Operation operation, double a, double b) {
   }
   if (b == 0) fail(operation == Operation::kModulo ? "float modulo" : "float divmod()");
   double remainder = std::fmod(a, b);
-  if (remainder != 0 && (remainder < 0) != (b < 0)) remainder += b;
-  else if (remainder == 0) remainder = std::copysign(0.0, b);
+  double quotient = (a - remainder) / b;
+  if (remainder == 0) {
+    remainder = std::copysign(0.0, b);
+  } else if ((remainder < 0) != (b < 0)) {
+    remainder += b;
+    quotient -= 1;
+  }
   if (operation == Operation::kModulo) return Value::real(remainder);
-  const double quotient = (a - remainder) / b;
   if (quotient == 0) return Value::real(std::copysign(0.0, a / b));
   double whole = std::floor(quotient);
   if (quotient - whole > 0.5) whole += 1;

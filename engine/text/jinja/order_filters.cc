@@ -56,7 +56,7 @@ Values items_in(std::vector<Keyed> all) {
 
 Value sort(Context& context, const Value& subject, const Bound& arguments) {
   std::vector<Keyed> all;
-  for (const Value& item : items_of(context, subject)->items)
+  for (const Value& item : items_of(context, subject))
     all.push_back({keys_of(context, item, arguments.find_some(2), arguments.boolean(1, false)), item});
   sort_keyed(context, all, arguments.boolean(0, false));
   return context.list(items_in(std::move(all)));
@@ -93,7 +93,7 @@ Value extreme(Context& context, const Value& subject, const Bound& arguments) {
 Value unique(Context& context, const Value& subject, const Bound& arguments) {
   std::unordered_multimap<std::size_t, Value> seen;
   Values out;
-  for (const Value& item : items_of(context, subject)->items) {
+  for (const Value& item : items_of(context, subject)) {
     const Value key = key_of(context, item, arguments.find_some(1), arguments.boolean(0, false));
     const std::size_t hash = hash_of(context, key);
     const auto [begin, end] = seen.equal_range(hash);
@@ -112,7 +112,7 @@ Value group_by(Context& context, const Value& subject, const Bound& arguments) {
     return value.is_undefined() && otherwise != nullptr ? *otherwise : value;
   };
   std::vector<Keyed> all;
-  for (const Value& item : items_of(context, subject)->items)
+  for (const Value& item : items_of(context, subject))
     all.push_back({ignoring_case(context, attribute_of(item), case_sensitive), item});
   sort_keyed(context, all, false);
   Values groups;
@@ -132,7 +132,7 @@ Value sum(Context& context, const Value& subject, const Bound& arguments) {
   Value total = arguments.find(1) != nullptr ? *arguments.find(1) : Value::integer(0);
   if (total.is_string()) fail("sum() can't sum strings [use ''.join(seq) instead]");
   const Value* attribute = arguments.find_some(0);
-  for (const Value& item : items_of(context, subject)->items)
+  for (const Value& item : items_of(context, subject))
     total = apply_operation(context, Operation::kAdd, total, attribute != nullptr ? get_path(context, item, *attribute) : item);
   return total;
 }

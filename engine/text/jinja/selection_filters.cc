@@ -31,7 +31,7 @@ Value map_attribute(Context& context, const Value& subject, const Arguments& all
   }
   if (attribute == nullptr) fail("map requires a filter argument");
   Values out;
-  for (const Value& item : items_of(context, subject)->items) {
+  for (const Value& item : items_of(context, subject)) {
     Value found = get_path(context, item, *attribute);
     out.push_back(found.is_undefined() && otherwise != nullptr && !otherwise->is_none() ? *otherwise : std::move(found));
   }
@@ -46,7 +46,7 @@ Value map(Context& context, const Value& subject, const Bound& arguments) {
   const Filter* filter = find_filter(name);
   if (filter == nullptr) fail(text("No filter named '", name, "'."));
   Values out;
-  for (const Value& item : items_of(context, subject)->items) {
+  for (const Value& item : items_of(context, subject)) {
     Arguments rest = without_first(all, 1);
     const Level level(context.budget);
     out.push_back(apply_filter(context, *filter, item, rest));
@@ -67,7 +67,7 @@ Value select(Context& context, const Value& subject, const Bound& arguments) {
     if (test == nullptr) fail(text("No test named '", name, "'."));
   }
   Values out;
-  for (const Value& item : items_of(context, subject)->items) {
+  for (const Value& item : items_of(context, subject)) {
     const Value tested = kAttribute ? get_path(context, item, all.positional[0]) : item;
     bool passes = false;
     if (test != nullptr) {

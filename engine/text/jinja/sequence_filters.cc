@@ -82,7 +82,7 @@ Value batch(Context& context, const Value& subject, const Bound& arguments) {
   const std::int64_t n = arguments.integer(0, 0);
   const Value* fill = arguments.find_some(1);
   Values batches, one;
-  for (const Value& item : items_of(context, subject)->items) {
+  for (const Value& item : items_of(context, subject)) {
     if (static_cast<std::int64_t>(one.size()) == n) batches.push_back(context.list(std::exchange(one, {})));
     one.push_back(item);
   }

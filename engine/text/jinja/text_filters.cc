@@ -70,9 +70,9 @@ Value truncate(Context& context, const Value& subject, const Bound& arguments) {
   const auto end_letters = static_cast<std::int64_t>(count_letters(end.view()));
   if (length < end_letters) fail(text("truncate(): expected length >= ", end_letters, ", found ", length));
   if (leeway < 0) fail(text("truncate(): expected leeway >= 0, found ", leeway));
+  if (length_of(subject) - leeway <= length) return subject;
   if (!subject.is_string()) fail_argument("truncate", "the value", "a string", subject);
   const MarkedText& all = subject.as_text();
-  if (length_of(subject) - leeway <= length) return subject;
   std::size_t cut = letter_offset(all.view(), static_cast<std::size_t>(length - end_letters));
   if (!arguments.boolean(1, false)) cut = std::min(cut, all.view().substr(0, cut).rfind(' '));
   TextBuilder out(context);
@@ -134,7 +134,7 @@ Value url_encode(Context& context, const Value& subject, const Bound&) {
     for (const Dict::Entry& entry : subject.as_dict().entries) append_pair(entry.first, entry.second);
     return out.value();
   }
-  for (const Value& one : items_of(context, subject)->items) {
+  for (const Value& one : items_of(context, subject)) {
     const auto pair = items_of(context, one);
     if (pair->items.size() != 2) fail("urlencode(): expected pairs of a key and a value");
     append_pair(pair->items[0], pair->items[1]);
