@@ -1,4 +1,5 @@
 // colonnade bench: how fast this machine runs a model, the kernels or the joins, against the machine's own limits.
+#include "coordinator/cli/bench_grammar.h"
 #include "coordinator/cli/bench_join.h"
 #include "coordinator/cli/bench_kernels.h"
 #include "coordinator/cli/bench_model.h"
@@ -20,8 +21,13 @@ int run(const Options& options) {
                                           static_cast<int>(options.integer("repetitions")));
     return status.ok() ? 0 : fail(status.error());
   }
+  if (what == "grammar") {
+    if (options.positional("MODEL").empty()) return fail({ErrorCode::kInvalidArgument, "bench grammar: expected a MODEL whose vocabulary to use, found none"});
+    const Status status = bench_grammar(options.positional("MODEL"), options.text("format"));
+    return status.ok() ? 0 : fail(status.error());
+  }
   if (what.empty() && options.text("synthetic").empty())
-    return fail({ErrorCode::kInvalidArgument, "bench: expected a model, join, kernels, tokenizer or --synthetic SHAPE, found none of them"});
+    return fail({ErrorCode::kInvalidArgument, "bench: expected a model, join, kernels, tokenizer, grammar or --synthetic SHAPE, found none of them"});
   const Status status = what == "kernels" ? bench_kernels(options) : bench_model(options);
   return status.ok() ? 0 : fail(status.error());
 }
@@ -49,9 +55,11 @@ const Command& bench_command() {
                   "  colonnade bench join --ranks 4\n"
                   "  mpirun -n 4 colonnade bench join\n\n"
                   "Text to tokens and back on one core, for any model or tokenizer file and any file of text:\n"
-                  "  colonnade bench tokenizer MODEL TEXT",
-       .positionals = {{.name = "WHAT", .help = "a Hugging Face directory or a packed model; or the word join, kernels or tokenizer", .required = false},
-                       {.name = "MODEL", .help = "for tokenizer: whose", .required = false},
+                  "  colonnade bench tokenizer MODEL TEXT\n\n"
+                  "What constrained output costs for each token, with built-in grammars and a model's vocabulary:\n"
+                  "  colonnade bench grammar MODEL",
+       .positionals = {{.name = "WHAT", .help = "a Hugging Face directory or a packed model; or the word join, kernels, tokenizer or grammar", .required = false},
+                       {.name = "MODEL", .help = "for tokenizer and grammar: whose", .required = false},
                        {.name = "TEXT", .help = "for tokenizer: a file of text", .required = false}},
        .options = {
            {.name = "synthetic", .kind = OptionKind::kText, .value_name = "SHAPE", .help = "Random weights in the shape of a well-known model, or of a config.json."},
