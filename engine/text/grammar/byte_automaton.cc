@@ -42,7 +42,7 @@ Result<ByteAutomaton> make_byte_automaton(const Grammar& grammar, const Automato
     while (call < raw.calls.size() && raw.calls[call].from < p) ++call;
     const bool last = p == raw.n_positions;
     const bool has_edges = (byte < raw.bytes.size() && raw.bytes[byte].from == p) || (call < raw.calls.size() && raw.calls[call].from == p);
-    out.places.push_back({static_cast<std::uint32_t>(byte), static_cast<std::uint32_t>(call), p, last ? std::uint16_t{0} : heights[p],
+    out.places.push_back({static_cast<std::uint32_t>(byte), static_cast<std::uint32_t>(call), p, p, 0, last ? std::uint16_t{0} : heights[p],
                           !last && raw.accepts[p], !has_edges});
   }
   for (const RawAutomaton::Byte& e : raw.bytes) out.edges.push_back({out.interval[e.first], out.interval[e.last], e.target});

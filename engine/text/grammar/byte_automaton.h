@@ -46,6 +46,8 @@ struct ByteAutomaton {
     std::uint32_t first_edge;
     std::uint32_t first_call;
     Position twin;             // the first position that no token can tell from this one
+    Position cousin;           // of a twin: one that no token of at most `alike` bytes can tell from it; itself: none
+    std::uint16_t alike;
     std::uint16_t height;      // the least depth of calls with which the end of the rule can be reached
     bool accepts;              // is the end of the rule
     bool ends;                 // nothing follows: neither edges nor calls
@@ -112,7 +114,7 @@ Result<std::vector<std::uint16_t>> trim(RawAutomaton& automaton, int max_depth);
 /// Each rule's place in an order in which those that begin with a rule come before it. kInvalidArgument for left
 /// recursion.
 Result<std::vector<std::uint32_t>> left_call_order(const RawAutomaton& automaton);
-/// Sets `twin`: positions that look alike for `n_bytes` bytes, whatever is called.
+/// Sets `twin`: positions that look alike for `n_bytes` bytes, whatever is called; and `cousin`: fewer bytes.
 void find_twins(ByteAutomaton& automaton, std::size_t n_bytes);
 
 }  // namespace colonnade::engine

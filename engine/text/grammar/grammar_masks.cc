@@ -37,14 +37,19 @@ void TokenSet::take(std::span<const std::uint32_t> bits_in) {
       list.push_back(static_cast<std::int32_t>(i * 32) + std::countr_zero(word));
 }
 
-/// Walks the trie's nodes [begin, end) from a set; visit(node, set) for each node whose bytes lead somewhere.
+/// Walks the trie's nodes [begin, end) from a set; visit(node, set) for each node whose bytes lead somewhere. Only where
+/// there are tokens of at least `shortest` bytes.
 template <typename Visit>
-void GrammarTable::walk(SetId from, std::uint32_t begin, std::uint32_t end, Visit visit) {
+void GrammarTable::walk(SetId from, std::uint32_t begin, std::uint32_t end, std::size_t shortest, Visit visit) {
   const auto nodes = vocabulary_.nodes();
   levels_.assign(1, {end, from});
   for (std::uint32_t i = begin; i < end;) {
     while (levels_.back().end <= i) levels_.pop_back();
     const TokenTrie::Node& node = nodes[i];
+    if (shortest > 1 && vocabulary_.deepest(i) < shortest) {
+      i = node.end;
+      continue;
+    }
     const SetId set = step(levels_.back().set, node.byte);
     if (exhausted_) return;
     if (set == kDeadSet) {
@@ -63,12 +68,39 @@ void GrammarTable::walk(SetId from, std::uint32_t begin, std::uint32_t end, Visi
 
 void GrammarTable::allow_below(SetId from, std::uint32_t begin, std::uint32_t end, std::span<std::uint32_t> out) {
   if (sets_[from].n_items == 0) return;
-  walk(from, begin, end, [&](std::uint32_t node, SetId) {
+  walk(from, begin, end, 1, [&](std::uint32_t node, SetId) {
     for (const std::int32_t token : vocabulary_.tokens(node)) set_bit(out, token);
   });
 }
 
-GrammarTable::LocalMask& GrammarTable::local_mask(std::span<const Item> group) {
+/// Where all items have cousins (or are their own), what these allow with few bytes is taken over to scratch_bits_ and
+/// `mask`. Returns how many bytes that is: 0 where there are no cousins worth it.
+std::size_t GrammarTable::take_from_cousins(const std::vector<Item>& items, LocalMask& mask) {
+  constexpr std::uint16_t kLeastAlike = 3;  // most tokens are longer
+  std::vector<Item> cousins;
+  std::size_t alike = SIZE_MAX;
+  for (const Item& item : items) {
+    const ByteAutomaton::Place& place = automaton_.places[item.place];
+    const bool has_cousin = place.cousin != item.place && place.alike >= kLeastAlike;
+    cousins.push_back({has_cousin ? place.cousin : item.place, kOutsideStack});
+    if (has_cousin) alike = std::min<std::size_t>(alike, place.alike);
+  }
+  if (alike == SIZE_MAX) return 0;
+  const LocalMask& theirs = local_mask(cousins);
+  scratch_bits_.assign(vocabulary_.mask_words(), 0);
+  if (exhausted_) return 0;
+  theirs.tokens.add_to(scratch_bits_);
+  for (const std::int32_t token : vocabulary_.by_length()) {
+    if (vocabulary_.bytes(token).size() <= alike) break;
+    scratch_bits_[static_cast<std::size_t>(token) / 32] &= ~(1u << (static_cast<std::uint32_t>(token) % 32));
+  }
+  for (const std::uint32_t node : theirs.beyond)
+    if (vocabulary_.depth(node) < alike) mask.beyond.push_back(node);
+  mask.asked = theirs.asked;
+  return alike;
+}
+
+const GrammarTable::LocalMask& GrammarTable::local_mask(std::span<const Item> group) {
   std::vector<Item> items;
   items.reserve(group.size());
   for (const Item& item : group) items.push_back({automaton_.places[item.place].twin, kOutsideStack});
@@ -76,21 +108,26 @@ GrammarTable::LocalMask& GrammarTable::local_mask(std::span<const Item> group) {
   LocalMask& mask = local_masks_[start];
   if (mask.known) return mask;
   const auto nodes = vocabulary_.nodes();
+  LocalMask fresh;
   scratch_bits_.assign(vocabulary_.mask_words(), 0);
-  std::vector<std::uint32_t> beyond;
-  // A set's own `asked` is right only after the walk has been through it.
+  const std::size_t alike = take_from_cousins(items, fresh);
+  if (exhausted_) return mask;
   std::vector<SetId> visited = {start};
-  walk(start, 0, static_cast<std::uint32_t>(nodes.size()), [&](std::uint32_t node, SetId set) {
-    for (const std::int32_t token : vocabulary_.tokens(node)) set_bit(scratch_bits_, token);
-    if (sets_[set].outside && nodes[node].end > node + 1) beyond.push_back(node);
+  walk(start, 0, static_cast<std::uint32_t>(nodes.size()), alike + 1, [&](std::uint32_t node, SetId set) {
+    const std::size_t depth = vocabulary_.depth(node);
+    if (depth > alike)
+      for (const std::int32_t token : vocabulary_.tokens(node)) set_bit(scratch_bits_, token);
+    if (sets_[set].outside && depth >= alike && nodes[node].end > node + 1) fresh.beyond.push_back(node);
     if (visited.back() != set) visited.push_back(set);
   });
   if (exhausted_) return mask;
-  for (const SetId set : visited) mask.asked = std::max(mask.asked, sets_[set].asked);
-  mask.tokens.take(scratch_bits_);
-  mask.beyond = std::move(beyond);
-  mask.known = true;
-  mask_bytes_ += mask.tokens.memory_bytes() + mask.beyond.capacity() * sizeof(std::uint32_t);
+  // A set's own `asked` is right only after the walk has been through it.
+  for (const SetId set : visited) fresh.asked = std::max(fresh.asked, sets_[set].asked);
+  for (const std::uint32_t node : fresh.beyond) fresh.below += nodes[node].end - node - 1;
+  fresh.tokens.take(scratch_bits_);
+  fresh.known = true;
+  mask_bytes_ += fresh.tokens.memory_bytes() + fresh.beyond.capacity() * sizeof(std::uint32_t);
+  mask = std::move(fresh);
   return mask;
 }
 
@@ -105,8 +142,8 @@ void GrammarTable::compute_mask(SetId id, std::span<std::uint32_t> out) {
     while (end < items.size() && items[end].stack == items[begin].stack) ++end;
     const LocalMask& local = local_mask(std::span(items).subspan(begin, end - begin));
     if (exhausted_) return;
-    if (depth + local.asked > static_cast<std::uint32_t>(limits_.max_depth)) {
-      // So deep that not all that the place allows is within the limit.
+    if (depth + local.asked > static_cast<std::uint32_t>(limits_.max_depth) || local.below > n_nodes) {
+      // So deep that not all that the place allows is within the limit; or so much lies beyond that one walk is shorter.
       std::fill(out.begin(), out.end(), 0u);
       return allow_below(id, 0, n_nodes, out);
     }

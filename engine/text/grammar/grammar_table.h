@@ -60,6 +60,7 @@ class GrammarTable {
 
   /// Work starts anew; what was too much stays so.
   void begin_work() { work_ = 0; }
+  std::size_t work() const { return work_; }
   bool exhausted() const { return exhausted_; }
   void forgive() { exhausted_ = false; }
   bool full() const { return memory_bytes() > limits_.memory_bytes; }
@@ -104,6 +105,7 @@ class GrammarTable {
   struct LocalMask {
     TokenSet tokens;                    // that the place alone decides
     std::vector<std::uint32_t> beyond;  // nodes of the trie at which the rule may end, with nodes below them
+    std::size_t below = 0;              // nodes below them
     std::uint32_t asked = 0;            // the deepest that any token would go
     bool known = false;
   };
@@ -121,9 +123,10 @@ class GrammarTable {
   bool spend(std::size_t items);
 
   template <typename Visit>
-  void walk(SetId from, std::uint32_t begin, std::uint32_t end, Visit visit);
+  void walk(SetId from, std::uint32_t begin, std::uint32_t end, std::size_t shortest, Visit visit);
   void allow_below(SetId from, std::uint32_t begin, std::uint32_t end, std::span<std::uint32_t> out);
-  LocalMask& local_mask(std::span<const Item> group);
+  const LocalMask& local_mask(std::span<const Item> group);
+  std::size_t take_from_cousins(const std::vector<Item>& items, LocalMask& mask);
   void compute_mask(SetId set, std::span<std::uint32_t> out);
 
   const ByteAutomaton& automaton_;

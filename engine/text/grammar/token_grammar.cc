@@ -1,5 +1,6 @@
 #include "engine/text/grammar/token_grammar.h"
 
+#include <algorithm>
 #include <mutex>
 #include <unordered_set>
 #include <utility>
@@ -12,7 +13,11 @@ namespace colonnade::engine {
 namespace {
 
 // Items looked at for one mask or token: some 50 ms.
-constexpr std::size_t kMaxWork = std::size_t{1} << 22;
+constexpr std::size_t kMaxWork = std::size_t{1} << 21;
+// What a generation may have looked at altogether, and what each token adds: nobody keeps all others waiting for long. A
+// usual grammar looks at some thousands of items in all, because what follows from them is remembered.
+constexpr std::size_t kCredit = std::size_t{1} << 23;
+constexpr std::size_t kCreditOfToken = std::size_t{1} << 15;
 
 }  // namespace
 
@@ -79,6 +84,7 @@ struct GrammarMatcher::State {
   SetId set = kDeadSet;
   bool complete = false;
   bool alive = false;
+  std::size_t credit = kCredit;
 
   /// Under the lock. Moves to the grammar's present table; replaces a full one.
   GrammarTable& enter() {
@@ -90,6 +96,16 @@ struct GrammarMatcher::State {
     }
     table->begin_work();
     return *table;
+  }
+
+  /// At the end of what enter() began. False when it was too much; nothing is allowed any more then.
+  bool leave() {
+    const bool fine = !table->exhausted() && table->work() <= credit;
+    table->forgive();
+    credit -= std::min(credit, table->work());
+    if (!fine) set = kDeadSet;
+    look();
+    return fine;
   }
 
   void look() {
@@ -115,12 +131,9 @@ std::size_t GrammarMatcher::mask(std::span<std::uint32_t> bits) {
   const std::lock_guard lock(state_->grammar->state_->mutex);
   GrammarTable& table = state_->enter();
   const std::size_t count = table.mask(state_->set, bits);
-  if (table.exhausted()) {
-    table.forgive();
-    state_->set = kDeadSet;
-    state_->look();
-  }
-  return count;
+  if (state_->leave()) return count;
+  std::fill(bits.begin(), bits.end(), 0u);
+  return 0;
 }
 
 bool GrammarMatcher::accept(std::int32_t token) {
@@ -133,12 +146,8 @@ bool GrammarMatcher::accept_bytes(std::span<const std::uint8_t> bytes) {
   const std::lock_guard lock(state_->grammar->state_->mutex);
   GrammarTable& table = state_->enter();
   for (const std::uint8_t byte : bytes) state_->set = table.step(state_->set, byte);
-  if (table.exhausted()) {
-    table.forgive();
-    state_->set = kDeadSet;
-  }
-  state_->look();
-  return state_->set != kDeadSet;
+  state_->credit = std::min(kCredit, state_->credit + kCreditOfToken);
+  return state_->leave() && state_->set != kDeadSet;
 }
 
 bool GrammarMatcher::may_end() const { return state_->complete; }

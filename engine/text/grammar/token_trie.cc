@@ -43,7 +43,10 @@ void TokenTrie::build() {
   std::vector<std::uint32_t> path;
   std::span<const std::uint8_t> before;
   const auto leave = [&](std::size_t depth) {
-    for (; path.size() > depth; path.pop_back()) nodes_[path.back()].end = static_cast<std::uint32_t>(nodes_.size());
+    for (; path.size() > depth; path.pop_back()) {
+      nodes_[path.back()].end = static_cast<std::uint32_t>(nodes_.size());
+      if (path.size() > 1) deepest_[path[path.size() - 2]] = std::max(deepest_[path[path.size() - 2]], deepest_[path.back()]);
+    }
   };
   for (const std::int32_t token : order) {
     const auto mine = bytes(token);
@@ -53,6 +56,8 @@ void TokenTrie::build() {
     for (std::size_t i = shared; i < mine.size(); ++i) {
       path.push_back(static_cast<std::uint32_t>(nodes_.size()));
       nodes_.push_back({mine[i], 0});
+      depths_.push_back(static_cast<std::uint32_t>(i + 1));
+      deepest_.push_back(static_cast<std::uint32_t>(i + 1));  // every node leads to a token
       first_token_.push_back(static_cast<std::uint32_t>(tokens_.size()));
     }
     tokens_.push_back(token);
@@ -60,6 +65,8 @@ void TokenTrie::build() {
   }
   leave(0);
   first_token_.push_back(static_cast<std::uint32_t>(tokens_.size()));
+  by_length_ = tokens_;
+  std::stable_sort(by_length_.begin(), by_length_.end(), [&](std::int32_t a, std::int32_t b) { return bytes(a).size() > bytes(b).size(); });
 }
 
 }  // namespace colonnade::engine

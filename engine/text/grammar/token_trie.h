@@ -31,6 +31,11 @@ class TokenTrie {
     std::uint32_t end;
   };
   std::span<const Node> nodes() const { return nodes_; }
+  /// Bytes from the root to the node, and of the longest token at or below it.
+  std::size_t depth(std::size_t node) const { return depths_[node]; }
+  std::size_t deepest(std::size_t node) const { return deepest_[node]; }
+  /// All tokens that have bytes, the longest first.
+  std::span<const std::int32_t> by_length() const { return by_length_; }
   std::span<const std::int32_t> tokens(std::size_t node) const {
     return std::span(tokens_).subspan(first_token_[node], first_token_[node + 1] - first_token_[node]);
   }
@@ -42,6 +47,8 @@ class TokenTrie {
   std::vector<Node> nodes_;
   std::vector<std::uint32_t> first_token_;  // nodes + 1
   std::vector<std::int32_t> tokens_;
+  std::vector<std::uint32_t> depths_, deepest_;  // by node
+  std::vector<std::int32_t> by_length_;
   std::size_t longest_ = 0;
 };
 
