@@ -1,9 +1,13 @@
 #include "engine/text/tokenizer/charsmap.h"
 
+#include <algorithm>
+
 #include "engine/base/format_text.h"
 
 namespace colonnade::engine {
 namespace {
+
+constexpr std::size_t kMostReplacementBytes = 128;
 
 // A unit of darts-clone: bits 0-7 the label (with bit 31, so that a value matches no label), bit 8 whether a value
 // hangs below, bits 10-30 the offset of the children, shifted by 8 when bit 9 is set.
@@ -48,7 +52,8 @@ Charsmap::Rule Charsmap::find(std::string_view text, Prefer prefer) const {
     const std::size_t begin = node < units_.size() ? value_of(units_[node]) : replacements_.size();
     if (begin > replacements_.size()) break;
     const std::string_view rest = std::string_view(replacements_).substr(begin);
-    rule = {i + 1, rest.substr(0, rest.find('\0'))};
+    // No character of Unicode becomes more than 54 bytes; a file may not make text explode.
+    rule = {i + 1, rest.substr(0, std::min(rest.find('\0'), kMostReplacementBytes))};
     if (prefer == Prefer::kShortest) break;
   }
   return rule;

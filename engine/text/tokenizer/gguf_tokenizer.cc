@@ -144,14 +144,16 @@ Result<std::unique_ptr<Tokenizer>> load_bert(const GgufVocabulary& vocabulary) {
   for (std::size_t id = 0; id < vocabulary.tokens.size(); ++id) {
     pipeline.vocabulary.add(vocabulary.tokens[id], static_cast<std::int32_t>(id));
   }
-  tables.ids = pipeline.vocabulary.ids;
+  tables.vocabulary = &pipeline.vocabulary.tokens;
   tables.start_prefix = "\xE2\x96\x81";
   const auto or_named = [&](const std::optional<std::int32_t>& id, std::string_view name) {
     const std::int32_t found = id ? *id : pipeline.vocabulary.ids->find(name);
     return found < 0 ? std::optional<std::int32_t>() : std::optional(found);
   };
   tables.unknown = or_named(vocabulary.unknown, "[UNK]");
-  pipeline.model = make_word_piece(std::move(tables));
+  auto model = make_word_piece(tables);
+  if (!model.ok()) return corrupt(model.error().message);
+  pipeline.model = std::move(model).value();
   pipeline.normalizer.push_back(
       make_bert_normalizer({.clean_text = true, .chinese_characters = true, .strip_accents = true, .lowercase = true}));
   pipeline.pre_tokenizer.push_back(make_character_split(CharacterSplit::kBert));

@@ -116,7 +116,7 @@ Result<std::unique_ptr<TokenModel>> make_json_bpe(const Json& part, bool bytes, 
 Result<std::unique_ptr<TokenModel>> make_json_word_piece(const Json& part, Vocabulary& vocabulary) {
   COLONNADE_TRY(read_vocabulary(member_or_null(part, "vocab"), vocabulary));
   WordPieceTables tables;
-  tables.ids = vocabulary.ids;
+  tables.vocabulary = &vocabulary.tokens;
   COLONNADE_ASSIGN(tables.unknown, read_unknown(part, *vocabulary.ids, false));
   if (!member_or_null(part, "continuing_subword_prefix").is_null()) {
     COLONNADE_ASSIGN(tables.continuing_prefix, string_member(part, "continuing_subword_prefix", "model"));
@@ -127,7 +127,9 @@ Result<std::unique_ptr<TokenModel>> make_json_word_piece(const Json& part, Vocab
     COLONNADE_ASSIGN(const std::int32_t characters, index_value(most, "model.max_input_chars_per_word"));
     tables.most_characters = static_cast<std::size_t>(characters);
   }
-  return make_word_piece(std::move(tables));
+  auto model = make_word_piece(tables);
+  if (!model.ok()) return in_tokenizer_json("model", model.error());
+  return model;
 }
 
 Result<std::unique_ptr<TokenModel>> make_json_unigram(const Json& part, Vocabulary& vocabulary) {

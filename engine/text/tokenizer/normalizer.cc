@@ -72,6 +72,10 @@ Status append_replace(const Json& part, NormalizerSteps& steps) {
   const std::string place = "normalizer Replace";
   COLONNADE_ASSIGN(FilePattern pattern, file_pattern(part, place));
   COLONNADE_ASSIGN(std::string content, string_member(part, "content", place));
+  if (content.size() > kMostReplacementBytes) {
+    return unsupported_part(place, "content of " + std::to_string(content.size()) + " bytes",
+                            std::to_string(kMostReplacementBytes));
+  }
   if (!pattern.is_regex) {
     steps.push_back(std::make_unique<Replace>(std::move(pattern.content), std::move(content)));
     return {};
@@ -164,7 +168,14 @@ std::string replace_all(std::string text, const std::string& pattern, const std:
 }
 
 std::string normalize_with(const NormalizerSteps& steps, std::string text) {
-  for (const auto& step : steps) text = step->apply(std::move(text));
+  const std::size_t most = 32 * text.size() + 65536;
+  for (const auto& step : steps) {
+    text = step->apply(std::move(text));
+    if (text.size() <= most) continue;
+    std::size_t end = most;
+    while ((static_cast<unsigned char>(text[end]) & 0xC0) == 0x80) --end;
+    text.resize(end);
+  }
   return text;
 }
 

@@ -25,7 +25,11 @@ using NormalizerSteps = std::vector<std::unique_ptr<Normalizer>>;
 /// From the file's "normalizer"; null gives no steps.
 Result<NormalizerSteps> make_normalizer(const Json& part);
 
+/// Text that a step has made more than 32 times as long (and 64 KiB) is cut off there: no file makes memory run out.
 std::string normalize_with(const NormalizerSteps& steps, std::string text);
+
+/// What may stand instead of every occurrence of something; kUnsupported when it is longer.
+inline constexpr std::size_t kMostReplacementBytes = 128;
 
 /// Every non-overlapping occurrence of `pattern`, from the left.
 std::string replace_all(std::string text, const std::string& pattern, const std::string& content);

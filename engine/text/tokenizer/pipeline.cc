@@ -182,6 +182,13 @@ std::string Tokenizer::token_bytes(std::int32_t token) const {
 }
 
 Result<std::unique_ptr<Tokenizer>> make_tokenizer(Pipeline pipeline, std::string_view file) {
+  for (const auto* list : {&pipeline.raw_tokens, &pipeline.normalized_tokens}) {
+    for (const AddedToken& token : *list) {
+      if (const Status size = check_token_size(token.content); !size.ok()) {
+        return Error{size.error().code, text(file, ": added token ", token.id, ": ", size.error().message)};
+      }
+    }
+  }
   // Done once for every token instead of each time one is decoded.
   const bool letters = !pipeline.decoder.empty() && pipeline.decoder.front()->reads_byte_letters();
   if (letters) pipeline.decoder.erase(pipeline.decoder.begin());

@@ -11,9 +11,6 @@
 namespace colonnade::engine {
 namespace {
 
-// A piece is split at every character to find the merges that lead to it.
-constexpr std::size_t kMostPieceBytes = 1024;
-
 bool can_be_in_text(PieceType type) {
   return type == PieceType::kNormal || type == PieceType::kUserDefined || type == PieceType::kUnused;
 }
@@ -48,9 +45,9 @@ Result<std::unique_ptr<TokenModel>> make_bpe_of(const SentencePieceFile& file, s
     const SentencePiece& piece = file.pieces[id];
     if (piece.type == PieceType::kByte) ids->set(piece.content, static_cast<std::int32_t>(id));
     if (!can_be_in_text(piece.type)) continue;
-    if (piece.content.size() > kMostPieceBytes) {
-      return Error{ErrorCode::kUnsupported, text(name, ": a piece may have ", kMostPieceBytes, " bytes, piece ", id, " has ",
-                                                 piece.content.size())};
+    // It is split at every character to find the merges that lead to it.
+    if (const Status size = check_token_size(piece.content); !size.ok()) {
+      return Error{size.error().code, text(name, ": piece ", id, ": ", size.error().message)};
     }
     ids->set(piece.content, static_cast<std::int32_t>(id));
     by_score.push_back(static_cast<std::int32_t>(id));

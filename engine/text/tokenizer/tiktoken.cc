@@ -17,8 +17,6 @@ namespace colonnade::engine {
 namespace {
 
 constexpr const char* kFile = "tiktoken file";
-// A token is split at every byte to find the merges that lead to it.
-constexpr std::size_t kMostTokenBytes = 1024;
 
 struct SpecialToken {
   std::int32_t id;

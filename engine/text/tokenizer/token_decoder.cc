@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "engine/text/tokenizer/json_fields.h"
+#include "engine/text/tokenizer/normalizer.h"
 #include "engine/text/utf8.h"
 
 namespace colonnade::engine {
@@ -26,6 +27,10 @@ Status append_replace(const Json& part, bool fused, DecoderSteps& steps) {
   const std::string place = "decoder Replace";
   COLONNADE_ASSIGN(FilePattern pattern, file_pattern(part, place));
   COLONNADE_ASSIGN(std::string content, string_member(part, "content", place));
+  if (content.size() > kMostReplacementBytes) {
+    return unsupported_part(place, "content of " + std::to_string(content.size()) + " bytes",
+                            std::to_string(kMostReplacementBytes));
+  }
   if (!pattern.is_regex) {
     const auto make = fused ? make_whole_replace_decoder : make_replace_decoder;
     steps.push_back(make(std::move(pattern.content), std::move(content)));

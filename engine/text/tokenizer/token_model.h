@@ -69,13 +69,14 @@ struct BpeTables {
 std::unique_ptr<TokenModel> make_bpe(BpeTables tables);
 
 struct WordPieceTables {
-  std::shared_ptr<const StringIds> ids;
+  const std::vector<NamedToken>* vocabulary = nullptr;
   std::optional<std::int32_t> unknown;
   std::string start_prefix;       // before the first piece of a word, when it is looked up (GGUF: "▁")
   std::string continuing_prefix;  // before the others (BERT: "##")
   std::size_t most_characters = 100;
 };
-std::unique_ptr<TokenModel> make_word_piece(WordPieceTables tables);
+/// Errors as of make_unigram.
+Result<std::unique_ptr<TokenModel>> make_word_piece(const WordPieceTables& tables);
 std::unique_ptr<TokenModel> make_word_level(std::shared_ptr<const StringIds> ids, std::optional<std::int32_t> unknown);
 
 struct UnigramPiece {
@@ -90,8 +91,13 @@ struct UnigramTables {
   bool single_precision = false;  // sums in float, as SentencePiece has them; else in double, as the tokenizers library
   static std::array<std::int32_t, 256> no_byte_ids();
 };
-/// kExhausted when the vocabulary is too large.
+/// kExhausted when the vocabulary is too large, kUnsupported when a token is too long.
 Result<std::unique_ptr<TokenModel>> make_unigram(UnigramTables tables);
+
+/// Tokens that are searched for at every place of a text must be short, so that no file can make that slow: kUnsupported.
+inline constexpr std::size_t kMostTokenBytes = 1024;
+Status check_token_size(std::string_view content);
+Error too_large_vocabulary();
 
 /// The byte that a token such as "<0x0A>" stands for, or -1.
 int byte_of_token(std::string_view content);

@@ -4,6 +4,7 @@
 #include <limits>
 #include <utility>
 
+#include "engine/base/format_text.h"
 #include "engine/text/tokenizer/prefix_trie.h"
 #include "engine/text/tokenizer/token_model.h"
 #include "engine/text/utf8.h"
@@ -114,6 +115,15 @@ class Unigram final : public TokenModel {
 
 }  // namespace
 
+Status check_token_size(std::string_view content) {
+  if (content.size() <= kMostTokenBytes) return {};
+  return Error{ErrorCode::kUnsupported, text("a token may have ", kMostTokenBytes, " bytes, found ", content.size())};
+}
+
+Error too_large_vocabulary() {
+  return {ErrorCode::kExhausted, "the tokens of a vocabulary must have less than 2^24 different beginnings"};
+}
+
 std::array<std::int32_t, 256> UnigramTables::no_byte_ids() {
   std::array<std::int32_t, 256> ids;
   ids.fill(-1);
@@ -125,9 +135,8 @@ Result<std::unique_ptr<TokenModel>> make_unigram(UnigramTables tables) {
   // Of pieces with the same content the last one counts.
   for (std::size_t id = tables.pieces.size(); id-- > 0;) {
     const std::string& content = tables.pieces[id].content;
-    if (!content.empty() && !trie.insert(content, static_cast<std::int32_t>(id))) {
-      return Error{ErrorCode::kExhausted, "the pieces of a Unigram vocabulary must have less than 2^24 bytes in all"};
-    }
+    COLONNADE_TRY(check_token_size(content));
+    if (!content.empty() && !trie.insert(content, static_cast<std::int32_t>(id))) return too_large_vocabulary();
   }
   return std::unique_ptr<TokenModel>(std::make_unique<Unigram>(std::move(tables), std::move(trie)));
 }

@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "engine/text/tokenizer/prefix_trie.h"
 #include "engine/text/tokenizer/token_model.h"
 #include "engine/text/utf8.h"
 
@@ -15,35 +16,31 @@ std::size_t count_characters(std::string_view text) {
 
 class WordPiece final : public TokenModel {
  public:
-  explicit WordPiece(WordPieceTables tables) : tables_(std::move(tables)) {}
+  WordPiece(PrefixTrie first, PrefixTrie continuing, const WordPieceTables& tables)
+      : first_(std::move(first)),
+        continuing_(std::move(continuing)),
+        unknown_(tables.unknown),
+        most_characters_(tables.most_characters) {}
 
   void tokenize(std::string_view word, std::vector<std::int32_t>& ids) const override {
     const std::size_t n_before = ids.size();
-    bool known = word.size() <= tables_.most_characters || count_characters(word) <= tables_.most_characters;
-    std::string spelled = tables_.start_prefix;
+    bool known = word.size() <= most_characters_ || count_characters(word) <= most_characters_;
     for (std::size_t at = 0; known && at < word.size();) {
-      const std::size_t prefix = spelled.size();
-      const std::size_t longest = tables_.ids->longest_key();
-      std::size_t size = std::min(word.size() - at, longest < prefix ? 0 : longest - prefix);
-      spelled += word.substr(at, size);
-      std::int32_t id = -1;
-      for (; size > 0; --size) {
-        spelled.resize(prefix + size);
-        // Half characters are no tokens, but asking for them is cheaper than finding the borders.
-        if ((id = tables_.ids->find(spelled)) >= 0) break;
-      }
-      known = id >= 0;
-      if (known) ids.push_back(id);
-      at += size;
-      spelled = tables_.continuing_prefix;
+      const PrefixTrie::Found found = (at == 0 ? first_ : continuing_).longest_prefix(word.substr(at));
+      known = found.size != 0;
+      if (known) ids.push_back(found.value);
+      at += found.size;
     }
     if (known) return;
     ids.resize(n_before);
-    if (tables_.unknown) ids.push_back(*tables_.unknown);
+    if (unknown_) ids.push_back(*unknown_);
   }
 
  private:
-  WordPieceTables tables_;
+  PrefixTrie first_;
+  PrefixTrie continuing_;
+  std::optional<std::int32_t> unknown_;
+  std::size_t most_characters_;
 };
 
 class WordLevel final : public TokenModel {
@@ -64,7 +61,19 @@ class WordLevel final : public TokenModel {
 
 }  // namespace
 
-std::unique_ptr<TokenModel> make_word_piece(WordPieceTables tables) { return std::make_unique<WordPiece>(std::move(tables)); }
+Result<std::unique_ptr<TokenModel>> make_word_piece(const WordPieceTables& tables) {
+  PrefixTrie first, continuing;
+  // Of tokens with the same content the last one counts.
+  for (auto token = tables.vocabulary->rbegin(); token != tables.vocabulary->rend(); ++token) {
+    const std::string_view content = token->content;
+    COLONNADE_TRY(check_token_size(content));
+    for (const auto& [prefix, trie] : {std::pair{&tables.start_prefix, &first}, std::pair{&tables.continuing_prefix, &continuing}}) {
+      if (!content.starts_with(*prefix) || content.size() == prefix->size()) continue;
+      if (!trie->insert(content.substr(prefix->size()), token->id)) return too_large_vocabulary();
+    }
+  }
+  return std::unique_ptr<TokenModel>(std::make_unique<WordPiece>(std::move(first), std::move(continuing), tables));
+}
 std::unique_ptr<TokenModel> make_word_level(std::shared_ptr<const StringIds> ids, std::optional<std::int32_t> unknown) {
   return std::make_unique<WordLevel>(std::move(ids), unknown);
 }

@@ -147,6 +147,12 @@ TEST_CASE("the merge loop agrees with trying every pair again after each merge")
   }
 }
 
+TEST_CASE("a normalizer that makes text explode is cut off") {
+  const Json twice = {{"type", "Replace"}, {"pattern", {{"String", "a"}}}, {"content", std::string(100, 'a')}};
+  const auto tokenizer = small({{"normalizer", {{"type", "Sequence"}, {"normalizers", {twice, twice, twice, twice, twice}}}}});
+  CHECK(plain(*tokenizer, "aaaa").size() == 32 * 4 + 65536);
+}
+
 TEST_CASE("wrong tokenizer files are refused by the name of the field") {
   const auto error_of = [](const Json& patch) {
     Json file = Json::parse(small_tokenizer_json());
@@ -166,6 +172,13 @@ TEST_CASE("wrong tokenizer files are refused by the name of the field") {
   check(ErrorCode::kUnsupported, "pre_tokenizer Other", {{"pre_tokenizer", {{"type", "Other"}}}});
   check(ErrorCode::kUnsupported, "post_processor Other", {{"post_processor", {{"type", "Other"}}}});
   check(ErrorCode::kUnsupported, "decoder Other", {{"decoder", {{"type", "Other"}}}});
+  const std::string longer(2000, 'a');
+  check(ErrorCode::kUnsupported, "added token 300: a token may have 1024 bytes, found 2000",
+        {{"added_tokens", {{{"id", 300}, {"content", longer}, {"special", true}}}}});
+  check(ErrorCode::kUnsupported, "a token may have 1024 bytes, found 2000",
+        {{"model", {{"type", "WordPiece"}, {"vocab", {{longer, 5}}}}}});
+  check(ErrorCode::kUnsupported, "content of 2000 bytes",
+        {{"normalizer", {{"type", "Replace"}, {"pattern", {{"String", "a"}}}, {"content", longer}}}});
   check(ErrorCode::kCorrupt, "model must be an object", {{"model", nullptr}});
   check(ErrorCode::kCorrupt, "model.vocab[\"h\"]", {{"model", {{"vocab", {{"h", -4}}}}}});
   check(ErrorCode::kCorrupt, "largest token id", {{"model", {{"vocab", {{"h", 2000000000}}}}}});
