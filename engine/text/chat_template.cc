@@ -107,7 +107,7 @@ void ChatTemplates::set_special_token(const std::string& name, const std::string
 
 Result<RenderedChat> ChatTemplates::render(const ChatInput& input, const ChatClock& clock) const {
   COLONNADE_TRY(check_input(input));
-  // As in Python, an empty list of tools is none.
+  // As in transformers, an empty list of tools is one.
   const State::Named* chosen = state_->choose(input.template_name, !input.tools.is_null());
   if (chosen == nullptr) {
     std::string known;
