@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <limits>
 
+#include "engine/base/format_text.h"
+#include "engine/text/jinja/error.h"
 #include "engine/text/jinja/letters.h"
 #include "engine/text/utf8.h"
 
@@ -29,7 +31,9 @@ Value from_json(Context& context, const OrderedJson& json, bool from_input) {
     case OrderedJson::value_t::number_integer: return Value::integer(json.get<std::int64_t>());
     case OrderedJson::value_t::number_unsigned: {
       const auto number = json.get<std::uint64_t>();
-      if (number > static_cast<std::uint64_t>(std::numeric_limits<std::int64_t>::max())) return Value::real(static_cast<double>(number));
+      // A number that is printed as another would go unnoticed.
+      if (number > static_cast<std::uint64_t>(std::numeric_limits<std::int64_t>::max()))
+        fail(text("the integer ", number, " of the input does not fit in 64 bits"));
       return Value::integer(static_cast<std::int64_t>(number));
     }
     case OrderedJson::value_t::number_float: return Value::real(json.get<double>());

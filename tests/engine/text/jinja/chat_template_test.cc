@@ -260,5 +260,8 @@ TEST_CASE("input of the wrong shape is refused by name") {
   input = conversation("[]");
   input.variables = OrderedJson::parse(R"({"messages": 1})");
   CHECK(templates.render(input).error().message == "chat_template_kwargs must not have messages: it has a field of its own");
+  input = conversation(R"([{"role": "user", "content": 18446744073709551615}])");
+  CHECK(templates.render(input).error().message ==
+        "chat_template.jinja: line 1: the integer 18446744073709551615 of the input does not fit in 64 bits");
   CHECK(ChatTemplates().render(conversation("[]")).error().code == ErrorCode::kNotFound);
 }
