@@ -53,10 +53,10 @@ AttentionBlock::AttentionBlock(const RankContext& context, std::span<const Layer
       cache_attention_(context, most_heads_of_a_path(layers), most(layers, n_paths)),
       slots_(most(layers, n_paths) * static_cast<std::size_t>(kMaxColumnTokens) * padded_dim_),
       part_(buffers(context.team.size(),
-                    std::max(static_cast<std::size_t>(context.max_tokens) * kTileColumns,
+                    std::max(tile_floats(context.max_tokens),
                              static_cast<std::size_t>(kMaxColumnTokens) * padded_dim_))),
-      path_sum_(buffers(context.team.size(), static_cast<std::size_t>(context.max_tokens) * kTileColumns)),
-      sum_(buffers(context.team.size(), static_cast<std::size_t>(context.max_tokens) * kTileColumns)) {
+      path_sum_(buffers(context.team.size(), tile_floats(context.max_tokens))),
+      sum_(buffers(context.team.size(), tile_floats(context.max_tokens))) {
   projections_.reserve(2 * most(layers, n_paths) + most(layers, n_query_heads));
   strips_.reserve(projections_.capacity() + 1);
   units_.reserve(most(layers, n_paths) + most(layers, n_query_heads));
@@ -234,9 +234,9 @@ void AttentionBlock::run_rows(const Call& call) {
     cache_attention_.work(layout, call.batch, thread, [&](const QueryBlock& block) { quantize_attended(call, block); });
     context_.team.barrier();
     const Range strips = part_of(padded_dim_ / kStripRows, thread, context_.team.size());
-    for (std::size_t s = strips.begin; s < strips.end; s += kTileStrips)
-      output_tile(call, static_cast<std::uint32_t>(s),
-                  static_cast<std::uint32_t>(std::min<std::size_t>(s + kTileStrips, strips.end)), thread);
+    const std::size_t step = sum_tile_strips(call.batch.n_tokens());
+    for (std::size_t s = strips.begin; s < strips.end; s += step)
+      output_tile(call, static_cast<std::uint32_t>(s), static_cast<std::uint32_t>(std::min(s + step, strips.end)), thread);
   });
 }
 
@@ -245,22 +245,23 @@ void AttentionBlock::output_tile(const Call& call, std::uint32_t first, std::uin
   float* const part = part_[static_cast<std::size_t>(thread)].data();
   float* const path_sum = path_sum_[static_cast<std::size_t>(thread)].data();
   float* const sum = sum_[static_cast<std::size_t>(thread)].data();
-  const std::size_t tile = static_cast<std::size_t>(n_tokens) * kTileColumns;
+  const std::size_t width = (last - first) * kStripRows;
+  const std::size_t tile = static_cast<std::size_t>(n_tokens) * width;
   std::memset(sum, 0, tile * sizeof(float));
   for (std::size_t p = 0; p < paths_.size(); ++p) {
     const AttentionPath& path = call.layer.attention[p];
     for (std::size_t h = 0; h < path.output.size(); ++h) {
       multiply_tile(context_.kernels, path.output[h], first, last, attended_.view(head_row(paths_[p].first_head + h, 0)),
-                    n_tokens, h == 0 ? path_sum : part, kTileColumns);
+                    n_tokens, h == 0 ? path_sum : part, width);
       if (h != 0) context_.kernels.add(path_sum, part, tile);
     }
     context_.kernels.add(sum, path_sum, tile);
   }
   const std::size_t begin = first * kStripRows;
-  const std::size_t count = std::min<std::size_t>((last - first) * kStripRows, context_.dim() - begin);
+  const std::size_t count = std::min<std::size_t>(width, context_.dim() - begin);
   for (int t = 0; t < n_tokens; ++t)
     std::memcpy(call.contribution + static_cast<std::size_t>(t) * context_.dim() + begin,
-                sum + static_cast<std::size_t>(t) * kTileColumns, count * sizeof(float));
+                sum + static_cast<std::size_t>(t) * width, count * sizeof(float));
 }
 
 }  // namespace colonnade::engine

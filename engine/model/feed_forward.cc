@@ -50,7 +50,7 @@ std::uint32_t granule_strips(const FeedForwardPath& path) {
 std::vector<AlignedBuffer<float>> tiles(const RankContext& context) {
   std::vector<AlignedBuffer<float>> result;
   for (int i = 0; i < context.team.size(); ++i)
-    result.emplace_back(static_cast<std::size_t>(context.max_tokens) * kTileColumns);
+    result.emplace_back(tile_floats(context.max_tokens));
   return result;
 }
 
@@ -175,8 +175,9 @@ void FeedForwardBlock::run_rows(const ActivationRows& input, int n_tokens, float
     }
     context_.team.barrier();
     const Range strips = part_of(padded_dim_ / kStripRows, thread, context_.team.size());
-    for (std::size_t s = strips.begin; s < strips.end; s += kTileStrips)
-      down_tile(static_cast<std::uint32_t>(s), static_cast<std::uint32_t>(std::min<std::size_t>(s + kTileStrips, strips.end)),
+    const std::size_t step = sum_tile_strips(n_tokens);
+    for (std::size_t s = strips.begin; s < strips.end; s += step)
+      down_tile(static_cast<std::uint32_t>(s), static_cast<std::uint32_t>(std::min(s + step, strips.end)),
                 n_tokens, thread, contribution);
   });
 }
@@ -185,20 +186,20 @@ void FeedForwardBlock::down_tile(std::uint32_t first, std::uint32_t last, int n_
                                  float* contribution) {
   float* const sum = sum_[static_cast<std::size_t>(thread)].data();
   float* const part = part_[static_cast<std::size_t>(thread)].data();
-  std::memset(sum, 0, static_cast<std::size_t>(n_tokens) * kTileColumns * sizeof(float));
   const std::size_t width = (last - first) * kStripRows;
+  std::memset(sum, 0, static_cast<std::size_t>(n_tokens) * width * sizeof(float));
   for (const Unit& unit : units_) {
     multiply_tile(context_.kernels, unit.path->down, first, last, hidden_.view(unit.first_row),
-                  static_cast<int>(unit.experts.tokens.size()), part, kTileColumns);
+                  static_cast<int>(unit.experts.tokens.size()), part, width);
     for (std::size_t i = 0; i < unit.experts.tokens.size(); ++i)
-      context_.kernels.add_scaled(sum + static_cast<std::size_t>(unit.experts.tokens[i]) * kTileColumns,
-                                  part + i * kTileColumns, unit.experts.weights[i], width);
+      context_.kernels.add_scaled(sum + static_cast<std::size_t>(unit.experts.tokens[i]) * width,
+                                  part + i * width, unit.experts.weights[i], width);
   }
   const std::size_t begin = first * kStripRows;
   const std::size_t count = std::min<std::size_t>(width, context_.dim() - begin);
   for (int t = 0; t < n_tokens; ++t)
     std::memcpy(contribution + static_cast<std::size_t>(t) * context_.dim() + begin,
-                sum + static_cast<std::size_t>(t) * kTileColumns, count * sizeof(float));
+                sum + static_cast<std::size_t>(t) * width, count * sizeof(float));
 }
 
 }  // namespace colonnade::engine

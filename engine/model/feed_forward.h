@@ -47,8 +47,8 @@ class FeedForwardBlock {
   ActivationRows hidden_;                 // (token, path) pairs × neurons
   AlignedBuffer<float> slots_;            // column schedule: (pairs, padded_dim)
   std::vector<AlignedBuffer<float>> up_;  // per thread: (max_tokens, kTileColumns)
-  std::vector<AlignedBuffer<float>> part_;  // per thread: (max_tokens, kTileColumns)
-  std::vector<AlignedBuffer<float>> sum_;   // per thread: (max_tokens, kTileColumns)
+  std::vector<AlignedBuffer<float>> part_;  // per thread: a tile of one path's output
+  std::vector<AlignedBuffer<float>> sum_;   // per thread: a tile of the sum
 };
 
 }  // namespace colonnade::engine
