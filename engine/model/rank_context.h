@@ -33,8 +33,8 @@ inline constexpr std::uint32_t kTileStrips = 4;
 inline constexpr std::size_t kTileColumns = kTileStrips * kStripRows;
 
 /// The same where a tile is a sum over many matrices: with fewer tokens more strips, because each matrix' strips are one
-/// stream of memory. With one token, tiles of 4 strips reached 0.76-0.90 of
-/// the speed of the column schedule, these 0.93-0.98.
+/// stream of memory. One token from memory: tiles of 4 strips reached 0.76-0.90 of the column schedule's speed, these
+/// 0.93-0.98.
 inline constexpr std::size_t kSumTileFloats = 512 * kTileColumns;
 inline std::size_t sum_tile_strips(int n_tokens) {
   return std::max<std::size_t>(kTileStrips, kSumTileFloats / kStripRows / static_cast<std::size_t>(n_tokens));
