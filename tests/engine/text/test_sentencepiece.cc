@@ -1,5 +1,6 @@
 // SentencePiece models against the library (tests/data/tokenizers), and files that are wrong.
 #include <catch2/catch.hpp>
+#include <thread>
 
 #include "engine/base/json.h"
 #include "engine/text/tokenizer/charsmap.h"
@@ -74,6 +75,19 @@ TEST_CASE("special tokens of a model: on request, around a text, and by its conf
   CHECK(configured->encode("<pad>", SpecialTokens::kRecognise, false) == Ids{480});
   CHECK(configured->vocab_size() == 481);
   CHECK(!load_sentencepiece(read_text(tokenizer_data() / "tiny_bpe.model"), R"({"added_tokens_decoder": {"x": {}}})").ok());
+}
+
+TEST_CASE("threads share a tokenizer") {
+  const std::string name = GENERATE("tiny_unigram", "tiny_bpe");
+  const auto tokenizer = tiny(name);
+  std::string text;
+  for (int i = 0; i < 200; ++i) text += "she sells " + std::to_string(i) + " shells, " + std::string(static_cast<std::size_t>(i % 60), 'x') + "\n";
+  const Ids expected = tiny(name)->encode(text, SpecialTokens::kPlain, true);
+  std::vector<Ids> found(4);
+  std::vector<std::thread> threads;
+  for (Ids& ids : found) threads.emplace_back([&] { ids = tokenizer->encode(text, SpecialTokens::kPlain, true); });
+  for (std::thread& thread : threads) thread.join();
+  for (const Ids& ids : found) CHECK(ids == expected);
 }
 
 TEST_CASE("bytes that are not UTF-8 become byte tokens and come back") {
