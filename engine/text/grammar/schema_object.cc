@@ -44,7 +44,8 @@ Result<std::optional<GrammarExpr>> SchemaCompiler::other_member(const OrderedJso
     if (!patterns.is_object()) return schema_error(ErrorCode::kInvalidArgument, pointer, "patternProperties", "must be an object");
     if (patterns.size() != 1 || !listed.empty() || schema.contains("propertyNames") || !(additional.is_null() || additional.is_boolean()))
       return schema_error(ErrorCode::kUnsupported, pointer, "patternProperties", "is supported with one pattern, without listed properties, propertyNames and a schema for others");
-    const auto& [pattern, value] = *patterns.items().begin();
+    const std::string pattern = patterns.begin().key();
+    const OrderedJson& value = patterns.begin().value();
     const auto name = add_regex(b_, pattern, [&](const std::vector<CharRange>& ranges) { return json_.string_char(ranges); });
     if (!name.ok()) return schema_error(name.error().code, pointer, "patternProperties", name.error().message);
     COLONNADE_ASSIGN(const GrammarExpr expr, this->schema(value, below(below(pointer, "patternProperties"), pattern)));
