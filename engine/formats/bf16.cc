@@ -39,13 +39,6 @@ class Bf16Format final : public Format {
     }
   }
 
-  void decode_strip(const std::byte* strip, int n_rows, std::size_t cols, float* out,
-                    std::size_t stride) const override {
-    for (int row = 0; row < n_rows; ++row) {
-      decode_row(strip, row, cols, out + static_cast<std::size_t>(row) * stride);
-    }
-  }
-
   void decode_row(const std::byte* strip, int row, std::size_t cols, float* out) const override {
     for (std::size_t col = 0; col < cols; ++col) {
       std::uint16_t bits = 0;

@@ -59,13 +59,6 @@ class BitmaskInt4Format final : public Format {
     out.resize(begin + round_up_strip(out.size() - begin + kValuesSlack));
   }
 
-  void decode_strip(const std::byte* strip, int n_rows, std::size_t cols, float* out,
-                    std::size_t stride) const override {
-    for (int row = 0; row < n_rows; ++row) {
-      decode_row(strip, row, cols, out + static_cast<std::size_t>(row) * stride);
-    }
-  }
-
   void decode_row(const std::byte* strip, int row, std::size_t cols, float* out) const override {
     const std::byte* values = strip + values_at(cols);
     for (std::size_t b = 0; b < n_blocks(cols); ++b) {

@@ -76,9 +76,9 @@ class Format {
   virtual void encode_strip(const float* weights, std::size_t stride, int n_rows, std::size_t cols,
                             std::vector<std::byte>& out) const = 0;
 
-  /// The values that the strip stands for: out is (n_rows, cols) with row stride `stride`.
-  virtual void decode_strip(const std::byte* strip, int n_rows, std::size_t cols, float* out,
-                            std::size_t stride) const = 0;
+  /// The values that the strip stands for: out is (n_rows, cols) with row stride `stride`. Row by row unless a format
+  /// knows better.
+  virtual void decode_strip(const std::byte* strip, int n_rows, std::size_t cols, float* out, std::size_t stride) const;
 
   /// One row of a strip (embedding look-up): out has cols floats.
   virtual void decode_row(const std::byte* strip, int row, std::size_t cols, float* out) const = 0;

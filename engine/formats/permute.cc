@@ -70,13 +70,6 @@ class PermuteFormat final : public Format {
     write(groups, best, best_window, least, out);
   }
 
-  void decode_strip(const std::byte* strip, int n_rows, std::size_t cols, float* out,
-                    std::size_t stride) const override {
-    for (int row = 0; row < n_rows; ++row) {
-      decode_row(strip, row, cols, out + static_cast<std::size_t>(row) * stride);
-    }
-  }
-
   void decode_row(const std::byte* strip, int row, std::size_t cols, float* out) const override {
     std::fill_n(out, cols, 0.0f);
     const auto r = static_cast<std::size_t>(row);

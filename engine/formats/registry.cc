@@ -4,6 +4,10 @@
 
 namespace colonnade::engine {
 
+void Format::decode_strip(const std::byte* strip, int n_rows, std::size_t cols, float* out, std::size_t stride) const {
+  for (int row = 0; row < n_rows; ++row) decode_row(strip, row, cols, out + static_cast<std::size_t>(row) * stride);
+}
+
 std::span<const Format* const> all_formats() {
   static const std::array<const Format*, 9> formats = {
       &f32_format(),          &bf16_format(),         &int8_format(),         &int4_format(),         &bitmask_bf16_format(),
