@@ -48,7 +48,7 @@ class Tokenize(unittest.TestCase):
     def test_mistakes(self):
         for arguments, words in ((("detokenize", DEMO, "4096"), "0 to 4095"), (("detokenize", DEMO, "x"), '"x"'),
                                  (("tokenize", "/nowhere", "--text", "a"), "/nowhere"),
-                                 (("tokenize", __file__, "--text", "a"), "tokenizer.json")):
+                                 (("tokenize", __file__, "--text", "a"), "expected a SentencePiece model")):
             status, out, err = run(*arguments)
             self.assertNotEqual(status, 0)
             self.assertEqual(out, b"")
