@@ -152,6 +152,7 @@ TEST_CASE("stop strings cut across tokens, cancel the generation, and never show
   }
   CHECK(text == " there was ");
   CHECK(Served::soon([&] { return served.demo.generator.running() == 0; }));
+  for (int i = 0; i < 2000 && served.demo.generator.cancelled() < 2; ++i) std::this_thread::sleep_for(std::chrono::milliseconds(5));
   CHECK(served.demo.generator.cancelled() == 2);
 }
 

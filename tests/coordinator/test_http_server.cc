@@ -191,13 +191,14 @@ TEST_CASE("a client that leaves is noticed, whether it waits or reads a stream")
 TEST_CASE("a client that does not read is dropped when too much waits for it") {
   HttpServerOptions options;
   options.max_unsent_bytes = 1 << 20;
-  std::atomic<bool> closed{false};
+  // Shared with a thread that may outlive the test.
+  const auto closed = std::make_shared<std::atomic<bool>>(false);
   Running running(
       [&](const std::shared_ptr<HttpExchange>& exchange) {
-        exchange->on_closed([&closed] { closed = true; });
+        exchange->on_closed([closed] { *closed = true; });
         exchange->start_stream({});
-        std::thread([exchange, &closed] {
-          for (int i = 0; i < 2000 && !closed; ++i) {
+        std::thread([exchange, closed] {
+          for (int i = 0; i < 2000 && !*closed; ++i) {
             exchange->post([exchange] { exchange->write(std::string(100'000, 'x')); });
             std::this_thread::sleep_for(1ms);
           }
@@ -206,7 +207,7 @@ TEST_CASE("a client that does not read is dropped when too much waits for it") {
       options);
   RawClient client(running.port);
   client.send("GET / HTTP/1.1\r\nHost: x\r\n\r\n");
-  CHECK(soon([&] { return closed.load(); }));
+  CHECK(soon([&] { return closed->load(); }));
 }
 
 TEST_CASE("connections beyond the limit are refused") {
