@@ -13,6 +13,14 @@
 
 namespace colonnade::shard {
 
+/// Tensors of all experts of a layer (experts first), gate and up together.
+struct StackedExperts {
+  const char* gate_up = nullptr;  // whole name of the tensor within a layer; nullptr: each expert has its own tensors
+  const char* down = nullptr;
+  bool transposed = false;        // rows are inputs
+  bool interleaved = false;       // gate 0, up 0, gate 1, …; else all of gate, then up
+};
+
 /// Module names; layer modules follow "model.layers.<i>.", expert matrices "<experts>.<e>.".
 struct TensorNames {
   const char* embedding = "model.embed_tokens";
@@ -36,6 +44,10 @@ struct TensorNames {
   const char* expert_gate = "gate_proj";
   const char* expert_up = "up_proj";
   const char* expert_down = "down_proj";
+  const char* query_key_value = nullptr;  // one module for queries, keys, values, in that order
+  const char* dense_gate_up = nullptr;    // one module for gate, up, in that order
+  StackedExperts stacked = {};
+  float norm_offset = 0.0f;               // added to the weights of RMS norms
 };
 
 struct Family {
@@ -51,6 +63,7 @@ const Family& qwen2_family();
 const Family& qwen3_family();
 const Family& mixtral_family();
 const Family& qwen3_moe_family();
+const Family& phi3_family();
 
 std::span<const Family* const> all_families();
 /// The family whose model_type is `name`, or nullptr.

@@ -12,6 +12,11 @@ constexpr std::uint64_t kMaxConfigBytes = 16u << 20;
 std::string weight(const std::string& module) { return module + ".weight"; }
 std::string bias(const std::string& module) { return module + ".bias"; }
 
+bool is_norm(VectorRole role) {
+  return role == VectorRole::kAttentionNorm || role == VectorRole::kFeedForwardNorm || role == VectorRole::kQueryNorm ||
+         role == VectorRole::kKeyNorm || role == VectorRole::kFinalNorm;
+}
+
 }  // namespace
 
 Result<SourceModel> SourceModel::open(const std::filesystem::path& directory) {
@@ -62,32 +67,63 @@ Status SourceModel::find_all_tensors() {
 }
 
 Status SourceModel::find_layer_tensors(int layer) {
+  const auto module = [&](const char* name) { return layer_module(layer, name); };
+  COLONNADE_TRY(add(weight(module(names_.attention_norm)), 0, config_.dim));
+  COLONNADE_TRY(find_attention_tensors(layer));
+  COLONNADE_TRY(add(weight(module(names_.feed_forward_norm)), 0, config_.dim));
+  const engine::LayerConfig& shape = config_.layers[static_cast<std::size_t>(layer)];
+  if (shape.has_router()) COLONNADE_TRY(add(weight(module(names_.router)), shape.n_experts, config_.dim));
+  return find_expert_tensors(layer);
+}
+
+Status SourceModel::find_attention_tensors(int layer) {
   const int dim = config_.dim;
   const int query_width = config_.n_heads * config_.head_dim;
   const int kv_width = config_.n_kv_heads * config_.head_dim;
   const auto module = [&](const char* name) { return layer_module(layer, name); };
-  COLONNADE_TRY(add(weight(module(names_.attention_norm)), 0, dim));
-  COLONNADE_TRY(add(weight(module(names_.query)), query_width, dim));
-  COLONNADE_TRY(add(weight(module(names_.key)), kv_width, dim));
-  COLONNADE_TRY(add(weight(module(names_.value)), kv_width, dim));
-  COLONNADE_TRY(add(weight(module(names_.output)), dim, query_width));
-  if (config_.qkv_bias) {
-    COLONNADE_TRY(add(bias(module(names_.query)), 0, query_width));
-    COLONNADE_TRY(add(bias(module(names_.key)), 0, kv_width));
-    COLONNADE_TRY(add(bias(module(names_.value)), 0, kv_width));
+  if (names_.query_key_value != nullptr) {
+    COLONNADE_TRY(add(weight(module(names_.query_key_value)), query_width + 2 * kv_width, dim));
+    if (config_.qkv_bias) COLONNADE_TRY(add(bias(module(names_.query_key_value)), 0, query_width + 2 * kv_width));
+  } else {
+    for (const auto& [name, rows] : {std::pair(names_.query, query_width), {names_.key, kv_width}, {names_.value, kv_width}}) {
+      COLONNADE_TRY(add(weight(module(name)), rows, dim));
+      if (config_.qkv_bias) COLONNADE_TRY(add(bias(module(name)), 0, rows));
+    }
   }
+  COLONNADE_TRY(add(weight(module(names_.output)), dim, query_width));
   if (config_.output_bias) COLONNADE_TRY(add(bias(module(names_.output)), 0, dim));
   if (config_.qk_norm) {
     COLONNADE_TRY(add(weight(module(names_.query_norm)), 0, config_.head_dim));
     COLONNADE_TRY(add(weight(module(names_.key_norm)), 0, config_.head_dim));
   }
-  COLONNADE_TRY(add(weight(module(names_.feed_forward_norm)), 0, dim));
+  return {};
+}
+
+Status SourceModel::find_expert_tensors(int layer) {
   const engine::LayerConfig& shape = config_.layers[static_cast<std::size_t>(layer)];
-  if (shape.has_router()) COLONNADE_TRY(add(weight(module(names_.router)), shape.n_experts, dim));
+  const StackedExperts& stacked = names_.stacked;
+  const int dim = config_.dim, hidden_dim = shape.hidden_dim;
+  if (shape.has_router() && stacked.gate_up != nullptr) {
+    const auto add_stacked = [&](const char* name, int outputs, int inputs) -> Status {
+      const std::string full = layer_module(layer, name);
+      const auto u = [](int value) { return static_cast<std::uint64_t>(value); };
+      COLONNADE_ASSIGN(const TensorRows found,
+                       find_stacked_tensor(checkpoint_, full, u(shape.n_experts), u(stacked.transposed ? inputs : outputs),
+                                           u(stacked.transposed ? outputs : inputs)));
+      tensors_.emplace(full, found);
+      return {};
+    };
+    COLONNADE_TRY(add_stacked(stacked.gate_up, 2 * hidden_dim, dim));
+    return add_stacked(stacked.down, dim, hidden_dim);
+  }
+  if (!shape.has_router() && names_.dense_gate_up != nullptr) {
+    COLONNADE_TRY(add(weight(layer_module(layer, names_.dense_gate_up)), 2 * hidden_dim, dim));
+    return add(weight(expert_module(layer, 0, MatrixRole::kDown)), dim, hidden_dim);
+  }
   for (int expert = 0; expert < shape.n_experts; ++expert) {
-    COLONNADE_TRY(add(weight(expert_module(layer, expert, MatrixRole::kGate)), shape.hidden_dim, dim));
-    COLONNADE_TRY(add(weight(expert_module(layer, expert, MatrixRole::kUp)), shape.hidden_dim, dim));
-    COLONNADE_TRY(add(weight(expert_module(layer, expert, MatrixRole::kDown)), dim, shape.hidden_dim));
+    COLONNADE_TRY(add(weight(expert_module(layer, expert, MatrixRole::kGate)), hidden_dim, dim));
+    COLONNADE_TRY(add(weight(expert_module(layer, expert, MatrixRole::kUp)), hidden_dim, dim));
+    COLONNADE_TRY(add(weight(expert_module(layer, expert, MatrixRole::kDown)), dim, hidden_dim));
   }
   return {};
 }
@@ -98,30 +134,64 @@ const TensorRows& SourceModel::tensor(const std::string& name) const {
   return at->second;
 }
 
-std::string SourceModel::matrix_name(const PathSpec& path, MatrixRole role) const {
+TensorPart SourceModel::attention_part(int layer, MatrixRole role, std::string (*tensor_of)(const std::string&)) const {
+  const auto query_width = static_cast<std::uint64_t>(config_.n_heads * config_.head_dim);
+  const auto kv_width = static_cast<std::uint64_t>(config_.n_kv_heads * config_.head_dim);
+  const auto part = [&](const char* separate, std::uint64_t first) {
+    return names_.query_key_value == nullptr
+               ? TensorPart{.tensor = tensor_of(layer_module(layer, separate))}
+               : TensorPart{.tensor = tensor_of(layer_module(layer, names_.query_key_value)), .first = first};
+  };
   switch (role) {
-    case MatrixRole::kKey: return weight(layer_module(path.layer, names_.key));
-    case MatrixRole::kValue: return weight(layer_module(path.layer, names_.value));
-    case MatrixRole::kQuery: return weight(layer_module(path.layer, names_.query));
-    case MatrixRole::kOutput: return weight(layer_module(path.layer, names_.output));
-    case MatrixRole::kVocabulary: return weight(path.kind == PathKind::kHead ? names_.head : names_.embedding);
-    default: return weight(expert_module(path.layer, path.expert, role));
+    case MatrixRole::kQuery: return part(names_.query, 0);
+    case MatrixRole::kKey: return part(names_.key, query_width);
+    default: return part(names_.value, query_width + kv_width);
   }
 }
 
-std::string SourceModel::vector_name(const PathSpec& path, VectorRole role) const {
-  const auto module = [&](const char* name) { return layer_module(path.layer, name); };
+TensorPart SourceModel::expert_part(int layer, int expert, MatrixRole role) const {
+  const engine::LayerConfig& shape = config_.layers[static_cast<std::size_t>(layer)];
+  const auto hidden_dim = static_cast<std::uint64_t>(shape.hidden_dim), dim = static_cast<std::uint64_t>(config_.dim);
+  const StackedExperts& stacked = names_.stacked;
+  if (shape.has_router() && stacked.gate_up != nullptr) {
+    const bool down = role == MatrixRole::kDown;
+    const std::uint64_t outputs = down ? dim : 2 * hidden_dim, inputs = down ? hidden_dim : dim;
+    TensorPart part{.tensor = layer_module(layer, down ? stacked.down : stacked.gate_up)};
+    part.slice_row = static_cast<std::uint64_t>(expert) * (stacked.transposed ? inputs : outputs);
+    part.transposed = stacked.transposed;
+    if (!down && stacked.interleaved) part.step = 2;
+    if (role == MatrixRole::kUp) part.first = stacked.interleaved ? 1 : hidden_dim;
+    return part;
+  }
+  if (!shape.has_router() && names_.dense_gate_up != nullptr && role != MatrixRole::kDown)
+    return {.tensor = weight(layer_module(layer, names_.dense_gate_up)), .first = role == MatrixRole::kUp ? hidden_dim : 0};
+  return {.tensor = weight(expert_module(layer, expert, role))};
+}
+
+TensorPart SourceModel::matrix_part(const PathSpec& path, MatrixRole role) const {
   switch (role) {
-    case VectorRole::kAttentionNorm: return weight(module(names_.attention_norm));
-    case VectorRole::kFeedForwardNorm: return weight(module(names_.feed_forward_norm));
-    case VectorRole::kQueryNorm: return weight(module(names_.query_norm));
-    case VectorRole::kKeyNorm: return weight(module(names_.key_norm));
-    case VectorRole::kOutputBias: return bias(module(names_.output));
-    case VectorRole::kRouter: return weight(module(names_.router));
-    case VectorRole::kFinalNorm: return weight(names_.final_norm);
-    case VectorRole::kQueryBias: return bias(module(names_.query));
-    case VectorRole::kKeyBias: return bias(module(names_.key));
-    case VectorRole::kValueBias: return bias(module(names_.value));
+    case MatrixRole::kKey:
+    case MatrixRole::kValue:
+    case MatrixRole::kQuery: return attention_part(path.layer, role, weight);
+    case MatrixRole::kOutput: return {.tensor = weight(layer_module(path.layer, names_.output))};
+    case MatrixRole::kVocabulary: return {.tensor = weight(path.kind == PathKind::kHead ? names_.head : names_.embedding)};
+    default: return expert_part(path.layer, path.expert, role);
+  }
+}
+
+TensorPart SourceModel::vector_part(const PathSpec& path, VectorRole role) const {
+  const auto of_layer = [&](const char* name) { return TensorPart{.tensor = weight(layer_module(path.layer, name))}; };
+  switch (role) {
+    case VectorRole::kAttentionNorm: return of_layer(names_.attention_norm);
+    case VectorRole::kFeedForwardNorm: return of_layer(names_.feed_forward_norm);
+    case VectorRole::kQueryNorm: return of_layer(names_.query_norm);
+    case VectorRole::kKeyNorm: return of_layer(names_.key_norm);
+    case VectorRole::kOutputBias: return {.tensor = bias(layer_module(path.layer, names_.output))};
+    case VectorRole::kRouter: return of_layer(names_.router);
+    case VectorRole::kFinalNorm: return {.tensor = weight(names_.final_norm)};
+    case VectorRole::kQueryBias: return attention_part(path.layer, MatrixRole::kQuery, bias);
+    case VectorRole::kKeyBias: return attention_part(path.layer, MatrixRole::kKey, bias);
+    case VectorRole::kValueBias: return attention_part(path.layer, MatrixRole::kValue, bias);
   }
   COLONNADE_CHECK(false, "a vector role that has no name");
 }
@@ -146,10 +216,12 @@ PathWeights SourceModel::weights_of(const PathSpec& path) const {
     Window window = matrix_window(path, matrix);
     window.first_row += first_row;
     window.n_rows = n_rows;
-    return tensor(matrix_name(path, matrix.role)).read(window, out, matrix.cols);
+    const TensorPart part = matrix_part(path, matrix.role);
+    return read_matrix_part(tensor(part.tensor), part, window, out, matrix.cols);
   };
-  weights.vector = [this, &path](const VectorSpec& vector, float* out) {
-    const TensorRows& source = tensor(vector_name(path, vector.role));
+  weights.vector = [this, &path](const VectorSpec& vector, float* out) -> Status {
+    const TensorPart part = vector_part(path, vector.role);
+    const TensorRows& source = tensor(part.tensor);
     if (vector.role == VectorRole::kRouter)
       return source.read({0, source.rows(), 0, source.cols()}, out, source.cols());
     std::uint64_t first = 0;
@@ -157,7 +229,10 @@ PathWeights SourceModel::weights_of(const PathSpec& path) const {
     if (vector.role == VectorRole::kQueryBias) first = static_cast<std::uint64_t>(path.first + vector.part) * head_dim;
     if (vector.role == VectorRole::kKeyBias || vector.role == VectorRole::kValueBias)
       first = static_cast<std::uint64_t>(path.index) * head_dim;
-    return source.read({0, 1, first, vector.count}, out, vector.count);
+    COLONNADE_TRY(read_vector_part(source, part, first, vector.count, out));
+    if (is_norm(vector.role))
+      for (std::uint32_t i = 0; i < vector.count; ++i) out[i] += names_.norm_offset;
+    return {};
   };
   return weights;
 }

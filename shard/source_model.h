@@ -12,6 +12,7 @@
 #include "shard/checkpoint.h"
 #include "shard/family.h"
 #include "shard/paths.h"
+#include "shard/tensor_part.h"
 #include "shard/tensor_rows.h"
 
 namespace colonnade::shard {
@@ -31,13 +32,17 @@ class SourceModel {
  private:
   Status find_all_tensors();
   Status find_layer_tensors(int layer);
+  Status find_attention_tensors(int layer);
+  Status find_expert_tensors(int layer);
   Status add(const std::string& name, int rows, int cols);
   std::string layer_module(int layer, const char* module) const;
   std::string expert_module(int layer, int expert, MatrixRole role) const;
   const TensorRows& tensor(const std::string& name) const;
 
-  std::string matrix_name(const PathSpec& path, MatrixRole role) const;
-  std::string vector_name(const PathSpec& path, VectorRole role) const;
+  TensorPart matrix_part(const PathSpec& path, MatrixRole role) const;
+  TensorPart attention_part(int layer, MatrixRole role, std::string (*tensor_of)(const std::string& module)) const;
+  TensorPart expert_part(int layer, int expert, MatrixRole role) const;
+  TensorPart vector_part(const PathSpec& path, VectorRole role) const;
   Window matrix_window(const PathSpec& path, const MatrixSpec& matrix) const;
 
   engine::ModelConfig config_;

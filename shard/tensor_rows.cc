@@ -101,6 +101,16 @@ Result<TensorRows> find_tensor(const Checkpoint& checkpoint, const std::string& 
   COLONNADE_ASSIGN(const std::string prefix, sparse_prefix(checkpoint, name));
   if (!prefix.empty()) return TensorRows::open_bitmask(checkpoint, name, prefix, rows, cols);
 
+  return TensorRows::open_plain(checkpoint, name, rows > 0 ? std::vector{rows, cols} : std::vector{cols});
+}
+
+Result<TensorRows> find_stacked_tensor(const Checkpoint& checkpoint, const std::string& name, std::uint64_t slices,
+                                       std::uint64_t rows, std::uint64_t cols) {
+  return TensorRows::open_plain(checkpoint, name, {slices, rows, cols});
+}
+
+Result<TensorRows> TensorRows::open_plain(const Checkpoint& checkpoint, const std::string& name,
+                                          const std::vector<std::uint64_t>& shape) {
   const Tensor* tensor = checkpoint.find(name);
   if (tensor == nullptr)
     return Error{ErrorCode::kNotFound, text("tensor ", name, " is missing: expected in ",
@@ -109,17 +119,17 @@ Result<TensorRows> find_tensor(const Checkpoint& checkpoint, const std::string& 
   if (tensor->dtype != Dtype::kF32 && tensor->dtype != Dtype::kF16 && tensor->dtype != Dtype::kBf16)
     return Error{ErrorCode::kUnsupported, text("tensor ", name, " in ", checkpoint.file_of(*tensor), " has dtype ",
                                                dtype_name(tensor->dtype), "; supported are F32, F16 and BF16")};
-  const std::vector<std::uint64_t> expected = rows > 0 ? std::vector{rows, cols} : std::vector{cols};
-  if (tensor->shape != expected)
+  if (tensor->shape != shape)
     return Error{ErrorCode::kCorrupt, text("tensor ", name, " in ", checkpoint.file_of(*tensor), ": expected shape ",
-                                           shape_text(expected), ", found ", shape_text(tensor->shape))};
+                                           shape_text(shape), ", found ", shape_text(tensor->shape))};
   TensorRows result;
   result.name_ = name;
-  result.rows_ = rows > 0 ? rows : 1;
-  result.cols_ = cols;
+  result.rows_ = 1;
+  for (std::size_t i = 0; i + 1 < shape.size(); ++i) result.rows_ *= shape[i];
+  result.cols_ = shape.back();
   result.dtype_ = tensor->dtype;
   result.values_ = tensor->data.data();
-  result.n_values_ = result.rows_ * cols;
+  result.n_values_ = result.rows_ * result.cols_;
   return result;
 }
 

@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "engine/base/result.h"
 #include "shard/checkpoint.h"
@@ -32,6 +33,9 @@ class TensorRows {
 
  private:
   friend Result<TensorRows> find_tensor(const Checkpoint&, const std::string&, std::uint64_t, std::uint64_t);
+  friend Result<TensorRows> find_stacked_tensor(const Checkpoint&, const std::string&, std::uint64_t, std::uint64_t, std::uint64_t);
+  static Result<TensorRows> open_plain(const Checkpoint& checkpoint, const std::string& name,
+                                       const std::vector<std::uint64_t>& shape);
   static Result<TensorRows> open_bitmask(const Checkpoint& checkpoint, const std::string& name,
                                          const std::string& prefix, std::uint64_t rows, std::uint64_t cols);
   Status read_sparse_row(std::uint64_t row, const Window& window, float* out) const;
@@ -51,5 +55,9 @@ class TensorRows {
 /// name) say what was expected and found.
 Result<TensorRows> find_tensor(const Checkpoint& checkpoint, const std::string& name, std::uint64_t rows,
                                std::uint64_t cols);
+
+/// The plain tensor `name` of shape (slices, rows, cols), taken as one matrix of slices * rows rows.
+Result<TensorRows> find_stacked_tensor(const Checkpoint& checkpoint, const std::string& name, std::uint64_t slices,
+                                       std::uint64_t rows, std::uint64_t cols);
 
 }  // namespace colonnade::shard

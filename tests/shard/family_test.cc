@@ -176,6 +176,15 @@ TEST_CASE("mixtral and qwen3_moe: which layers are mixtures, and how weights are
   CHECK_THAT(refusal("qwen3_moe", {{"num_experts", "remove"}, {"num_local_experts", 1}}), Contains("field num_local_experts"));
 }
 
+TEST_CASE("phi3: the window counts in all layers; null or absent is none") {
+  CHECK(windows(read("phi3")) == std::vector<int>{9, 9});
+  CHECK(windows(read("phi3", {{"sliding_window", nullptr}})) == std::vector<int>{0, 0});
+  CHECK(windows(read("phi3", {{"sliding_window", "remove"}})) == std::vector<int>{0, 0});
+  CHECK_THAT(refusal("phi3", {{"attention_bias", true}}), Contains("attention_bias"));
+  CHECK_THAT(refusal("phi3", {{"rope_scaling", {{"type", "longrope"}, {"short_factor", {1.0}}, {"long_factor", {1.0}}}}}),
+             Contains("rope type longrope is not supported"));
+}
+
 TEST_CASE("What is not supported is refused by name with what is") {
   CHECK_THAT(refusal("llama", {{"architectures", {"FooForCausalLM"}}, {"model_type", "foo"}}),
              Contains("FooForCausalLM (foo)") && Contains("Qwen3MoeForCausalLM (qwen3_moe)"));
