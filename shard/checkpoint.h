@@ -24,6 +24,9 @@ class Checkpoint {
   const Tensor* find(std::string_view name) const;
   const std::string& file_of(const Tensor& tensor) const;
 
+  /// All of them, sorted by name.
+  const std::vector<Tensor>& tensors() const { return tensors_; }
+
   const std::vector<std::string>& file_names() const { return names_; }
   std::uint64_t bytes() const;  // of all files
 

@@ -8,13 +8,11 @@
 #include "engine/base/format_text.h"
 #include "engine/base/log.h"
 #include "engine/base/version.h"
-#include "shard/mapped_file.h"
 #include "shard/pack.h"
+#include "shard/stored_model.h"
 
 namespace colonnade::shard {
 namespace {
-
-constexpr std::uint64_t kMaxConfigBytes = 16u << 20;
 
 Result<std::filesystem::path> default_cache() {
   if (const char* cache = std::getenv("XDG_CACHE_HOME"); cache != nullptr && *cache != '\0')
@@ -68,23 +66,15 @@ std::string hex(std::uint64_t value) {
 }  // namespace
 
 Result<std::string> source_fingerprint(const std::filesystem::path& source, const PackOptions& options) {
-  std::vector<std::string> entries;
-  std::error_code error;
-  std::vector<std::filesystem::directory_entry> files;
-  for (const auto& folder : {source, source / "additional_chat_templates"})
-    for (const auto& entry : std::filesystem::directory_iterator(folder, error)) files.push_back(entry);
-  for (const auto& entry : files) {
-    const auto name = entry.path().lexically_relative(source).string();
-    const auto extension = entry.path().extension();
-    if (extension != ".json" && extension != ".safetensors" && extension != ".jinja") continue;
-    const auto bytes = std::filesystem::file_size(entry.path(), error);
+  COLONNADE_ASSIGN(const auto files, list_stored_files(source));
+  COLONNADE_ASSIGN(std::string all, read_stored_config(source));
+  for (const std::filesystem::path& file : files) {
+    std::error_code error;
+    const auto bytes = std::filesystem::file_size(file, error);
     if (error) continue;
-    const auto time = std::filesystem::last_write_time(entry.path(), error);
-    entries.push_back(text(name, "\n", bytes, "\n", time.time_since_epoch().count(), "\n"));
+    const auto time = std::filesystem::last_write_time(file, error);
+    all += text(file.lexically_relative(source).string(), "\n", bytes, "\n", time.time_since_epoch().count(), "\n");
   }
-  std::sort(entries.begin(), entries.end());
-  COLONNADE_ASSIGN(std::string all, read_small_file(source / "config.json", kMaxConfigBytes));
-  for (const std::string& entry : entries) all += entry;
   all += text(rules_text(pack_rules(options)), "\n", options.name, "\n", kManifestVersion, "\n", kVersion);
   const XXH128_hash_t hash = XXH3_128bits(all.data(), all.size());
   return hex(hash.high64) + hex(hash.low64);
@@ -105,19 +95,13 @@ Result<OpenedModel> open_model(const std::filesystem::path& model, const std::st
                                const std::filesystem::path& cache) {
   std::error_code ignored;
   if (is_packed_model(model)) return open_packed(model, values);
-  if (!std::filesystem::is_directory(model, ignored))
-    return Error{std::filesystem::exists(model, ignored) ? ErrorCode::kInvalidArgument : ErrorCode::kNotFound,
-                 text(model.string(), ": expected the directory of a packed model or of a Hugging Face model, found ",
-                      std::filesystem::exists(model, ignored) ? "a file" : "nothing")};
   if (std::filesystem::exists(model / ".packing", ignored))
     return Error{ErrorCode::kCorrupt, text(model.string(), ": its packing was not finished; run colonnade pack again")};
-  if (!std::filesystem::exists(model / "config.json", ignored))
-    return Error{ErrorCode::kNotFound, text(model.string(), ": expected ", kManifestName, " (a packed model) or "
-                                            "config.json (a Hugging Face model), found neither")};
+  COLONNADE_TRY(check_stored_model(model));
 
   PackOptions options;
   COLONNADE_ASSIGN(options.values, format_of(values));
-  options.name = directory_name(model);
+  options.name = stored_model_name(model);
   COLONNADE_ASSIGN(std::string fingerprint, source_fingerprint(model, options));
   std::filesystem::path base = cache;
   if (base.empty()) {

@@ -14,45 +14,19 @@
 #include "engine/base/version.h"
 #include "engine/platform/topology.h"
 #include "shard/blob_writer.h"
-#include "shard/mapped_file.h"
 #include "shard/pack_formats.h"
-#include "shard/tokenizer_source.h"
+#include "shard/stored_model.h"
 
 namespace colonnade::shard {
 namespace {
 
 // Large enough that a terabyte is a few hundred files, small enough to copy and to resume copying.
 constexpr std::uint64_t kBlobFileBytes = std::uint64_t{4} << 30;
-// tokenizer.json of a large vocabulary has about 20 MB.
-constexpr std::uint64_t kMaxSourceFileBytes = 128u << 20;
-// What serving needs of a source beside its weights and the file of its tokenizer.
-constexpr const char* kSourceFiles[] = {"config.json", "generation_config.json", "tokenizer_config.json",
-                                        "special_tokens_map.json", "chat_template.jinja", "chat_template.json"};
-// More chat templates, each with a name of its own.
-constexpr const char* kTemplateFolder = "additional_chat_templates";
 
 std::uint64_t padded_bytes(const std::vector<PathSpec>& paths) {
   std::uint64_t bytes = 0;
   for (const PathSpec& path : paths) bytes += round_up(path.bytes, kBlobAlignment);
   return bytes;
-}
-
-Result<std::vector<SourceFile>> read_source_files(const std::filesystem::path& source) {
-  std::vector<std::string> names(std::begin(kSourceFiles), std::end(kSourceFiles));
-  if (std::string name = tokenizer_file_name(source); !name.empty()) names.push_back(std::move(name));
-  std::vector<SourceFile> files;
-  std::error_code ignored;
-  const std::size_t n_single = names.size();
-  for (const auto& entry : std::filesystem::directory_iterator(source / kTemplateFolder, ignored)) {
-    if (entry.path().extension() == ".jinja") names.push_back(text(kTemplateFolder, "/", entry.path().filename().string()));
-  }
-  std::sort(names.begin() + static_cast<std::ptrdiff_t>(n_single), names.end());
-  for (const std::string& name : names) {
-    if (!std::filesystem::exists(source / name, ignored)) continue;
-    COLONNADE_ASSIGN(std::string content, read_small_file(source / name, kMaxSourceFileBytes));
-    files.push_back({name, std::move(content)});
-  }
-  return files;
 }
 
 /// Encodes and writes all paths. The first error of any thread ends them all.
@@ -101,13 +75,6 @@ int work_threads(int asked) {
   return std::max(1, granted);
 }
 
-std::string directory_name(const std::filesystem::path& directory) {
-  std::error_code ignored;
-  auto path = std::filesystem::weakly_canonical(directory, ignored);
-  if (path.empty()) path = directory;
-  return path.filename().empty() ? path.parent_path().filename().string() : path.filename().string();
-}
-
 FormatRules pack_rules(const PackOptions& options) { return options.rules ? *options.rules : format_rules(options.values); }
 
 PackNeeds pack_needs(const std::vector<PathSpec>& paths, int n_threads) {
@@ -145,11 +112,11 @@ Status announce_pack(const std::filesystem::path& source, const std::filesystem:
 Result<Manifest> pack_into(PackDirectory& directory, const SourceModel& model, const std::filesystem::path& source,
                            const PackOptions& options, std::string fingerprint) {
   Manifest manifest;
-  manifest.name = options.name.empty() ? directory_name(source) : options.name;
+  manifest.name = options.name.empty() ? stored_model_name(source) : options.name;
   manifest.source_fingerprint = std::move(fingerprint);
   manifest.packed_by = text("colonnade ", kVersion);
   manifest.config = model.config();
-  COLONNADE_ASSIGN(manifest.source_files, read_source_files(source));
+  COLONNADE_ASSIGN(manifest.source_files, read_stored_files(source));
   const int n_threads = work_threads(options.threads);
   COLONNADE_ASSIGN(manifest.paths, choose_formats(model, pack_rules(options), n_threads));
   COLONNADE_TRY(announce_pack(source, directory.path(), pack_needs(manifest.paths, n_threads)));

@@ -39,7 +39,4 @@ Result<std::string> source_fingerprint(const std::filesystem::path& source, cons
 /// Threads for long work: `asked`, or as many as CPUs were granted to this process when it is 0.
 int work_threads(int asked);
 
-/// "tales" of "/models/tales/".
-std::string directory_name(const std::filesystem::path& directory);
-
 }  // namespace colonnade::shard

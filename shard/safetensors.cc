@@ -61,12 +61,6 @@ Result<Tensor> check_tensor(HeaderTensor&& entry, std::span<const std::byte> dat
 const char* dtype_name(Dtype dtype) { return info(dtype).name; }
 std::uint64_t dtype_bytes(Dtype dtype) { return info(dtype).bytes; }
 
-std::string shape_text(std::span<const std::uint64_t> shape) {
-  std::string out = "[";
-  for (std::size_t i = 0; i < shape.size(); ++i) out.append(i > 0 ? ", " : "").append(std::to_string(shape[i]));
-  return out + "]";
-}
-
 Result<std::vector<Tensor>> parse_safetensors(std::span<const std::byte> file, std::string_view what) {
   if (file.size() < 8)
     return corrupt(text(what, ": expected a safetensors file of at least 8 bytes, found ", file.size(), " bytes"));

@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "engine/base/result.h"
+#include "shard/shape.h"
 
 namespace colonnade::shard {
 
@@ -24,12 +25,9 @@ std::uint64_t dtype_bytes(Dtype dtype);
 struct Tensor {
   std::string name;
   Dtype dtype = Dtype::kF32;
-  std::vector<std::uint64_t> shape;
+  Shape shape;
   std::span<const std::byte> data;
 };
-
-/// "[64, 128]"
-std::string shape_text(std::span<const std::uint64_t> shape);
 
 /// Checks and lists the tensors of a whole file, sorted by name. `what` names the file in messages. kCorrupt names
 /// the field or tensor, the expected and the found value; kUnsupported an unknown dtype. `file` must outlive the

@@ -2,12 +2,10 @@
 
 #include "engine/base/format_text.h"
 #include "shard/hf_config.h"
-#include "shard/mapped_file.h"
+#include "shard/stored_model.h"
 
 namespace colonnade::shard {
 namespace {
-
-constexpr std::uint64_t kMaxConfigBytes = 16u << 20;
 
 std::string weight(const std::string& module) { return module + ".weight"; }
 std::string bias(const std::string& module) { return module + ".bias"; }
@@ -19,25 +17,26 @@ bool is_norm(VectorRole role) {
 
 }  // namespace
 
-Result<SourceModel> SourceModel::open(const std::filesystem::path& directory) {
-  const auto file = directory / "config.json";
-  COLONNADE_ASSIGN(const std::string content, read_small_file(file, kMaxConfigBytes));
+Result<SourceModel> SourceModel::open(const std::filesystem::path& source) {
+  COLONNADE_ASSIGN(const std::string content, read_stored_config(source));
   SourceModel model;
-  COLONNADE_ASSIGN(model.config_, parse_model_config(content, file.string()));
+  COLONNADE_ASSIGN(model.config_, parse_model_config(content, stored_config_name(source)));
   const Family* family = find_family(model.config_.family);
   COLONNADE_CHECK(family != nullptr, "a configuration was read for a family that is not listed");
   model.names_ = family->names;
-  COLONNADE_TRY(check_weight_layout(content, file.string()));
-  COLONNADE_ASSIGN(model.checkpoint_, Checkpoint::open(directory));
+  COLONNADE_ASSIGN(model.source_, open_stored_tensors(source, content));
   if (const Status status = model.find_all_tensors(); !status.ok())
-    return Error{status.error().code, text(directory.string(), ": ", status.error().message)};
+    return Error{status.error().code, text(source.string(), ": ", status.error().message)};
   return model;
 }
 
 Status SourceModel::add(const std::string& name, int rows, int cols) {
-  COLONNADE_ASSIGN(const TensorRows found, find_tensor(checkpoint_, name, static_cast<std::uint64_t>(rows),
-                                                       static_cast<std::uint64_t>(cols)));
-  tensors_.emplace(name, found);
+  return rows > 0 ? add_shape(name, {rows, cols}) : add_shape(name, {cols});
+}
+
+Status SourceModel::add_shape(const std::string& name, std::initializer_list<int> shape) {
+  COLONNADE_ASSIGN(TensorRows found, source_->find(name, Shape(shape.begin(), shape.end())));
+  tensors_.emplace(name, std::move(found));
   return {};
 }
 
@@ -106,12 +105,8 @@ Status SourceModel::find_expert_tensors(int layer) {
   if (shape.has_router() && stacked.gate_up != nullptr) {
     const auto add_stacked = [&](const char* name, int outputs, int inputs) -> Status {
       const std::string full = layer_module(layer, name);
-      const auto u = [](int value) { return static_cast<std::uint64_t>(value); };
-      COLONNADE_ASSIGN(const TensorRows found,
-                       find_stacked_tensor(checkpoint_, full, u(shape.n_experts), u(stacked.transposed ? inputs : outputs),
-                                           u(stacked.transposed ? outputs : inputs)));
-      tensors_.emplace(full, found);
-      return {};
+      const int rows = stacked.transposed ? inputs : outputs, cols = stacked.transposed ? outputs : inputs;
+      return add_shape(full, {shape.n_experts, rows, cols});
     };
     COLONNADE_TRY(add_stacked(stacked.gate_up, 2 * hidden_dim, dim));
     return add_stacked(stacked.down, dim, hidden_dim);

@@ -3,28 +3,29 @@
 #pragma once
 
 #include <filesystem>
+#include <initializer_list>
+#include <memory>
 #include <string>
 #include <unordered_map>
 
 #include "engine/base/result.h"
 #include "engine/model/config.h"
 #include "shard/blob.h"
-#include "shard/checkpoint.h"
 #include "shard/family.h"
 #include "shard/paths.h"
 #include "shard/tensor_part.h"
-#include "shard/tensor_rows.h"
+#include "shard/tensor_source.h"
 
 namespace colonnade::shard {
 
 class SourceModel {
  public:
-  /// Opens a Hugging Face directory and checks that every tensor which the configuration asks for is there with the
-  /// right shape and a layout that is read here. Errors name file, tensor, expected and found.
-  static Result<SourceModel> open(const std::filesystem::path& directory);
+  /// Opens what shard/stored_model.h can read and checks that every tensor which the configuration asks for is there with the
+  /// right shape and in a form that is read here. Errors name file, tensor, expected and found.
+  static Result<SourceModel> open(const std::filesystem::path& source);
 
   const engine::ModelConfig& config() const { return config_; }
-  const Checkpoint& checkpoint() const { return checkpoint_; }
+  const TensorSource& source() const { return *source_; }
 
   /// Where the numbers of `path` (one of enumerate_paths(config())) come from. Refers to this model and to `path`.
   PathWeights weights_of(const PathSpec& path) const;
@@ -35,6 +36,7 @@ class SourceModel {
   Status find_attention_tensors(int layer);
   Status find_expert_tensors(int layer);
   Status add(const std::string& name, int rows, int cols);
+  Status add_shape(const std::string& name, std::initializer_list<int> shape);
   std::string layer_module(int layer, const char* module) const;
   std::string expert_module(int layer, int expert, MatrixRole role) const;
   const TensorRows& tensor(const std::string& name) const;
@@ -47,7 +49,7 @@ class SourceModel {
 
   engine::ModelConfig config_;
   TensorNames names_;
-  Checkpoint checkpoint_;
+  std::unique_ptr<const TensorSource> source_;
   std::unordered_map<std::string, TensorRows> tensors_;  // by full name
 };
 

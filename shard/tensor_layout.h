@@ -16,13 +16,16 @@ namespace colonnade::shard {
 Result<std::string> sparse_prefix(const Checkpoint& checkpoint, const std::string& name);
 
 struct BitmaskTensors {
+  Shape shape;                // of the weight: {rows, cols}, or {cols}
   const Tensor* compressed;   // [n_values]
   const Tensor* bitmask;      // U8 [rows, ceil(cols / 8)]
   const Tensor* row_offsets;  // I64 [rows]
 };
 
-/// Checks types and shapes for a matrix of (rows, cols), or a vector of cols where rows is 0; not the values.
-Result<BitmaskTensors> check_bitmask(const Checkpoint& checkpoint, const std::string& prefix, std::uint64_t rows,
-                                     std::uint64_t cols);
+/// Checks types and shapes; of the values only the first row offset.
+Result<BitmaskTensors> check_bitmask(const Checkpoint& checkpoint, const std::string& prefix);
+
+/// The weight to which the tensor `name` of a checkpoint belongs: "m.weight" for "m.bitmask"; `name` itself when it is one.
+std::string weight_of_part(const std::string& name);
 
 }  // namespace colonnade::shard

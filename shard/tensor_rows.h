@@ -1,14 +1,13 @@
-// "Give me rows and columns of tensor X as f32", however X is stored: plain F32, F16 or BF16, or sparse-bitmask
-// (compressed-tensors, both generations of its names). Vectors are one row.
+// "Give me rows and columns of tensor X as f32", however X is stored. Vectors are one row; the rows of a stack of matrices
+// follow one another. Who opens tensors by name is a TensorSource (shard/tensor_source.h).
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <string>
-#include <string_view>
-#include <vector>
 
 #include "engine/base/result.h"
-#include "shard/checkpoint.h"
+#include "shard/shape.h"
 
 namespace colonnade::shard {
 
@@ -20,44 +19,53 @@ struct Window {
   std::uint64_t n_cols = 0;
 };
 
-/// One matrix or vector of a checkpoint, which must outlive it. Cheap to copy; read-only, so thread-safe.
-class TensorRows {
- public:
-  std::uint64_t rows() const { return rows_; }
-  std::uint64_t cols() const { return cols_; }
-  bool is_sparse() const { return bitmask_ != nullptr; }
-
-  /// Writes the window to `out`, row-major with row stride `stride` floats. kCorrupt when a sparse row's bitmask
-  /// disagrees with its row offsets: every row that is read is checked whole, so reading all rows checks the tensor.
-  Status read(const Window& window, float* out, std::size_t stride) const;
-
- private:
-  friend Result<TensorRows> find_tensor(const Checkpoint&, const std::string&, std::uint64_t, std::uint64_t);
-  friend Result<TensorRows> find_stacked_tensor(const Checkpoint&, const std::string&, std::uint64_t, std::uint64_t, std::uint64_t);
-  static Result<TensorRows> open_plain(const Checkpoint& checkpoint, const std::string& name,
-                                       const std::vector<std::uint64_t>& shape);
-  static Result<TensorRows> open_bitmask(const Checkpoint& checkpoint, const std::string& name,
-                                         const std::string& prefix, std::uint64_t rows, std::uint64_t cols);
-  Status read_sparse_row(std::uint64_t row, const Window& window, float* out) const;
-
-  std::string name_;
-  std::uint64_t rows_ = 0;
-  std::uint64_t cols_ = 0;
-  Dtype dtype_ = Dtype::kF32;
-  const std::byte* values_ = nullptr;   // plain: all; sparse: the stored ones
-  std::uint64_t n_values_ = 0;
-  const std::byte* bitmask_ = nullptr;  // sparse only: ceil(cols / 8) bytes a row
-  const std::byte* offsets_ = nullptr;  // sparse only: I64 a row
+/// How a tensor lies in its file, for people and for reports.
+struct StoredForm {
+  std::string name = {};    // "BF16", "sparse-bitmask BF16", "Q4_K", "int4 in groups of 128"
+  std::uint64_t bytes = 0;  // with its scales and masks
+  bool sparse = false;      // zeros are not stored
 };
 
-/// The weight or bias called `name` ("model.norm.weight"), which must have shape (rows, cols), or (cols) where rows
-/// is 0. kNotFound, kCorrupt (shape, sizes, half of a layout) and kUnsupported (a layout that is not read here, by
-/// name) say what was expected and found.
-Result<TensorRows> find_tensor(const Checkpoint& checkpoint, const std::string& name, std::uint64_t rows,
-                               std::uint64_t cols);
+/// Decodes one stored form. Refers to bytes that somebody else keeps; read-only, so thread-safe.
+class RowReader {
+ public:
+  virtual ~RowReader() = default;
+  /// Writes columns [first_col, first_col + n_cols) of a row, which are within the tensor. kCorrupt names the tensor, the
+  /// expected and the found value.
+  virtual Status read(std::uint64_t row, std::uint64_t first_col, std::uint64_t n_cols, float* out) const = 0;
+};
 
-/// The plain tensor `name` of shape (slices, rows, cols), taken as one matrix of slices * rows rows.
-Result<TensorRows> find_stacked_tensor(const Checkpoint& checkpoint, const std::string& name, std::uint64_t slices,
-                                       std::uint64_t rows, std::uint64_t cols);
+/// One tensor of a source, which must outlive it. Cheap to copy; read-only, so thread-safe.
+class TensorRows {
+ public:
+  /// `file` is where it lies, for messages.
+  TensorRows(std::string name, std::string file, Shape shape, StoredForm form, std::shared_ptr<const RowReader> reader);
+
+  const std::string& name() const { return name_; }
+  const std::string& file() const { return file_; }
+  const Shape& shape() const { return shape_; }
+  std::uint64_t rows() const { return rows_; }  // the product of all dimensions but the last
+  std::uint64_t cols() const { return cols_; }  // the last dimension
+  const StoredForm& form() const { return form_; }
+  bool is_sparse() const { return form_.sparse; }
+
+  /// Writes the window to `out`, row-major with row stride `stride` floats. Errors are those of the form: what is read of a
+  /// row is checked, so reading all rows checks the tensor.
+  Status read(const Window& window, float* out, std::size_t stride) const;
+
+  /// A matrix of `count` of these rows, every `step`th from `first` on: one expert of a stack, one of two interleaved matrices.
+  TensorRows pick_rows(std::uint64_t first, std::uint64_t count, std::uint64_t step = 1) const;
+
+ private:
+  std::string name_;
+  std::string file_;
+  Shape shape_;
+  std::uint64_t rows_ = 0;
+  std::uint64_t cols_ = 0;
+  StoredForm form_;
+  std::shared_ptr<const RowReader> reader_;
+  std::uint64_t first_row_ = 0;
+  std::uint64_t row_step_ = 1;
+};
 
 }  // namespace colonnade::shard

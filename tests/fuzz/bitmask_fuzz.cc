@@ -3,12 +3,11 @@
 #include <unistd.h>
 
 #include <cstdlib>
-#include <cstring>
 #include <filesystem>
 #include <string>
 #include <vector>
 
-#include "shard/tensor_rows.h"
+#include "shard/checkpoint_tensors.h"
 #include "tests/fuzz/target.h"
 
 namespace {
@@ -35,17 +34,12 @@ int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   const int descriptor = ::open(file.c_str(), O_WRONLY | O_CREAT | O_TRUNC, 0600);
   if (descriptor < 0 || ::write(descriptor, data, size) != static_cast<ssize_t>(size)) std::abort();
   ::close(descriptor);
-  const auto checkpoint = Checkpoint::open(folder());
-  if (!checkpoint.ok()) return 0;
-  const Tensor* shape = checkpoint->find("m.shape");
-  std::uint64_t sizes[2] = {0, 0};
-  if (shape == nullptr || shape->data.size() > sizeof sizes) return 0;
-  if (!shape->data.empty()) std::memcpy(sizes, shape->data.data(), shape->data.size());
-  const bool is_vector = shape->data.size() == 8;
-  const std::uint64_t rows = is_vector ? 0 : sizes[0], cols = is_vector ? sizes[0] : sizes[1];
-  if (rows > 1024 || cols == 0 || cols > 1024) return 0;
-  const auto tensor = find_tensor(*checkpoint, "m.weight", rows, cols);
+  const auto source = CheckpointTensors::open_directory(folder());
+  if (!source.ok()) return 0;
+  const auto tensor = (*source)->open("m.weight");
   if (!tensor.ok()) return 0;
+  const std::uint64_t cols = tensor->cols();
+  if (tensor->rows() > 1024 || cols > 1024) return 0;
   std::vector<float> out(tensor->rows() * cols);
   if (!tensor->read({0, tensor->rows(), 0, cols}, out.data(), cols).ok()) return 0;
   // What can be read whole can be read in columns.

@@ -4,6 +4,7 @@
 #include <cstring>
 
 #include "shard/blob.h"
+#include "shard/checkpoint.h"
 #include "shard/model_source.h"
 #include "shard/pack.h"
 #include "shard/source_model.h"

@@ -2,6 +2,7 @@
 
 #include <numeric>
 
+#include "shard/checkpoint_tensors.h"
 #include "shard/tensor_part.h"
 #include "tests/shard/checkpoint_files.h"
 
@@ -13,19 +14,19 @@ using Catch::Matchers::Contains;
 namespace {
 
 /// Tensor t of shape (2, 3, 4) with the numbers 0 … 23.
-Checkpoint numbered() {
+std::unique_ptr<const TensorSource> numbered() {
   std::vector<float> values(24);
   std::iota(values.begin(), values.end(), 0.0f);
   const auto directory = scratch_folder();
   write_file(directory / "model.safetensors", safetensors_bytes({{"t", {"F32", {2, 3, 4}, bytes_of(values)}}}));
-  auto checkpoint = Checkpoint::open(directory);
-  REQUIRE(checkpoint.ok());
-  return std::move(*checkpoint);
+  auto source = CheckpointTensors::open_directory(directory);
+  REQUIRE(source.ok());
+  return std::move(*source);
 }
 
 std::vector<float> matrix(const TensorPart& part, const Window& window) {
-  const Checkpoint checkpoint = numbered();
-  const auto tensor = find_stacked_tensor(checkpoint, "t", 2, 3, 4);
+  const auto source = numbered();
+  const auto tensor = source->find("t", {2, 3, 4});
   REQUIRE(tensor.ok());
   std::vector<float> out(window.n_rows * window.n_cols);
   REQUIRE(read_matrix_part(*tensor, part, window, out.data(), window.n_cols).ok());
@@ -45,8 +46,8 @@ TEST_CASE("A matrix is all of a slice, every second row of it, or its columns") 
 }
 
 TEST_CASE("A vector is a row, or every second number of it") {
-  const Checkpoint checkpoint = numbered();
-  const auto tensor = find_stacked_tensor(checkpoint, "t", 2, 3, 4);
+  const auto source = numbered();
+  const auto tensor = source->find("t", {2, 3, 4});
   REQUIRE(tensor.ok());
   std::vector<float> out(2);
   REQUIRE(read_vector_part(*tensor, {.tensor = "t", .first = 1, .slice_row = 4}, 1, 2, out.data()).ok());
@@ -56,8 +57,8 @@ TEST_CASE("A vector is a row, or every second number of it") {
 }
 
 TEST_CASE("Stacked tensors of another shape are refused with both shapes") {
-  const Checkpoint checkpoint = numbered();
-  const auto tensor = find_stacked_tensor(checkpoint, "t", 2, 4, 3);
+  const auto source = numbered();
+  const auto tensor = source->find("t", {2, 4, 3});
   REQUIRE_FALSE(tensor.ok());
   CHECK_THAT(tensor.error().message, Contains("[2, 4, 3]") && Contains("[2, 3, 4]"));
 }

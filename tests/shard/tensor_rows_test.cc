@@ -5,7 +5,7 @@
 #include "engine/base/json.h"
 #include "shard/half.h"
 #include "shard/source_model.h"
-#include "shard/tensor_rows.h"
+#include "shard/checkpoint_tensors.h"
 #include "tests/shard/checkpoint_files.h"
 #include "tests/support/shared_data.h"
 #include "tests/support/skip.h"
@@ -31,9 +31,9 @@ std::vector<float> all_of(const shard::TensorRows& tensor) {
 }
 
 std::vector<float> read_all(const std::filesystem::path& directory, const std::string& name, std::uint64_t rows, std::uint64_t cols) {
-  const auto checkpoint = shard::Checkpoint::open(directory);
-  REQUIRE(checkpoint.ok());
-  const auto tensor = shard::find_tensor(*checkpoint, name, rows, cols);
+  const auto tensors = shard::CheckpointTensors::open_directory(directory);
+  REQUIRE(tensors.ok());
+  const auto tensor = (*tensors)->find(name, rows > 0 ? shard::Shape{rows, cols} : shard::Shape{cols});
   INFO((tensor.ok() ? "" : tensor.error().message));
   REQUIRE(tensor.ok());
   return all_of(*tensor);
@@ -41,9 +41,9 @@ std::vector<float> read_all(const std::filesystem::path& directory, const std::s
 
 /// The error of finding and reading the whole tensor.
 std::string failure(const FileTensors& tensors, std::uint64_t rows, std::uint64_t cols) {
-  const auto checkpoint = shard::Checkpoint::open(directory_of(tensors));
-  REQUIRE(checkpoint.ok());
-  const auto tensor = shard::find_tensor(*checkpoint, "m.weight", rows, cols);
+  const auto source = shard::CheckpointTensors::open_directory(directory_of(tensors));
+  REQUIRE(source.ok());
+  const auto tensor = (*source)->find("m.weight", {rows, cols});
   if (!tensor.ok()) return tensor.error().message;
   std::vector<float> out(rows * cols);
   const auto status = tensor->read({0, rows, 0, cols}, out.data(), cols);
@@ -80,9 +80,9 @@ TEST_CASE("Half floats: zeros, subnormals, normals, infinities and NaN") {
 }
 
 TEST_CASE("Windows of a sparse matrix are those of the dense one, at every position") {
-  const auto checkpoint = shard::Checkpoint::open(directory_of(example()));
-  REQUIRE(checkpoint.ok());
-  const auto tensor = shard::find_tensor(*checkpoint, "m.weight", 3, 10);
+  const auto source = shard::CheckpointTensors::open_directory(directory_of(example()));
+  REQUIRE(source.ok());
+  const auto tensor = (*source)->find("m.weight", {3, 10});
   REQUIRE(tensor.ok());
   CHECK(tensor->is_sparse());
   for (std::uint64_t first = 0; first <= 10; ++first) {

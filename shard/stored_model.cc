@@ -1,0 +1,89 @@
+#include "shard/stored_model.h"
+
+#include <algorithm>
+#include <system_error>
+
+#include "engine/base/format_text.h"
+#include "shard/checkpoint_tensors.h"
+#include "shard/hf_config.h"
+#include "shard/mapped_file.h"
+#include "shard/tokenizer_source.h"
+
+namespace colonnade::shard {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr std::uint64_t kMaxConfigBytes = 16u << 20;
+// tokenizer.json of a large vocabulary has about 20 MB.
+constexpr std::uint64_t kMaxFileBytes = 128u << 20;
+// What serving needs of a directory beside its weights and the file of its tokenizer.
+constexpr const char* kFiles[] = {"config.json", "generation_config.json", "tokenizer_config.json",
+                                  "special_tokens_map.json", "chat_template.jinja", "chat_template.json"};
+// More chat templates, each with a name of its own.
+constexpr const char* kTemplateFolder = "additional_chat_templates";
+
+}  // namespace
+
+Status check_stored_model(const fs::path& model) {
+  std::error_code ignored;
+  if (!fs::is_directory(model, ignored)) {
+    const bool exists = fs::exists(model, ignored);
+    return Error{exists ? ErrorCode::kInvalidArgument : ErrorCode::kNotFound,
+                 text(model.string(), ": expected the directory of a packed model or of a Hugging Face model, found ",
+                      exists ? "a file" : "nothing")};
+  }
+  if (!fs::exists(model / "config.json", ignored))
+    return Error{ErrorCode::kNotFound, text(model.string(), ": expected ", kManifestName, " (a packed model) or "
+                                            "config.json (a Hugging Face model), found neither")};
+  return {};
+}
+
+std::string stored_config_name(const fs::path& model) { return (model / "config.json").string(); }
+
+Result<std::string> read_stored_config(const fs::path& model) { return read_small_file(model / "config.json", kMaxConfigBytes); }
+
+Result<std::vector<SourceFile>> read_stored_files(const fs::path& model) {
+  std::vector<std::string> names(std::begin(kFiles), std::end(kFiles));
+  if (std::string name = tokenizer_file_name(model); !name.empty()) names.push_back(std::move(name));
+  std::vector<SourceFile> files;
+  std::error_code ignored;
+  const std::size_t n_single = names.size();
+  for (const auto& entry : fs::directory_iterator(model / kTemplateFolder, ignored)) {
+    if (entry.path().extension() == ".jinja") names.push_back(text(kTemplateFolder, "/", entry.path().filename().string()));
+  }
+  std::sort(names.begin() + static_cast<std::ptrdiff_t>(n_single), names.end());
+  for (const std::string& name : names) {
+    if (!fs::exists(model / name, ignored)) continue;
+    COLONNADE_ASSIGN(std::string content, read_small_file(model / name, kMaxFileBytes));
+    files.push_back({name, std::move(content)});
+  }
+  return files;
+}
+
+Result<std::unique_ptr<const TensorSource>> open_stored_tensors(const fs::path& model, const std::string& config) {
+  COLONNADE_TRY(check_weight_layout(config, stored_config_name(model)));
+  COLONNADE_ASSIGN(auto tensors, CheckpointTensors::open_directory(model));
+  return std::unique_ptr<const TensorSource>(std::move(tensors));
+}
+
+Result<std::vector<fs::path>> list_stored_files(const fs::path& model) {
+  std::vector<fs::path> files;
+  std::error_code ignored;
+  for (const auto& folder : {model, model / kTemplateFolder})
+    for (const auto& entry : fs::directory_iterator(folder, ignored)) {
+      const auto extension = entry.path().extension();
+      if (extension == ".json" || extension == ".safetensors" || extension == ".jinja") files.push_back(entry.path());
+    }
+  std::sort(files.begin(), files.end());
+  return files;
+}
+
+std::string stored_model_name(const fs::path& model) {
+  std::error_code ignored;
+  auto path = fs::weakly_canonical(model, ignored);
+  if (path.empty()) path = model;
+  return path.filename().empty() ? path.parent_path().filename().string() : path.filename().string();
+}
+
+}  // namespace colonnade::shard
