@@ -13,6 +13,15 @@ Status within(const char* name, std::int64_t value, std::int64_t least, std::int
   return Error{ErrorCode::kInvalidArgument, text(name, ": expected ", least, " to ", most, ", found ", value)};
 }
 
+Status check_router(const engine::RouterConfig& router, const engine::LayerConfig& layer) {
+  COLONNADE_TRY(within("router score", static_cast<std::int64_t>(router.score), 0, 1));
+  COLONNADE_TRY(within("router group score", static_cast<std::int64_t>(router.group_score), 0, 1));
+  COLONNADE_TRY(within("groups of experts", router.n_groups, 1, layer.n_experts));
+  COLONNADE_TRY(within("n_experts modulo groups of experts", layer.n_experts % router.n_groups, 0, 0));
+  COLONNADE_TRY(within("active groups of experts", router.n_active_groups, 1, router.n_groups));
+  return within("n_active", layer.n_active, 1, layer.n_experts / router.n_groups * router.n_active_groups);
+}
+
 }  // namespace
 
 Status check_model_config(const engine::ModelConfig& config) {
@@ -35,14 +44,16 @@ Status check_model_config(const engine::ModelConfig& config) {
     COLONNADE_TRY(within("n_experts * dim", std::int64_t{layer.n_experts} * config.dim, 1, 1 << 30));
     COLONNADE_TRY(within("n_active", layer.n_active, 1, layer.n_experts));
     COLONNADE_TRY(within("window_tokens", layer.window_tokens, 0, 1 << 30));
+    COLONNADE_TRY(within("shared_hidden_dim", layer.shared_hidden_dim, 0, 1 << 22));
+    if (layer.has_router()) COLONNADE_TRY(check_router(config.router, layer));
   }
   // Their list is held in memory, some 300 bytes each.
   COLONNADE_TRY(within("paths of the model", static_cast<std::int64_t>(count_paths(config)), 1, 1 << 24));
-  for (const float value : {config.norm_eps, config.rope.theta, config.rope.factor, config.rope.low_freq_factor,
+  for (const float value : {config.norm_eps, config.rope.theta, config.rope.factor, config.rope.low_freq_factor, config.router.scaling,
                             config.rope.high_freq_factor}) {
     if (!std::isfinite(value) || value <= 0.0f)
       return Error{ErrorCode::kInvalidArgument,
-                   text("norm_eps and rope numbers: expected finite values above 0, found ", value)};
+                   text("norm_eps, rope numbers and scaling of experts: expected finite values above 0, found ", value)};
   }
   return {};
 }
@@ -63,7 +74,9 @@ ParameterCount count_parameters(const engine::ModelConfig& config) {
   count.active = count.total;
   for (const engine::LayerConfig& layer : config.layers) {
     const std::uint64_t expert = 3 * dim * u(layer.hidden_dim);
-    const std::uint64_t shared = attention + (layer.has_router() ? u(layer.n_experts) * dim : 0);
+    std::uint64_t shared = attention + 3 * dim * u(layer.shared_hidden_dim);
+    if (layer.has_router()) shared += u(layer.n_experts) * (dim + (config.router.correction_bias ? 1 : 0));
+    if (layer.shared_gate) shared += dim;
     count.total += shared + expert * u(layer.n_experts);
     count.active += shared + expert * u(layer.n_active);
   }

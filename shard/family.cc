@@ -8,8 +8,16 @@
 namespace colonnade::shard {
 
 std::span<const Family* const> all_families() {
-  static const std::array families{&llama_family(), &mistral_family(),   &qwen2_family(), &qwen3_family(),
-                                   &mixtral_family(), &qwen3_moe_family(), &phi3_family()};
+  static const std::array families{
+      &llama_family(),
+      &mistral_family(),
+      &qwen2_family(),
+      &qwen3_family(),
+      &mixtral_family(),
+      &qwen2_moe_family(),
+      &qwen3_moe_family(),
+      &phi3_family(),
+  };
   return families;
 }
 

@@ -41,6 +41,9 @@ struct TensorNames {
   const char* dense_gate = "gate_proj";
   const char* dense_up = "up_proj";
   const char* dense_down = "down_proj";
+  const char* router_bias = "mlp.gate.e_score_correction_bias";  // the whole name
+  const char* shared_expert = "mlp.shared_experts";
+  const char* shared_gate = "mlp.shared_expert_gate";
   const char* expert_gate = "gate_proj";
   const char* expert_up = "up_proj";
   const char* expert_down = "down_proj";
@@ -62,6 +65,7 @@ const Family& mistral_family();
 const Family& qwen2_family();
 const Family& qwen3_family();
 const Family& mixtral_family();
+const Family& qwen2_moe_family();
 const Family& qwen3_moe_family();
 const Family& phi3_family();
 
@@ -92,5 +96,12 @@ Status read_optional_window(const ConfigFields& fields, int default_max_window_l
 /// Makes `layer` a mixture. kInvalidArgument when more experts are active than there are.
 Status make_mixture(const ConfigFields& fields, const char* experts_field, int n_experts, int n_active, int hidden_dim,
                     engine::LayerConfig& layer);
+
+/// qwen2_moe and qwen3_moe: every decoder_sparse_step-th layer is a mixture, but for those of mlp_only_layers.
+struct SparseLayerDefaults {
+  const char* experts_field;
+  int n_experts, n_active, hidden_dim;
+};
+Status read_sparse_layers(const ConfigFields& fields, const SparseLayerDefaults& defaults, engine::ModelConfig& config);
 
 }  // namespace colonnade::shard

@@ -117,15 +117,4 @@ Status read_optional_window(const ConfigFields& fields, int default_max_window_l
   return {};
 }
 
-Status make_mixture(const ConfigFields& fields, const char* experts_field, int n_experts, int n_active, int hidden_dim,
-                    LayerConfig& layer) {
-  if (n_experts < 2) return fields.invalid(experts_field, "at least 2 experts");
-  if (n_active > n_experts)
-    return fields.invalid("num_experts_per_tok", text("at most ", experts_field, " ", n_experts));
-  layer.n_experts = n_experts;
-  layer.n_active = n_active;
-  layer.hidden_dim = hidden_dim;
-  return {};
-}
-
 }  // namespace colonnade::shard

@@ -20,7 +20,7 @@ Result<engine::ModelConfig> read(const ConfigFields& fields) {
     COLONNADE_TRY(make_mixture(fields, "num_local_experts", n_experts, n_active, layer.hidden_dim, layer));
     layer.window_tokens = window;
   }
-  config.normalize_expert_weights = true;
+  config.router.normalize = true;
   return config;
 }
 

@@ -32,7 +32,14 @@ void encode_config(const engine::ModelConfig& config, proto::Config& out) {
   out.set_output_bias(config.output_bias);
   out.set_qk_norm(config.qk_norm);
   out.set_tied_embeddings(config.tied_embeddings);
-  out.set_normalize_expert_weights(config.normalize_expert_weights);
+  out.set_normalize_expert_weights(config.router.normalize);
+  proto::Router& router = *out.mutable_router();
+  router.set_score(static_cast<std::uint32_t>(config.router.score));
+  router.set_correction_bias(config.router.correction_bias);
+  router.set_n_groups(u32(config.router.n_groups));
+  router.set_n_active_groups(u32(config.router.n_active_groups));
+  router.set_group_score(static_cast<std::uint32_t>(config.router.group_score));
+  router.set_scaling(config.router.scaling);
   proto::Rope& rope = *out.mutable_rope();
   rope.set_theta(config.rope.theta);
   rope.set_rotary_dim(u32(config.rope.rotary_dim));
@@ -47,6 +54,8 @@ void encode_config(const engine::ModelConfig& config, proto::Config& out) {
     l.set_n_experts(u32(layer.n_experts));
     l.set_n_active(u32(layer.n_active));
     l.set_window_tokens(u32(layer.window_tokens));
+    l.set_shared_hidden_dim(u32(layer.shared_hidden_dim));
+    l.set_shared_gate(layer.shared_gate);
   }
 }
 
@@ -65,7 +74,15 @@ engine::ModelConfig decode_config(const proto::Config& in) {
   config.output_bias = in.output_bias();
   config.qk_norm = in.qk_norm();
   config.tied_embeddings = in.tied_embeddings();
-  config.normalize_expert_weights = in.normalize_expert_weights();
+  config.router.normalize = in.normalize_expert_weights();
+  if (in.has_router()) {
+    config.router.score = static_cast<engine::RouterScore>(in.router().score());
+    config.router.correction_bias = in.router().correction_bias();
+    config.router.n_groups = to_int(in.router().n_groups());
+    config.router.n_active_groups = to_int(in.router().n_active_groups());
+    config.router.group_score = static_cast<engine::GroupScore>(in.router().group_score());
+    config.router.scaling = in.router().scaling();
+  }
   config.rope.theta = in.rope().theta();
   config.rope.rotary_dim = to_int(in.rope().rotary_dim());
   config.rope.scaling = static_cast<engine::RopeScaling>(in.rope().scaling());
@@ -78,7 +95,9 @@ engine::ModelConfig decode_config(const proto::Config& in) {
     config.layers.push_back({.hidden_dim = to_int(l.hidden_dim()),
                              .n_experts = to_int(l.n_experts()),
                              .n_active = to_int(l.n_active()),
-                             .window_tokens = to_int(l.window_tokens())});
+                             .window_tokens = to_int(l.window_tokens()),
+                             .shared_hidden_dim = to_int(l.shared_hidden_dim()),
+                             .shared_gate = l.shared_gate()});
   return config;
 }
 

@@ -56,7 +56,11 @@ PathSpec replicated(const engine::ModelConfig& config, int layer) {
     path.vectors.push_back(vector(VectorRole::kKeyNorm, config.head_dim));
   }
   if (config.output_bias) path.vectors.push_back(vector(VectorRole::kOutputBias, config.dim));
-  if (l.has_router()) path.vectors.push_back(vector(VectorRole::kRouter, l.n_experts * config.dim));
+  if (l.has_router()) {
+    path.vectors.push_back(vector(VectorRole::kRouter, l.n_experts * config.dim));
+    if (config.router.correction_bias) path.vectors.push_back(vector(VectorRole::kRouterBias, l.n_experts));
+  }
+  if (l.shared_gate) path.vectors.push_back(vector(VectorRole::kSharedGate, config.dim));
   return path;
 }
 
@@ -77,9 +81,9 @@ PathSpec attention(const engine::ModelConfig& config, int layer, int kv_head, Fo
   return path;
 }
 
-PathSpec feed_forward(const engine::ModelConfig& config, int layer, int index, Group neurons, int expert,
+PathSpec feed_forward(const engine::ModelConfig& config, PathKind kind, int layer, int index, Group neurons, int expert,
                       FormatId format) {
-  PathSpec path{.kind = PathKind::kFeedForward, .layer = layer, .index = index, .expert = expert,
+  PathSpec path{.kind = kind, .layer = layer, .index = index, .expert = expert,
                 .first = neurons.first, .count = neurons.count};
   path.matrices = {matrix(MatrixRole::kGate, 0, neurons.count, config.dim, format),
                    matrix(MatrixRole::kUp, 0, neurons.count, config.dim, format),
@@ -97,7 +101,8 @@ std::uint64_t count_paths(const engine::ModelConfig& config) {
   std::uint64_t count = static_cast<std::uint64_t>(count_groups(config.vocab_size)) * (config.tied_embeddings ? 1 : 2) + 1;
   for (const engine::LayerConfig& layer : config.layers)
     count += 1 + static_cast<std::uint64_t>(config.n_kv_heads) +
-             static_cast<std::uint64_t>(count_groups(layer.hidden_dim)) * static_cast<std::uint64_t>(layer.n_experts);
+             static_cast<std::uint64_t>(count_groups(layer.hidden_dim)) * static_cast<std::uint64_t>(layer.n_experts) +
+             static_cast<std::uint64_t>(layer.has_shared() ? count_groups(layer.shared_hidden_dim) : 0);
   return count;
 }
 
@@ -135,9 +140,14 @@ std::vector<PathSpec> enumerate_paths(const engine::ModelConfig& config, const F
     int index = 0;
     for (const Group& neurons : split_groups(l.hidden_dim)) {
       for (int expert = 0; expert < l.n_experts; ++expert)
-        add(paths, feed_forward(config, layer, index, neurons, expert, formats.projections));
+        add(paths, feed_forward(config, PathKind::kFeedForward, layer, index, neurons, expert, formats.projections));
       ++index;
     }
+    if (!l.has_shared()) continue;
+    index = 0;
+    for (const Group& neurons : split_groups(l.shared_hidden_dim))
+      add(paths, feed_forward(config, PathKind::kSharedExpert, layer, index++, neurons, l.shared_expert(),
+                              formats.projections));
   }
   PathSpec last{.kind = PathKind::kReplicated, .layer = config.n_layers};
   last.vectors = {vector(VectorRole::kFinalNorm, config.dim)};
@@ -168,7 +178,7 @@ std::vector<StripRef> execution_order(const PathSpec& path) {
   for (const MatrixSpec& m : path.matrices) n_strips += m.n_strips();
   order.reserve(n_strips);
   std::size_t next = 0;
-  if (path.kind == PathKind::kFeedForward) {
+  if (has_neurons(path.kind)) {
     // Gate and up of the same neurons together, so that their product is formed while both are in registers.
     for (std::uint32_t s = 0; s < path.matrices[0].n_strips(); ++s) {
       order.push_back({0, s});
@@ -198,6 +208,7 @@ std::string path_title(const PathSpec& path) {
     case PathKind::kAttention: return text("layer ", path.layer, ", KV head ", path.index);
     case PathKind::kFeedForward:
       return text("layer ", path.layer, ", neurons ", path.first, "-", last, " of expert ", path.expert);
+    case PathKind::kSharedExpert: return text("layer ", path.layer, ", neurons ", path.first, "-", last, " of the shared expert");
     case PathKind::kHead: return text("head rows of tokens ", path.first, "-", last);
   }
   return text("path of unknown kind ", static_cast<std::uint32_t>(path.kind));

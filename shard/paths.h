@@ -7,7 +7,8 @@
 //   vectors               f32, each 64-byte aligned, in the order of PathSpec::vectors
 //   strips                64-byte aligned, in execution order:
 //     attention           k strips, v strips, then per query head its q strips and o strips
-//     feed-forward        gate strip 0, up strip 0, gate strip 1, up strip 1, …, then the down strips
+//     feed-forward, also of the shared expert
+//                         gate strip 0, up strip 0, gate strip 1, up strip 1, …, then the down strips
 //     vocabulary          row strips
 #pragma once
 
@@ -27,12 +28,18 @@ enum class PathKind : std::uint32_t {
   kAttention = 3,    // one KV-head group
   kFeedForward = 4,  // one neuron group of one expert
   kHead = 5,         // rows of the output head, when not tied
+  kSharedExpert = 100,  // one neuron group of the expert that every token uses beside those it chooses
 };
+/// A neuron group of whichever expert.
+constexpr bool has_neurons(PathKind kind) { return kind == PathKind::kFeedForward || kind == PathKind::kSharedExpert; }
+/// Of a layer's blocks: what is shared out, multiplied and may be pruned.
+constexpr bool is_projection(PathKind kind) { return kind == PathKind::kAttention || has_neurons(kind); }
 
 enum class MatrixRole : std::uint32_t { kKey = 1, kValue, kQuery, kOutput, kGate, kUp, kDown, kVocabulary };
 enum class VectorRole : std::uint32_t {
   kAttentionNorm = 1, kFeedForwardNorm, kQueryNorm, kKeyNorm, kOutputBias, kRouter, kFinalNorm,  // kReplicated
   kQueryBias, kKeyBias, kValueBias,  // kAttention
+  kRouterBias = 100, kSharedGate,    // kReplicated
 };
 
 struct MatrixSpec {
@@ -90,7 +97,7 @@ struct Group {
 std::vector<Group> split_groups(int total);
 
 /// All paths in plan order: embedding groups; per layer the replicated path, attention by KV head, feed-forward by
-/// (neuron group, expert); the final replicated path; head groups when not tied. With expected bytes for `formats`.
+/// (neuron group, expert), then the shared expert by neuron group; the final replicated path; head groups when not tied. With expected bytes for `formats`.
 std::vector<PathSpec> enumerate_paths(const engine::ModelConfig& config, const FormatChoice& formats);
 
 /// How many paths enumerate_paths() makes, without making them: a lying configuration must not cost memory.

@@ -147,7 +147,7 @@ class Planner {
         const StageBlock block{.first_path = p, .n_paths = end - p, .units_per_path = units};
         if (path.kind == PathKind::kReplicated)
           for (std::uint32_t i = p; i < end; ++i) replicated.push_back(i);
-        else if (attention || path.kind == PathKind::kFeedForward)
+        else if (is_projection(path.kind))
           blocks.push_back(block);
         else
           vocabulary.insert(vocabulary.begin(), block);  // head before embedding
@@ -161,10 +161,11 @@ class Planner {
     std::vector<Block> blocks;
     for (const StageBlock& s : stage_blocks) {
       const PathKind kind = paths_[s.first_path].kind;
-      Block block{.block_class = kind == PathKind::kAttention     ? BlockClass::kAttention
-                                 : kind == PathKind::kFeedForward ? BlockClass::kFeedForward
-                                                                  : BlockClass::kVocabulary,
-                  .settles = kind != PathKind::kAttention && kind != PathKind::kFeedForward};
+      Block block{.block_class = kind == PathKind::kAttention      ? BlockClass::kAttention
+                                 : kind == PathKind::kFeedForward  ? BlockClass::kFeedForward
+                                 : kind == PathKind::kSharedExpert ? BlockClass::kSharedExpert
+                                                                   : BlockClass::kVocabulary,
+                  .settles = !is_projection(kind)};
       block.unit_bytes.reserve(std::size_t{s.n_paths} * s.units_per_path);
       for (std::uint32_t p = s.first_path; p < s.first_path + s.n_paths; ++p)
         for (std::uint32_t u = 0; u < s.units_per_path; ++u)

@@ -33,7 +33,7 @@ std::uint64_t activation_buffer_bytes(const engine::ModelConfig& config, int max
   const auto u = [](int value) { return static_cast<std::uint64_t>(value); };
   std::uint64_t hidden = 0, experts = 1;
   for (const engine::LayerConfig& l : config.layers) {
-    hidden = std::max(hidden, u(l.hidden_dim) * u(l.n_active));
+    hidden = std::max(hidden, u(l.hidden_dim) * u(l.n_active) + u(l.shared_hidden_dim));
     experts = std::max(experts, u(l.n_experts));
   }
   const std::uint64_t dim = u(config.dim), queries = u(config.n_heads) * u(config.head_dim);

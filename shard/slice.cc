@@ -83,6 +83,8 @@ void take_vectors(engine::LayerWeights& layer, const LoadedPath& loaded) {
   layer.key_norm = loaded.vector(VectorRole::kKeyNorm);
   layer.output_bias = loaded.vector(VectorRole::kOutputBias);
   layer.router = loaded.vector(VectorRole::kRouter);
+  layer.router_bias = loaded.vector(VectorRole::kRouterBias);
+  layer.shared_gate = loaded.vector(VectorRole::kSharedGate);
 }
 
 }  // namespace
@@ -151,7 +153,9 @@ Result<engine::RankWeights> make_rank_weights(const Manifest& manifest, const Pl
         break;
       }
       case PathKind::kFeedForward:
+      case PathKind::kSharedExpert:
         layer().feed_forward.push_back({.expert = path.expert,
+                                        .shared = path.kind == PathKind::kSharedExpert,
                                         .gate = loaded.matrix(MatrixRole::kGate),
                                         .up = loaded.matrix(MatrixRole::kUp),
                                         .down = loaded.matrix(MatrixRole::kDown)});

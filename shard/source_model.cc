@@ -45,10 +45,12 @@ std::string SourceModel::layer_module(int layer, const char* module) const {
 }
 
 std::string SourceModel::expert_module(int layer, int expert, MatrixRole role) const {
-  const bool mixture = config_.layers[static_cast<std::size_t>(layer)].has_router();
+  const engine::LayerConfig& shape = config_.layers[static_cast<std::size_t>(layer)];
   const auto pick = [&](const char* dense, const char* of_expert) {
-    return mixture ? text(layer_module(layer, names_.experts), ".", expert, ".", of_expert)
-                   : text(layer_module(layer, names_.dense), ".", dense);
+    if (shape.has_shared() && expert == shape.shared_expert())
+      return text(layer_module(layer, names_.shared_expert), ".", of_expert);
+    return shape.has_router() ? text(layer_module(layer, names_.experts), ".", expert, ".", of_expert)
+                              : text(layer_module(layer, names_.dense), ".", dense);
   };
   switch (role) {
     case MatrixRole::kGate: return pick(names_.dense_gate, names_.expert_gate);
@@ -71,7 +73,12 @@ Status SourceModel::find_layer_tensors(int layer) {
   COLONNADE_TRY(find_attention_tensors(layer));
   COLONNADE_TRY(add(weight(module(names_.feed_forward_norm)), 0, config_.dim));
   const engine::LayerConfig& shape = config_.layers[static_cast<std::size_t>(layer)];
-  if (shape.has_router()) COLONNADE_TRY(add(weight(module(names_.router)), shape.n_experts, config_.dim));
+  if (shape.has_router()) {
+    COLONNADE_TRY(add(weight(module(names_.router)), shape.n_experts, config_.dim));
+    if (config_.router.correction_bias) COLONNADE_TRY(add(module(names_.router_bias), 0, shape.n_experts));
+  }
+  if (shape.shared_gate) COLONNADE_TRY(add(weight(module(names_.shared_gate)), 1, config_.dim));
+  if (shape.has_shared()) COLONNADE_TRY(add_expert(layer, shape.shared_expert(), shape.shared_hidden_dim));
   return find_expert_tensors(layer);
 }
 
@@ -115,12 +122,14 @@ Status SourceModel::find_expert_tensors(int layer) {
     COLONNADE_TRY(add(weight(layer_module(layer, names_.dense_gate_up)), 2 * hidden_dim, dim));
     return add(weight(expert_module(layer, 0, MatrixRole::kDown)), dim, hidden_dim);
   }
-  for (int expert = 0; expert < shape.n_experts; ++expert) {
-    COLONNADE_TRY(add(weight(expert_module(layer, expert, MatrixRole::kGate)), hidden_dim, dim));
-    COLONNADE_TRY(add(weight(expert_module(layer, expert, MatrixRole::kUp)), hidden_dim, dim));
-    COLONNADE_TRY(add(weight(expert_module(layer, expert, MatrixRole::kDown)), dim, hidden_dim));
-  }
+  for (int expert = 0; expert < shape.n_experts; ++expert) COLONNADE_TRY(add_expert(layer, expert, hidden_dim));
   return {};
+}
+
+Status SourceModel::add_expert(int layer, int expert, int hidden_dim) {
+  COLONNADE_TRY(add(weight(expert_module(layer, expert, MatrixRole::kGate)), hidden_dim, config_.dim));
+  COLONNADE_TRY(add(weight(expert_module(layer, expert, MatrixRole::kUp)), hidden_dim, config_.dim));
+  return add(weight(expert_module(layer, expert, MatrixRole::kDown)), config_.dim, hidden_dim);
 }
 
 const TensorRows& SourceModel::tensor(const std::string& name) const {
@@ -147,6 +156,7 @@ TensorPart SourceModel::attention_part(int layer, MatrixRole role, std::string (
 TensorPart SourceModel::expert_part(int layer, int expert, MatrixRole role) const {
   const engine::LayerConfig& shape = config_.layers[static_cast<std::size_t>(layer)];
   const auto hidden_dim = static_cast<std::uint64_t>(shape.hidden_dim), dim = static_cast<std::uint64_t>(config_.dim);
+  if (shape.has_shared() && expert == shape.shared_expert()) return {.tensor = weight(expert_module(layer, expert, role))};
   const StackedExperts& stacked = names_.stacked;
   if (shape.has_router() && stacked.gate_up != nullptr) {
     const bool down = role == MatrixRole::kDown;
@@ -183,6 +193,8 @@ TensorPart SourceModel::vector_part(const PathSpec& path, VectorRole role) const
     case VectorRole::kKeyNorm: return of_layer(names_.key_norm);
     case VectorRole::kOutputBias: return {.tensor = bias(layer_module(path.layer, names_.output))};
     case VectorRole::kRouter: return of_layer(names_.router);
+    case VectorRole::kRouterBias: return {.tensor = layer_module(path.layer, names_.router_bias)};
+    case VectorRole::kSharedGate: return of_layer(names_.shared_gate);
     case VectorRole::kFinalNorm: return {.tensor = weight(names_.final_norm)};
     case VectorRole::kQueryBias: return attention_part(path.layer, MatrixRole::kQuery, bias);
     case VectorRole::kKeyBias: return attention_part(path.layer, MatrixRole::kKey, bias);

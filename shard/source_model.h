@@ -35,6 +35,7 @@ class SourceModel {
   Status find_layer_tensors(int layer);
   Status find_attention_tensors(int layer);
   Status find_expert_tensors(int layer);
+  Status add_expert(int layer, int expert, int hidden_dim);
   Status add(const std::string& name, int rows, int cols);
   Status add_shape(const std::string& name, std::initializer_list<int> shape);
   std::string layer_module(int layer, const char* module) const;

@@ -25,7 +25,7 @@ constexpr std::uint32_t kVariants = 8;
 using Variants = std::array<std::vector<std::byte>, kVariants>;
 
 /// Which matrices are pruned.
-bool is_pruned(const PathSpec& path) { return path.kind == PathKind::kAttention || path.kind == PathKind::kFeedForward; }
+bool is_pruned(const PathSpec& path) { return is_projection(path.kind); }
 
 bool is_head(const PathSpec& path, const engine::ModelConfig& config) {
   return path.kind == PathKind::kHead || (path.kind == PathKind::kEmbedding && config.tied_embeddings);
@@ -121,6 +121,8 @@ void fill_vector(const VectorSpec& vector, std::uint64_t seed, int dim, float* o
     case VectorRole::kRouter:
       engine::fill_random_weights({}, seed, bound_of(static_cast<std::uint32_t>(dim), 1.0), 1, vector.count, out);
       break;
+    case VectorRole::kRouterBias:
+    case VectorRole::kSharedGate:
     case VectorRole::kOutputBias:
     case VectorRole::kQueryBias:
     case VectorRole::kKeyBias:

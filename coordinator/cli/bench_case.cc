@@ -27,7 +27,7 @@ int pages_needed(const BenchOptions& bench) {
 engine::Sparsity sparsity_of(const shard::Manifest& manifest) {
   double weights = 0, kept = 0;
   for (const shard::PathSpec& path : manifest.paths) {
-    if (path.kind != shard::PathKind::kAttention && path.kind != shard::PathKind::kFeedForward) continue;
+    if (!shard::is_projection(path.kind)) continue;
     for (const shard::MatrixSpec& m : path.matrices) {
       weights += static_cast<double>(m.rows) * m.cols;
       kept += m.density * static_cast<double>(m.rows) * m.cols;

@@ -85,6 +85,8 @@ std::string feed_forward_words(const engine::ModelConfig& config) {
   std::string words;
   if (mixture != config.layers.end())
     words = text(mixture->n_experts, " experts of ", mixture->hidden_dim, " neurons, ", mixture->n_active, " active");
+  if (mixture != config.layers.end() && mixture->has_shared())
+    words += text(", a shared one of ", mixture->shared_hidden_dim);
   if (dense != config.layers.end()) words += text(words.empty() ? "" : "; dense layers of ", dense->hidden_dim, " neurons");
   return words;
 }
@@ -155,7 +157,8 @@ OrderedJson inspect_json(const shard::Manifest& manifest, const InspectReport& r
     layers.push_back({{"hidden_dim", layer.hidden_dim},
                       {"n_experts", layer.n_experts},
                       {"n_active", layer.n_active},
-                      {"window_tokens", layer.window_tokens}});
+                      {"window_tokens", layer.window_tokens},
+                      {"shared_hidden_dim", layer.shared_hidden_dim}});
   OrderedJson rows = OrderedJson::array();
   for (const InspectRow& row : report.rows) rows.push_back(row_json(row));
   OrderedJson files = OrderedJson::array();

@@ -33,6 +33,7 @@ const char* kind_name(PathKind kind) {
     case PathKind::kAttention: return "attention";
     case PathKind::kFeedForward: return "feed_forward";
     case PathKind::kHead: return "head";
+    case PathKind::kSharedExpert: return "shared_expert";
   }
   return "";
 }
@@ -97,7 +98,7 @@ std::string share_text(const PlanReport& report, const RankPlan& rank) {
     if (run.kind == PathKind::kAttention) {
       heads += run.last_head - run.first_head + 1;
       kv_heads += run.n_paths();
-    } else if (run.kind == PathKind::kFeedForward) {
+    } else if (has_neurons(run.kind)) {
       groups += run.n_paths();
     } else {
       vocabulary += text(", ", kind_name(run.kind), " ", run_title(run, report.paths, false));
@@ -136,7 +137,7 @@ std::string layer_lines(const PlanReport& report) {
   for (std::size_t r = 0; r < report.plan.ranks.size(); ++r) {
     int layer = -1;
     for (const PlanRun& run : plan_runs(report.paths, report.plan.ranks[r])) {
-      const bool in_layer = run.kind == PathKind::kAttention || run.kind == PathKind::kFeedForward;
+      const bool in_layer = is_projection(run.kind);
       const bool mixture = in_layer && report.config.layers[static_cast<std::size_t>(run.layer)].has_router();
       if (in_layer && run.layer == layer) {
         out += ", ";
@@ -220,7 +221,7 @@ OrderedJson plan_json(const PlanReport& report) {
         item["first_head"] = run.first_head;
         item["last_head"] = run.last_head;
       } else {
-        const bool neurons = run.kind == PathKind::kFeedForward;
+        const bool neurons = has_neurons(run.kind);
         item[neurons ? "first_neuron" : "first_token"] = first.first;
         item[neurons ? "last_neuron" : "last_token"] = last.first + last.count - 1;
         if (neurons) {

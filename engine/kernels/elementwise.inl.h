@@ -59,6 +59,14 @@ void silu_gate_rows(float* gate, const float* up, std::size_t count) {
 }
 
 template <class V>
+void sigmoid_row(float* x, std::size_t count) {
+  for_lanes(count, [=](std::size_t i, std::size_t n) {
+    const typename V::F one = V::set(1.0f);
+    store_lanes<V>(x + i, V::div(one, V::add(one, exp_of<V>(V::neg(load_lanes<V>(x + i, n))))), n);
+  });
+}
+
+template <class V>
 void rope_head(float* head, const float* cosine, const float* sine, int n_pairs) {
   const auto pairs = static_cast<std::size_t>(n_pairs);
   float* second = head + pairs;

@@ -96,6 +96,8 @@ struct KernelTable {
   void (*add_scaled)(float* x, const float* y, float factor, std::size_t count);
   /// gate = silu(gate) * up
   void (*silu_gate)(float* gate, const float* up, std::size_t count);
+  /// x = 1 / (1 + exp(-x))
+  void (*sigmoid)(float* x, std::size_t count);
   /// Rotates one head in place, half-split pairs (i, i + n_pairs), by cos/sin of n_pairs entries.
   void (*rope)(float* head, const float* cosine, const float* sine, int n_pairs);
   float (*max_value)(const float* x, std::size_t count);

@@ -42,6 +42,7 @@ constexpr KernelTable make_table(const char* name) {
   table.scale = scale_row<V>;
   table.add_scaled = add_scaled_rows<V>;
   table.silu_gate = silu_gate_rows<V>;
+  table.sigmoid = sigmoid_row<V>;
   table.rope = rope_head<V>;
   table.max_value = max_of_row<V>;
   table.sum_exp = sum_exp_of_row<V>;

@@ -20,14 +20,35 @@ struct RopeConfig {
   int original_context_tokens = 0;  // llama3
 };
 
+/// What an expert's score is made of its logit: softmax over all experts, or its sigmoid.
+enum class RouterScore : std::uint32_t { kSoftmax = 0, kSigmoid = 1 };
+/// What a group of experts is worth: its best score, or the sum of its two best.
+enum class GroupScore : std::uint32_t { kBest = 0, kTwoBest = 1 };
+
+/// How the scores of a mixture become a choice and weights, in this order.
+struct RouterConfig {
+  RouterScore score = RouterScore::kSoftmax;
+  bool correction_bias = false;  // a number for each expert, added to its score in the choice only
+  int n_groups = 1;              // equal runs of experts
+  int n_active_groups = 1;       // the best of them, from which experts are chosen
+  GroupScore group_score = GroupScore::kBest;
+  bool normalize = true;         // weights (the chosen scores) are divided by their sum
+  float scaling = 1.0f;          // and multiplied by this
+};
+
 /// One layer. A dense feed-forward is a mixture with one expert.
 struct LayerConfig {
-  int hidden_dim = 0;     // neurons of one expert
+  int hidden_dim = 0;         // neurons of one expert
   int n_experts = 1;
   int n_active = 1;
-  int window_tokens = 0;  // sliding window: key j is visible to i iff i - j < window; 0: all
+  int window_tokens = 0;      // sliding window: key j is visible to i iff i - j < window; 0: all
+  int shared_hidden_dim = 0;  // neurons of the expert that every token uses besides the chosen ones; 0: none
+  bool shared_gate = false;   // weighted by a sigmoid of the input instead of 1
 
   bool has_router() const { return n_experts > 1; }
+  bool has_shared() const { return shared_hidden_dim > 0; }
+  /// As an expert, the shared one comes after those that are chosen.
+  int shared_expert() const { return n_experts; }
 };
 
 struct ModelConfig {
@@ -45,7 +66,7 @@ struct ModelConfig {
   bool output_bias = false;          // on the attention output
   bool qk_norm = false;              // RMS norm of each query and key head before rope
   bool tied_embeddings = false;
-  bool normalize_expert_weights = true;  // softmax over all experts, then divide the chosen ones by their sum
+  RouterConfig router;
   std::vector<LayerConfig> layers;   // n_layers
 
   int query_heads_per_kv() const { return n_heads / n_kv_heads; }

@@ -8,12 +8,18 @@
 namespace colonnade::engine {
 namespace {
 
-/// The most paths that one token can touch in any layer: those of its n_active experts with the most paths here.
+/// The most paths that one token can touch in any layer: those of its n_active experts with the most paths here, and
+/// of the shared expert.
 std::size_t most_paths_of_a_token(const ModelConfig& config, std::span<const LayerWeights> layers) {
   std::size_t most = 0;
   for (const LayerWeights& layer : layers) {
     std::vector<std::size_t> paths_by_expert;
+    std::size_t paths = 0;
     for (const FeedForwardPath& path : layer.feed_forward) {
+      if (path.shared) {
+        ++paths;
+        continue;
+      }
       const auto expert = static_cast<std::size_t>(path.expert);
       if (expert >= paths_by_expert.size()) paths_by_expert.resize(expert + 1);
       ++paths_by_expert[expert];
@@ -21,7 +27,6 @@ std::size_t most_paths_of_a_token(const ModelConfig& config, std::span<const Lay
     std::sort(paths_by_expert.begin(), paths_by_expert.end(), std::greater<>());
     int n_active = 1;
     for (const LayerConfig& shape : config.layers) n_active = std::max(n_active, shape.n_active);
-    std::size_t paths = 0;
     for (std::size_t i = 0; i < paths_by_expert.size() && i < static_cast<std::size_t>(n_active); ++i)
       paths += paths_by_expert[i];
     most = std::max(most, paths);

@@ -1,6 +1,9 @@
 #include "engine/model/router.h"
 
 #include <algorithm>
+#include <numeric>
+
+#include "engine/model/expert_choice.h"
 
 namespace colonnade::engine {
 namespace {
@@ -11,69 +14,83 @@ std::size_t largest(const ModelConfig& config, int LayerConfig::* field) {
   return static_cast<std::size_t>(value);
 }
 
+/// Multiplications that are worth waking the team for.
+constexpr std::size_t kWorthSharing = 64 * 1024;
+
 }  // namespace
 
 Router::Router(const RankContext& context)
     : context_(context),
       scores_(static_cast<std::size_t>(context.max_tokens) * largest(context.config, &LayerConfig::n_experts)),
+      worth_(scores_.size()),
       chosen_(static_cast<std::size_t>(context.max_tokens) * largest(context.config, &LayerConfig::n_active)),
       chosen_weights_(chosen_.size()),
       begin_(largest(context.config, &LayerConfig::n_experts) + 1),
       tokens_(chosen_.size()),
-      weights_(chosen_.size()) {}
+      weights_(chosen_.size()),
+      all_tokens_(static_cast<std::size_t>(context.max_tokens)),
+      shared_weights_(all_tokens_.size()) {
+  std::iota(all_tokens_.begin(), all_tokens_.end(), 0);
+}
 
-void Router::choose(const LayerConfig& layer, const LayerWeights& weights, const float* input, int token) {
+void Router::score(const LayerConfig& layer, const LayerWeights& weights, ActivationRows& input, std::size_t n_tokens,
+                   int thread) {
+  const auto n_experts = static_cast<std::size_t>(layer.n_experts);
+  const std::size_t dim = context_.dim();
+  // Each thread has some rows of the router for all tokens, so that they are read once.
+  const Range experts = part_of(n_experts, thread, context_.team.size());
+  for (std::size_t e = experts.begin; e < experts.end; ++e)
+    for (std::size_t t = 0; t < n_tokens; ++t)
+      scores_[t * n_experts + e] = context_.kernels.dot(input.row(t), weights.router + e * dim, dim);
+}
+
+void Router::choose(const LayerConfig& layer, const LayerWeights& weights, std::size_t token) {
   const auto n_experts = static_cast<std::size_t>(layer.n_experts);
   const auto n_active = static_cast<std::size_t>(layer.n_active);
-  const auto t = static_cast<std::size_t>(token);
-  float* const scores = scores_.data() + t * n_experts;
-  for (std::size_t e = 0; e < n_experts; ++e)
-    scores[e] = context_.kernels.dot(input, weights.router + e * context_.dim(), context_.dim());
-  const float max = context_.kernels.max_value(scores, n_experts);
-  const float sum = context_.kernels.sum_exp(scores, max, 1.0f, n_experts);
+  choose_experts(context_.kernels, context_.config.router, {scores_.data() + token * n_experts, n_experts},
+                 weights.router_bias, {worth_.data() + token * n_experts, n_experts},
+                 {chosen_.data() + token * n_active, n_active}, {chosen_weights_.data() + token * n_active, n_active});
+}
 
-  std::int32_t* const chosen = chosen_.data() + t * n_active;
-  for (std::size_t k = 0; k < n_active; ++k) {
-    std::int32_t best = -1;
-    for (std::size_t e = 0; e < n_experts; ++e) {
-      const auto candidate = static_cast<std::int32_t>(e);
-      if (std::find(chosen, chosen + k, candidate) != chosen + k) continue;
-      if (best < 0 || scores[e] > scores[static_cast<std::size_t>(best)]) best = candidate;
-    }
-    chosen[k] = best;
-  }
-  std::sort(chosen, chosen + n_active);
-  float* const probabilities = chosen_weights_.data() + t * n_active;
-  float total = 0.0f;
-  for (std::size_t k = 0; k < n_active; ++k) {
-    probabilities[k] = context_.kernels.sum_exp(scores + chosen[k], max, 1.0f, 1) / sum;
-    total += probabilities[k];
-  }
-  if (context_.config.normalize_expert_weights)
-    for (std::size_t k = 0; k < n_active; ++k) probabilities[k] /= total;
+void Router::take_all(std::size_t n_tokens) {
+  begin_[0] = 0;
+  begin_[1] = static_cast<std::int32_t>(n_tokens);
+  std::copy_n(all_tokens_.begin(), n_tokens, tokens_.begin());
+  std::fill_n(weights_.begin(), n_tokens, 1.0f);
+}
+
+void Router::weigh_shared(const LayerConfig& layer, const LayerWeights& weights, ActivationRows& input,
+                          std::size_t n_tokens) {
+  shared_expert_ = layer.has_shared() ? layer.shared_expert() : -1;
+  if (!layer.has_shared()) return;
+  std::fill_n(shared_weights_.begin(), n_tokens, 1.0f);
+  if (!layer.shared_gate) return;
+  for (std::size_t t = 0; t < n_tokens; ++t)
+    shared_weights_[t] = context_.kernels.dot(input.row(t), weights.shared_gate, context_.dim());
+  context_.kernels.sigmoid(shared_weights_.data(), n_tokens);
 }
 
 void Router::route(const LayerConfig& layer, const LayerWeights& weights, ActivationRows& input, int n_tokens) {
   const auto n = static_cast<std::size_t>(n_tokens);
-  if (!layer.has_router()) {
-    begin_[0] = 0;
-    begin_[1] = n_tokens;
-    for (std::size_t t = 0; t < n; ++t) tokens_[t] = static_cast<std::int32_t>(t);
-    std::fill_n(weights_.begin(), n, 1.0f);
-    return;
-  }
-  const auto choose_all = [&](int thread) {
-    const Range range = part_of(n, thread, context_.team.size());
-    for (std::size_t t = range.begin; t < range.end; ++t)
-      choose(layer, weights, input.row(t), static_cast<int>(t));
-  };
-  // Waking the team costs more than one token's scores.
-  if (n_tokens == 1) {
-    choose(layer, weights, input.row(0), 0);
+  n_tokens_ = n;
+  weigh_shared(layer, weights, input, n);
+  if (!layer.has_router()) return take_all(n);
+  const bool alone = context_.team.size() == 1 || n * static_cast<std::size_t>(layer.n_experts) * context_.dim() < kWorthSharing;
+  if (alone) {
+    for (int part = 0; part < context_.team.size(); ++part) score(layer, weights, input, n, part);
+    for (std::size_t t = 0; t < n; ++t) choose(layer, weights, t);
   } else {
-    context_.team.run(choose_all);
+    context_.team.run([&](int thread) {
+      score(layer, weights, input, n, thread);
+      context_.team.barrier();
+      const Range tokens = part_of(n, thread, context_.team.size());
+      for (std::size_t t = tokens.begin; t < tokens.end; ++t) choose(layer, weights, t);
+    });
   }
+  group(layer, n);
+}
 
+void Router::group(const LayerConfig& layer, std::size_t n) {
   const auto n_active = static_cast<std::size_t>(layer.n_active);
   std::fill(begin_.begin(), begin_.end(), 0);
   for (std::size_t i = 0; i < n * n_active; ++i) ++begin_[static_cast<std::size_t>(chosen_[i]) + 1];
@@ -92,6 +109,7 @@ void Router::route(const LayerConfig& layer, const LayerWeights& weights, Activa
 }
 
 ExpertTokens Router::expert(int index) const {
+  if (index == shared_expert_) return {{all_tokens_.data(), n_tokens_}, {shared_weights_.data(), n_tokens_}};
   const auto e = static_cast<std::size_t>(index);
   const auto first = static_cast<std::size_t>(begin_[e]);
   const auto count = static_cast<std::size_t>(begin_[e + 1]) - first;

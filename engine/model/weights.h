@@ -22,9 +22,10 @@ struct AttentionPath {
   const float* value_bias = nullptr;
 };
 
-/// A group of neurons of one expert (expert 0 of a dense layer).
+/// A group of neurons of one expert (expert 0 of a dense layer) or of the shared expert.
 struct FeedForwardPath {
-  int expert = 0;
+  int expert = 0;   // of LayerConfig::n_experts; the shared one comes after them
+  bool shared = false;
   MatrixView gate;  // (n_neurons, dim)
   MatrixView up;    // (n_neurons, dim)
   MatrixView down;  // (dim, n_neurons)
@@ -37,8 +38,10 @@ struct LayerWeights {
   const float* key_norm = nullptr;           // head_dim, or nullptr
   const float* output_bias = nullptr;        // dim, or nullptr; added once, where the residual is
   const float* router = nullptr;             // (n_experts, dim), or nullptr
+  const float* router_bias = nullptr;        // n_experts, or nullptr: RouterConfig::correction_bias
+  const float* shared_gate = nullptr;        // dim, or nullptr: LayerConfig::shared_gate
   std::vector<AttentionPath> attention;
-  std::vector<FeedForwardPath> feed_forward; // in plan order: (neuron group, expert)
+  std::vector<FeedForwardPath> feed_forward; // in plan order: (neuron group, expert), shared
   int n_kv_slots = 0;
 };
 

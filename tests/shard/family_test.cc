@@ -154,17 +154,17 @@ TEST_CASE("qwen2 and qwen3: the window counts only where it is switched on") {
 
 TEST_CASE("mixtral and qwen3_moe: which layers are mixtures, and how weights are normalised") {
   const auto mixtral = read("mixtral");
-  CHECK(mixtral.normalize_expert_weights);
+  CHECK(mixtral.router.normalize);
   CHECK(mixtral.layers[0].n_experts == 8);
   CHECK(mixtral.layers[0].n_active == 2);
   CHECK(mixtral.layers[0].hidden_dim == 64);
   CHECK(windows(mixtral) == std::vector<int>{0, 0});
 
   const auto moe = read("qwen3_moe");
-  CHECK(moe.normalize_expert_weights);
+  CHECK(moe.router.normalize);
   CHECK(moe.layers[1].n_experts == 16);
   CHECK(moe.layers[1].hidden_dim == 32);
-  CHECK_FALSE(read("qwen3_moe", {{"norm_topk_prob", "remove"}}).normalize_expert_weights);
+  CHECK_FALSE(read("qwen3_moe", {{"norm_topk_prob", "remove"}}).router.normalize);
   const auto some = read("qwen3_moe", {{"num_hidden_layers", 6}, {"decoder_sparse_step", 2}, {"mlp_only_layers", {3}}});
   std::vector<int> experts;
   for (const auto& layer : some.layers) experts.push_back(layer.n_experts);

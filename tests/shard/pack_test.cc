@@ -111,6 +111,7 @@ void check_all(const std::string& name, const MoeNames& moe) {
         expert = layer + moe.experts + "." + std::to_string(path.expert) + ".";
         gate = moe.gate, up = moe.up, down = moe.down;
       }
+      if (path.kind == PathKind::kSharedExpert) expert = layer + "mlp.shared_expert.";
       switch (path.matrices[m].role) {
         case MatrixRole::kKey: expected = cut(get(layer + "self_attn.k_proj.weight"), dim, kv * hd, hd, 0, dim); break;
         case MatrixRole::kValue: expected = cut(get(layer + "self_attn.v_proj.weight"), dim, kv * hd, hd, 0, dim); break;
@@ -142,6 +143,8 @@ void check_all(const std::string& name, const MoeNames& moe) {
         case VectorRole::kKeyNorm: expected = get(layer + "self_attn.k_norm.weight"); break;
         case VectorRole::kOutputBias: expected = get(layer + "self_attn.o_proj.bias"); break;
         case VectorRole::kRouter: expected = get(layer + moe.router + ".weight"); break;
+        case VectorRole::kRouterBias: expected = get(layer + "mlp.gate.e_score_correction_bias"); break;
+        case VectorRole::kSharedGate: expected = get(layer + "mlp.shared_expert_gate.weight"); break;
         case VectorRole::kFinalNorm: expected = get("model.norm.weight"); break;
         case VectorRole::kQueryBias: expected = slice(layer + "self_attn.q_proj.bias", (first + part) * hd); break;
         case VectorRole::kKeyBias: expected = slice(layer + "self_attn.k_proj.bias", kv * hd); break;
@@ -157,7 +160,7 @@ void check_all(const std::string& name, const MoeNames& moe) {
 TEST_CASE("A packed model holds every number of every family's checkpoint where it belongs") {
   const MoeNames qwen{"mlp.gate", "mlp.experts", "gate_proj", "up_proj", "down_proj"};
   const MoeNames mixtral{"block_sparse_moe.gate", "block_sparse_moe.experts", "w1", "w3", "w2"};
-  for (const char* name : {"llama", "llama3", "mistral", "qwen2", "qwen3", "qwen3_moe"}) check_all(name, qwen);
+  for (const char* name : {"llama", "llama3", "mistral", "qwen2", "qwen3", "qwen2_moe", "qwen3_moe"}) check_all(name, qwen);
   check_all("mixtral", mixtral);
 }
 

@@ -15,7 +15,8 @@ std::filesystem::path golden_folder(const std::string& name) {
   return tests::source_folder() / "tests/data/golden" / name;
 }
 
-const char* const kFamilies[] = {"llama", "llama3", "mistral", "qwen2", "qwen3", "mixtral", "qwen3_moe", "llama_sparse_bitmask", "phi3"};
+const char* const kFamilies[] = {"llama",     "llama3",    "mistral", "qwen2", "qwen3", "mixtral", "llama_sparse_bitmask",
+                                 "qwen2_moe", "qwen3_moe", "phi3"};
 
 worker::LocalRanksOptions exact() {
   worker::LocalRanksOptions options;
