@@ -22,6 +22,22 @@ Status check_router(const engine::RouterConfig& router, const engine::LayerConfi
   return within("n_active", layer.n_active, 1, layer.n_experts / router.n_groups * router.n_active_groups);
 }
 
+Status positive(const char* name, float value) {
+  if (std::isfinite(value) && value > 0.0f) return {};
+  return Error{ErrorCode::kInvalidArgument, text(name, ": expected a finite value above 0, found ", value)};
+}
+
+Status positive_or_0(const char* name, float value) { return value == 0.0f ? Status{} : positive(name, value); }
+
+Status check_rope(const engine::RopeConfig& rope, int head_dim) {
+  COLONNADE_TRY(within("rotary_dim", rope.rotary_dim, 2, head_dim));
+  COLONNADE_TRY(within("rotary_dim modulo 2", rope.rotary_dim % 2, 0, 0));
+  COLONNADE_TRY(positive("rope theta", rope.theta));
+  COLONNADE_TRY(positive("rope factor", rope.factor));
+  COLONNADE_TRY(positive("rope low_freq_factor", rope.low_freq_factor));
+  return positive("rope high_freq_factor", rope.high_freq_factor);
+}
+
 }  // namespace
 
 Status check_model_config(const engine::ModelConfig& config) {
@@ -34,8 +50,9 @@ Status check_model_config(const engine::ModelConfig& config) {
   COLONNADE_TRY(within("n_heads * head_dim", std::int64_t{config.n_heads} * config.head_dim, 2, 1 << 22));
   COLONNADE_TRY(within("vocab_size", config.vocab_size, 1, 1 << 24));
   COLONNADE_TRY(within("max_context_tokens", config.max_context_tokens, 1, 1 << 30));
-  COLONNADE_TRY(within("rotary_dim", config.rope.rotary_dim, 2, config.head_dim));
-  COLONNADE_TRY(within("rotary_dim modulo 2", config.rope.rotary_dim % 2, 0, 0));
+  COLONNADE_TRY(check_rope(config.rope, config.head_dim));
+  COLONNADE_TRY(within("ropes", static_cast<std::int64_t>(config.more_ropes.size()), 0, 8));
+  for (const engine::RopeConfig& rope : config.more_ropes) COLONNADE_TRY(check_rope(rope, config.head_dim));
   COLONNADE_TRY(within("n_heads modulo n_kv_heads", config.n_heads % config.n_kv_heads, 0, 0));
   COLONNADE_TRY(within("layers", static_cast<std::int64_t>(config.layers.size()), config.n_layers, config.n_layers));
   for (const engine::LayerConfig& layer : config.layers) {
@@ -46,15 +63,18 @@ Status check_model_config(const engine::ModelConfig& config) {
     COLONNADE_TRY(within("window_tokens", layer.window_tokens, 0, 1 << 30));
     COLONNADE_TRY(within("shared_hidden_dim", layer.shared_hidden_dim, 0, 1 << 22));
     if (layer.has_router()) COLONNADE_TRY(check_router(config.router, layer));
+    COLONNADE_TRY(within("rope of a layer", layer.rope, 0, static_cast<std::int64_t>(config.more_ropes.size())));
   }
   // Their list is held in memory, some 300 bytes each.
   COLONNADE_TRY(within("paths of the model", static_cast<std::int64_t>(count_paths(config)), 1, 1 << 24));
-  for (const float value : {config.norm_eps, config.rope.theta, config.rope.factor, config.rope.low_freq_factor, config.router.scaling,
-                            config.rope.high_freq_factor}) {
-    if (!std::isfinite(value) || value <= 0.0f)
-      return Error{ErrorCode::kInvalidArgument,
-                   text("norm_eps, rope numbers and scaling of experts: expected finite values above 0, found ", value)};
-  }
+  COLONNADE_TRY(positive("norm_eps", config.norm_eps));
+  COLONNADE_TRY(positive("scaling of experts", config.router.scaling));
+  COLONNADE_TRY(positive("embedding_scale", config.embedding_scale));
+  COLONNADE_TRY(positive("residual_scale", config.residual_scale));
+  COLONNADE_TRY(positive("logit_scale", config.logit_scale));
+  COLONNADE_TRY(positive_or_0("attention_scale", config.attention_scale));
+  COLONNADE_TRY(positive_or_0("attention_soft_cap", config.attention_soft_cap));
+  COLONNADE_TRY(positive_or_0("logit_soft_cap", config.logit_soft_cap));
   return {};
 }
 
@@ -68,6 +88,7 @@ ParameterCount count_parameters(const engine::ModelConfig& config) {
   if (config.qkv_bias) attention += query_width + 2 * kv_width;
   if (config.output_bias) attention += dim;
   if (config.qk_norm) attention += 2 * u(config.head_dim);
+  if (config.post_norms) attention += 2 * dim;
 
   ParameterCount count;
   count.total = u(config.vocab_size) * dim * (config.tied_embeddings ? 1 : 2) + dim;

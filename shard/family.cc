@@ -17,6 +17,10 @@ std::span<const Family* const> all_families() {
       &qwen2_moe_family(),
       &qwen3_moe_family(),
       &phi3_family(),
+      &granite_family(),
+      &granitemoe_family(),
+      &gemma2_family(),
+      &gemma3_family(),
   };
   return families;
 }

@@ -47,6 +47,8 @@ struct TensorNames {
   const char* expert_gate = "gate_proj";
   const char* expert_up = "up_proj";
   const char* expert_down = "down_proj";
+  const char* attention_post_norm = "post_attention_layernorm";        // where there are norms after the blocks
+  const char* feed_forward_post_norm = "post_feedforward_layernorm";
   const char* query_key_value = nullptr;  // one module for queries, keys, values, in that order
   const char* dense_gate_up = nullptr;    // one module for gate, up, in that order
   StackedExperts stacked = {};
@@ -68,6 +70,10 @@ const Family& mixtral_family();
 const Family& qwen2_moe_family();
 const Family& qwen3_moe_family();
 const Family& phi3_family();
+const Family& granite_family();
+const Family& granitemoe_family();
+const Family& gemma2_family();
+const Family& gemma3_family();
 
 std::span<const Family* const> all_families();
 /// The family whose model_type is `name`, or nullptr.
@@ -83,6 +89,9 @@ struct FamilyDefaults {
   int max_context_tokens = 2048;
   float norm_eps = 1e-6f;
   float rope_theta = 10000.0f;
+  bool tied_embeddings = false;
+  const char* activation_field = "hidden_act";
+  const char* activation = "silu";
 };
 
 /// Reads what all families share (sizes, rope, norms, tied embeddings, activation function) and makes n_layers
@@ -92,6 +101,10 @@ Result<engine::ModelConfig> read_shared_fields(const ConfigFields& fields, const
 /// qwen2 and qwen3: the window counts only with use_sliding_window, from layer max_window_layers on, or where
 /// layer_types says so. An absent sliding_window is 4096; null means none.
 Status read_optional_window(const ConfigFields& fields, int default_max_window_layers, engine::ModelConfig& config);
+
+/// Families whose layers alternate between windows and the whole context: layer_types says which, or without it every
+/// `period`-th layer sees all. null for sliding_window means none.
+Status read_alternating_windows(const ConfigFields& fields, int default_window, int period, engine::ModelConfig& config);
 
 /// Makes `layer` a mixture. kInvalidArgument when more experts are active than there are.
 Status make_mixture(const ConfigFields& fields, const char* experts_field, int n_experts, int n_active, int hidden_dim,

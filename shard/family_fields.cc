@@ -64,6 +64,28 @@ Result<RopeConfig> read_rope(const ConfigFields& fields, float default_theta, in
                                              " is not supported; supported are default, linear, llama3")};
 }
 
+Result<engine::Activation> read_activation(const ConfigFields& fields, const FamilyDefaults& defaults) {
+  COLONNADE_ASSIGN(const std::string name, fields.string(defaults.activation_field, defaults.activation));
+  if (name == "silu" || name == "swish") return engine::Activation::kSilu;
+  if (name == "gelu_pytorch_tanh" || name == "gelu_new") return engine::Activation::kGeluTanh;
+  return fields.invalid(defaults.activation_field, "silu or gelu_pytorch_tanh (others are not supported)");
+}
+
+/// layer_types as "has a window", or an empty list where there is none.
+Result<std::vector<bool>> read_layer_types(const ConfigFields& fields, int n_layers) {
+  std::vector<bool> windowed;
+  const Json* types = fields.find("layer_types");
+  if (types == nullptr) return windowed;
+  if (!types->is_array() || types->size() != static_cast<std::size_t>(n_layers))
+    return fields.invalid("layer_types", text("a list of ", n_layers, " names"));
+  for (const Json& type : *types) {
+    if (type != "sliding_attention" && type != "full_attention")
+      return fields.invalid("layer_types", "names sliding_attention or full_attention");
+    windowed.push_back(type == "sliding_attention");
+  }
+  return windowed;
+}
+
 }  // namespace
 
 Result<ModelConfig> read_shared_fields(const ConfigFields& fields, const FamilyDefaults& defaults) {
@@ -87,9 +109,8 @@ Result<ModelConfig> read_shared_fields(const ConfigFields& fields, const FamilyD
                    fields.positive("max_position_embeddings", defaults.max_context_tokens, 1 << 30));
   COLONNADE_ASSIGN(config.norm_eps, fields.number("rms_norm_eps", defaults.norm_eps));
   COLONNADE_ASSIGN(config.rope, read_rope(fields, defaults.rope_theta, config.head_dim));
-  COLONNADE_ASSIGN(config.tied_embeddings, fields.flag("tie_word_embeddings", false));
-  COLONNADE_ASSIGN(const std::string activation, fields.string("hidden_act", "silu"));
-  if (activation != "silu") return fields.invalid("hidden_act", "silu (others are not supported)");
+  COLONNADE_ASSIGN(config.tied_embeddings, fields.flag("tie_word_embeddings", defaults.tied_embeddings));
+  COLONNADE_ASSIGN(config.activation, read_activation(fields, defaults));
   LayerConfig dense;
   COLONNADE_ASSIGN(dense.hidden_dim, fields.positive("intermediate_size"));
   config.layers.assign(static_cast<std::size_t>(config.n_layers), dense);
@@ -101,19 +122,18 @@ Status read_optional_window(const ConfigFields& fields, int default_max_window_l
   if (!enabled || fields.is_null("sliding_window")) return {};
   COLONNADE_ASSIGN(const int window, fields.positive("sliding_window", 4096, 1 << 30));
   COLONNADE_ASSIGN(const int first, fields.count("max_window_layers", default_max_window_layers));
-  const Json* types = fields.find("layer_types");
-  if (types != nullptr && (!types->is_array() || types->size() != config.layers.size()))
-    return fields.invalid("layer_types", text("a list of ", config.n_layers, " names"));
-  for (std::size_t i = 0; i < config.layers.size(); ++i) {
-    bool windowed = static_cast<int>(i) >= first;
-    if (types != nullptr) {
-      const Json& type = (*types)[i];
-      if (type != "sliding_attention" && type != "full_attention")
-        return fields.invalid("layer_types", "names sliding_attention or full_attention");
-      windowed = type == "sliding_attention";
-    }
-    if (windowed) config.layers[i].window_tokens = window;
-  }
+  COLONNADE_ASSIGN(const std::vector<bool> types, read_layer_types(fields, config.n_layers));
+  for (std::size_t i = 0; i < config.layers.size(); ++i)
+    if (types.empty() ? static_cast<int>(i) >= first : types[i]) config.layers[i].window_tokens = window;
+  return {};
+}
+
+Status read_alternating_windows(const ConfigFields& fields, int default_window, int period, ModelConfig& config) {
+  if (fields.is_null("sliding_window")) return {};
+  COLONNADE_ASSIGN(const int window, fields.positive("sliding_window", default_window, 1 << 30));
+  COLONNADE_ASSIGN(const std::vector<bool> types, read_layer_types(fields, config.n_layers));
+  for (std::size_t i = 0; i < config.layers.size(); ++i)
+    if (types.empty() ? (i + 1) % static_cast<std::size_t>(period) != 0 : types[i]) config.layers[i].window_tokens = window;
   return {};
 }
 

@@ -68,12 +68,22 @@ Status check_place(const PathSpec& path, const Manifest& manifest) {
   return {};
 }
 
+/// Values that a later version may have added.
+Status check_known(const engine::ModelConfig& config) {
+  const auto known = [](const char* what, auto value, auto last) -> Status {
+    if (static_cast<std::uint32_t>(value) <= static_cast<std::uint32_t>(last)) return {};
+    return Error{ErrorCode::kUnsupported, text(what, " ", static_cast<std::uint32_t>(value), " is not known here")};
+  };
+  COLONNADE_TRY(known("rope scaling", config.rope.scaling, engine::RopeScaling::kLlama3));
+  for (const engine::RopeConfig& rope : config.more_ropes)
+    COLONNADE_TRY(known("rope scaling", rope.scaling, engine::RopeScaling::kLlama3));
+  return known("activation", config.activation, engine::Activation::kGeluTanh);
+}
+
 Status check_manifest(const Manifest& manifest) {
   if (const Status status = check_model_config(manifest.config); !status.ok())
     return corrupt("configuration: " + status.error().message);
-  if (static_cast<std::uint32_t>(manifest.config.rope.scaling) > static_cast<std::uint32_t>(engine::RopeScaling::kLlama3))
-    return Error{ErrorCode::kUnsupported, text("rope scaling ", static_cast<std::uint32_t>(manifest.config.rope.scaling),
-                                               " is not known here")};
+  COLONNADE_TRY(check_known(manifest.config));
   for (const BlobFile& file : manifest.blob_files)
     if (file.name.empty() || file.name == "." || file.name == ".." ||
         file.name.find_first_of(std::string_view("/\0", 2)) != std::string::npos)

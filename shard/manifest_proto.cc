@@ -18,6 +18,28 @@ int to_int(std::uint32_t value) {
   return value <= static_cast<std::uint32_t>(std::numeric_limits<int>::max()) ? static_cast<int>(value) : -1;
 }
 
+void encode_rope(const engine::RopeConfig& rope, proto::Rope& out) {
+  out.set_theta(rope.theta);
+  out.set_rotary_dim(u32(rope.rotary_dim));
+  out.set_scaling(static_cast<std::uint32_t>(rope.scaling));
+  out.set_factor(rope.factor);
+  out.set_low_freq_factor(rope.low_freq_factor);
+  out.set_high_freq_factor(rope.high_freq_factor);
+  out.set_original_context_tokens(u32(rope.original_context_tokens));
+}
+
+engine::RopeConfig decode_rope(const proto::Rope& in) {
+  engine::RopeConfig rope;
+  rope.theta = in.theta();
+  rope.rotary_dim = to_int(in.rotary_dim());
+  rope.scaling = static_cast<engine::RopeScaling>(in.scaling());
+  rope.factor = in.factor();
+  rope.low_freq_factor = in.low_freq_factor();
+  rope.high_freq_factor = in.high_freq_factor();
+  rope.original_context_tokens = to_int(in.original_context_tokens());
+  return rope;
+}
+
 void encode_config(const engine::ModelConfig& config, proto::Config& out) {
   out.set_family(config.family);
   out.set_dim(u32(config.dim));
@@ -40,14 +62,16 @@ void encode_config(const engine::ModelConfig& config, proto::Config& out) {
   router.set_n_active_groups(u32(config.router.n_active_groups));
   router.set_group_score(static_cast<std::uint32_t>(config.router.group_score));
   router.set_scaling(config.router.scaling);
-  proto::Rope& rope = *out.mutable_rope();
-  rope.set_theta(config.rope.theta);
-  rope.set_rotary_dim(u32(config.rope.rotary_dim));
-  rope.set_scaling(static_cast<std::uint32_t>(config.rope.scaling));
-  rope.set_factor(config.rope.factor);
-  rope.set_low_freq_factor(config.rope.low_freq_factor);
-  rope.set_high_freq_factor(config.rope.high_freq_factor);
-  rope.set_original_context_tokens(u32(config.rope.original_context_tokens));
+  out.set_activation(static_cast<std::uint32_t>(config.activation));
+  out.set_post_norms(config.post_norms);
+  out.set_embedding_scale(config.embedding_scale);
+  out.set_residual_scale(config.residual_scale);
+  out.set_attention_scale(config.attention_scale);
+  out.set_attention_soft_cap(config.attention_soft_cap);
+  out.set_logit_scale(config.logit_scale);
+  out.set_logit_soft_cap(config.logit_soft_cap);
+  encode_rope(config.rope, *out.mutable_rope());
+  for (const engine::RopeConfig& rope : config.more_ropes) encode_rope(rope, *out.add_more_ropes());
   for (const engine::LayerConfig& layer : config.layers) {
     proto::Layer& l = *out.add_layers();
     l.set_hidden_dim(u32(layer.hidden_dim));
@@ -56,6 +80,7 @@ void encode_config(const engine::ModelConfig& config, proto::Config& out) {
     l.set_window_tokens(u32(layer.window_tokens));
     l.set_shared_hidden_dim(u32(layer.shared_hidden_dim));
     l.set_shared_gate(layer.shared_gate);
+    l.set_rope(u32(layer.rope));
   }
 }
 
@@ -83,13 +108,17 @@ engine::ModelConfig decode_config(const proto::Config& in) {
     config.router.group_score = static_cast<engine::GroupScore>(in.router().group_score());
     config.router.scaling = in.router().scaling();
   }
-  config.rope.theta = in.rope().theta();
-  config.rope.rotary_dim = to_int(in.rope().rotary_dim());
-  config.rope.scaling = static_cast<engine::RopeScaling>(in.rope().scaling());
-  config.rope.factor = in.rope().factor();
-  config.rope.low_freq_factor = in.rope().low_freq_factor();
-  config.rope.high_freq_factor = in.rope().high_freq_factor();
-  config.rope.original_context_tokens = to_int(in.rope().original_context_tokens());
+  config.rope = decode_rope(in.rope());
+  for (const proto::Rope& rope : in.more_ropes()) config.more_ropes.push_back(decode_rope(rope));
+  config.activation = static_cast<engine::Activation>(in.activation());
+  config.post_norms = in.post_norms();
+  const auto factor = [](float value) { return value == 0.0f ? 1.0f : value; };
+  config.embedding_scale = factor(in.embedding_scale());
+  config.residual_scale = factor(in.residual_scale());
+  config.attention_scale = in.attention_scale();
+  config.attention_soft_cap = in.attention_soft_cap();
+  config.logit_scale = factor(in.logit_scale());
+  config.logit_soft_cap = in.logit_soft_cap();
   config.layers.reserve(static_cast<std::size_t>(in.layers_size()));
   for (const proto::Layer& l : in.layers())
     config.layers.push_back({.hidden_dim = to_int(l.hidden_dim()),
@@ -97,7 +126,8 @@ engine::ModelConfig decode_config(const proto::Config& in) {
                              .n_active = to_int(l.n_active()),
                              .window_tokens = to_int(l.window_tokens()),
                              .shared_hidden_dim = to_int(l.shared_hidden_dim()),
-                             .shared_gate = l.shared_gate()});
+                             .shared_gate = l.shared_gate(),
+                             .rope = to_int(l.rope())});
   return config;
 }
 
@@ -191,8 +221,8 @@ Result<Manifest> decode_manifest(std::span<const std::byte> bytes) {
   if (bytes.size() > static_cast<std::size_t>(std::numeric_limits<int>::max()) ||
       !in.ParseFromArray(bytes.data(), static_cast<int>(bytes.size())))
     return Error{ErrorCode::kCorrupt, text("expected a manifest message in ", bytes.size(), " bytes, found none")};
-  if (in.version() != kManifestVersion)
-    return Error{ErrorCode::kUnsupported, text("expected version ", kManifestVersion, ", found ", in.version(),
+  if (in.version() < 1 || in.version() > kManifestVersion)
+    return Error{ErrorCode::kUnsupported, text("expected version 1 to ", kManifestVersion, ", found ", in.version(),
                                                " (packed by ", in.packed_by(), "): pack the model again")};
   Manifest manifest;
   manifest.name = in.name();

@@ -61,6 +61,10 @@ PathSpec replicated(const engine::ModelConfig& config, int layer) {
     if (config.router.correction_bias) path.vectors.push_back(vector(VectorRole::kRouterBias, l.n_experts));
   }
   if (l.shared_gate) path.vectors.push_back(vector(VectorRole::kSharedGate, config.dim));
+  if (config.post_norms) {
+    path.vectors.push_back(vector(VectorRole::kAttentionPostNorm, config.dim));
+    path.vectors.push_back(vector(VectorRole::kFeedForwardPostNorm, config.dim));
+  }
   return path;
 }
 

@@ -40,6 +40,7 @@ enum class VectorRole : std::uint32_t {
   kAttentionNorm = 1, kFeedForwardNorm, kQueryNorm, kKeyNorm, kOutputBias, kRouter, kFinalNorm,  // kReplicated
   kQueryBias, kKeyBias, kValueBias,  // kAttention
   kRouterBias = 100, kSharedGate,    // kReplicated
+  kAttentionPostNorm = 200, kFeedForwardPostNorm,  // kReplicated
 };
 
 struct MatrixSpec {

@@ -40,8 +40,9 @@ std::uint64_t activation_buffer_bytes(const engine::ModelConfig& config, int max
   const std::uint64_t keys = u(config.n_kv_heads) * u(config.head_dim), vocab = u(config.vocab_size);
   // Rows that are multiplied also exist as int8 with a scale and a sum for each 64 columns: 4 + 1 + 1/8 bytes.
   const std::uint64_t multiplied = (dim + queries + hidden) * 41 / 8;
-  // Residual stream and what the stage before sent, the join's sums and two contributions; projections; router scores.
-  const std::uint64_t floats = 5 * dim + queries + 2 * keys + experts;
+  // Residual stream and what the stage before sent, the join's sums and two contributions, what is normalised before it is
+  // added; projections; router scores.
+  const std::uint64_t floats = (config.post_norms ? 6 : 5) * dim + queries + 2 * keys + experts;
   // Of each core, six tiles of 64 columns; cores are not part of a plan, so a large node is taken.
   constexpr std::uint64_t kCores = 32, kTileFloats = 6 * 64;
   const std::uint64_t per_token = multiplied + sizeof(float) * (floats + kCores * kTileFloats);

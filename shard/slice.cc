@@ -82,6 +82,8 @@ void take_vectors(engine::LayerWeights& layer, const LoadedPath& loaded) {
   layer.query_norm = loaded.vector(VectorRole::kQueryNorm);
   layer.key_norm = loaded.vector(VectorRole::kKeyNorm);
   layer.output_bias = loaded.vector(VectorRole::kOutputBias);
+  layer.attention_post_norm = loaded.vector(VectorRole::kAttentionPostNorm);
+  layer.feed_forward_post_norm = loaded.vector(VectorRole::kFeedForwardPostNorm);
   layer.router = loaded.vector(VectorRole::kRouter);
   layer.router_bias = loaded.vector(VectorRole::kRouterBias);
   layer.shared_gate = loaded.vector(VectorRole::kSharedGate);

@@ -12,7 +12,8 @@ std::string bias(const std::string& module) { return module + ".bias"; }
 
 bool is_norm(VectorRole role) {
   return role == VectorRole::kAttentionNorm || role == VectorRole::kFeedForwardNorm || role == VectorRole::kQueryNorm ||
-         role == VectorRole::kKeyNorm || role == VectorRole::kFinalNorm;
+         role == VectorRole::kKeyNorm || role == VectorRole::kFinalNorm || role == VectorRole::kAttentionPostNorm ||
+         role == VectorRole::kFeedForwardPostNorm;
 }
 
 }  // namespace
@@ -71,6 +72,10 @@ Status SourceModel::find_layer_tensors(int layer) {
   const auto module = [&](const char* name) { return layer_module(layer, name); };
   COLONNADE_TRY(add(weight(module(names_.attention_norm)), 0, config_.dim));
   COLONNADE_TRY(find_attention_tensors(layer));
+  if (config_.post_norms) {
+    COLONNADE_TRY(add(weight(module(names_.attention_post_norm)), 0, config_.dim));
+    COLONNADE_TRY(add(weight(module(names_.feed_forward_post_norm)), 0, config_.dim));
+  }
   COLONNADE_TRY(add(weight(module(names_.feed_forward_norm)), 0, config_.dim));
   const engine::LayerConfig& shape = config_.layers[static_cast<std::size_t>(layer)];
   if (shape.has_router()) {
@@ -199,6 +204,8 @@ TensorPart SourceModel::vector_part(const PathSpec& path, VectorRole role) const
     case VectorRole::kQueryBias: return attention_part(path.layer, MatrixRole::kQuery, bias);
     case VectorRole::kKeyBias: return attention_part(path.layer, MatrixRole::kKey, bias);
     case VectorRole::kValueBias: return attention_part(path.layer, MatrixRole::kValue, bias);
+    case VectorRole::kAttentionPostNorm: return of_layer(names_.attention_post_norm);
+    case VectorRole::kFeedForwardPostNorm: return of_layer(names_.feed_forward_post_norm);
   }
   COLONNADE_CHECK(false, "a vector role that has no name");
 }

@@ -6,6 +6,7 @@
 // position % 16) over ascending positions, then in the fixed tree; a value is one chain over ascending positions.
 #pragma once
 
+#include "engine/kernels/activation_functions.inl.h"
 #include "engine/kernels/elementwise.inl.h"
 #include "engine/kernels/kernels.h"
 #include "engine/kernels/vector_math.inl.h"
@@ -109,7 +110,7 @@ void score_pages(const Run<typename Kv::Element>& run, const RunQuery* queries, 
 
 /// Turns a query's scores into weights; those outside of its positions become 0.
 template <class V, class Kv>
-void weigh(const Run<typename Kv::Element>& run, float scale, RunQuery& query, float* scores) {
+void weigh(const Run<typename Kv::Element>& run, float scale, float soft_cap, RunQuery& query, float* scores) {
   using F = typename V::F;
   const int begin = query.first - run.first_position(), end = query.last + 1 - run.first_position();
   const int n_halves = 2 * run.n_pages;
@@ -120,6 +121,7 @@ void weigh(const Run<typename Kv::Element>& run, float scale, RunQuery& query, f
     const unsigned counted = (to >= 16 ? 0xffffu : (1u << to) - 1u) & (from > 0 ? 0xffffu << from : 0xffffu);
     F score = V::mul(V::load(scores + half * 16), V::set(scale));
     if constexpr (Kv::kScaled) score = V::mul(score, V::load(run.scales(half / 2) + half % 2 * 16));
+    if (soft_cap != 0.0f) score = soft_capped<V>(score, soft_cap);
     // What lies in slots that do not count may be anything, NaN too: it is replaced, not multiplied.
     score = V::select(counted, score, lowest);
     V::store(scores + half * 16, score);
@@ -269,7 +271,7 @@ void attend_run(const AttendArgs& args) {
       });
     }
     for (int q = 0; q < n_queries; ++q) {
-      weigh<V, Kv>(run, args.scale, queries[q], scores[q]);
+      weigh<V, Kv>(run, args.scale, args.soft_cap, queries[q], scores[q]);
       for (std::size_t dim = 0; dim < run.value_stride; dim += 16) V::store(queries[q].sum + dim, V::zero());
     }
     for (int page = 0; page < run.n_pages; ++page) {

@@ -1,4 +1,4 @@
-// Functions of each element: additions, rope, the gated activation, quantisation.
+// Functions of each element: additions, rope, quantisation.
 #pragma once
 
 #include "engine/kernels/kernels.h"
@@ -46,15 +46,6 @@ template <class V>
 void add_scaled_rows(float* x, const float* y, float factor, std::size_t count) {
   for_lanes(count, [=](std::size_t i, std::size_t n) {
     store_lanes<V>(x + i, V::fma(V::set(factor), load_lanes<V>(y + i, n), load_lanes<V>(x + i, n)), n);
-  });
-}
-
-template <class V>
-void silu_gate_rows(float* gate, const float* up, std::size_t count) {
-  for_lanes(count, [=](std::size_t i, std::size_t n) {
-    const typename V::F g = load_lanes<V>(gate + i, n);
-    const typename V::F silu = V::div(g, V::add(V::set(1.0f), exp_of<V>(V::neg(g))));
-    store_lanes<V>(gate + i, V::mul(silu, load_lanes<V>(up + i, n)), n);
   });
 }
 

@@ -62,6 +62,7 @@ struct AttendArgs {
   int n_queries = 0;
   int head_dim = 0;
   float scale = 0;                      // usually 1 / sqrt(head_dim)
+  float soft_cap = 0;                   // scores become soft_cap * tanh(score / soft_cap); 0: they stay
   const std::int32_t* pages = nullptr;  // page table of the sequence: page of position p is pages[p / kPageTokens]
   const std::byte* blocks = nullptr;    // block of page g is blocks + g * page_stride_bytes
   std::size_t page_stride_bytes = 0;
@@ -88,6 +89,9 @@ struct KernelTable {
   /// out = x / sqrt(mean(x²) + eps) * weight. Lane sums are added in a fixed tree. out may be x.
   void (*rms_norm)(const float* x, const float* weight, float eps, std::size_t count, float* out);
 
+  /// out = (x - mean) / sqrt(variance + eps) * weight + bias. out may be x.
+  void (*layer_norm)(const float* x, const float* weight, const float* bias, float eps, std::size_t count, float* out);
+
   /// x += y
   void (*add)(float* x, const float* y, std::size_t count);
   /// x *= factor
@@ -98,6 +102,14 @@ struct KernelTable {
   void (*silu_gate)(float* gate, const float* up, std::size_t count);
   /// x = 1 / (1 + exp(-x))
   void (*sigmoid)(float* x, std::size_t count);
+  /// gate = gelu(gate) * up, gelu by tanh
+  void (*gelu_tanh_gate)(float* gate, const float* up, std::size_t count);
+  /// gate = g / (1 + exp(-steepness * g)) * (u + 1), where g = min(gate, limit) and u is up within ± limit
+  void (*clamped_swish_gate)(float* gate, const float* up, float limit, float steepness, std::size_t count);
+  /// x = gelu(x), by the error function; within 3e-7 * max(1, |x|)
+  void (*gelu_erf)(float* x, std::size_t count);
+  /// x = cap * tanh(x / cap)
+  void (*soft_cap)(float* x, float cap, std::size_t count);
   /// Rotates one head in place, half-split pairs (i, i + n_pairs), by cos/sin of n_pairs entries.
   void (*rope)(float* head, const float* cosine, const float* sine, int n_pairs);
   float (*max_value)(const float* x, std::size_t count);

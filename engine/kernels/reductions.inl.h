@@ -34,6 +34,26 @@ void rms_norm_row(const float* x, const float* weight, float eps, std::size_t co
   });
 }
 
+template <class V>
+void layer_norm_row(const float* x, const float* weight, const float* bias, float eps, std::size_t count, float* out) {
+  using F = typename V::F;
+  const auto n_values = static_cast<float>(count);
+  F total = V::zero();
+  for_lanes(count, [&](std::size_t i, std::size_t n) { total = V::add(total, load_lanes<V>(x + i, n)); });
+  const F mean = V::set(V::sum(total) / n_values);
+  F squares = V::zero();
+  for_lanes(count, [&](std::size_t i, std::size_t n) {
+    // Lanes past the end must not count as 0 - mean.
+    const F off = V::select((1u << n) - 1u, V::sub(load_lanes<V>(x + i, n), mean), V::zero());
+    squares = V::fma(off, off, squares);
+  });
+  const F factor = V::set(1.0f / __builtin_sqrtf(V::sum(squares) / n_values + eps));
+  for_lanes(count, [=](std::size_t i, std::size_t n) {
+    const F normal = V::mul(V::sub(load_lanes<V>(x + i, n), mean), factor);
+    store_lanes<V>(out + i, V::fma(normal, load_lanes<V>(weight + i, n), load_lanes<V>(bias + i, n)), n);
+  });
+}
+
 /// Lanes past the end hold -infinity.
 template <class V>
 [[gnu::always_inline]] inline typename V::F load_or_lowest(const float* p, std::size_t n) {

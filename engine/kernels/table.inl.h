@@ -3,6 +3,7 @@
 // function with such instructions can be picked by the linker for code that must run everywhere.
 #pragma once
 
+#include "engine/kernels/activation_functions.inl.h"
 #include "engine/kernels/attention.inl.h"
 #include "engine/kernels/elementwise.inl.h"
 #include "engine/kernels/kernels.h"
@@ -38,11 +39,16 @@ constexpr KernelTable make_table(const char* name) {
   table.quantize = quantize_row<V>;
   table.quantize_wide = quantize_wide_row<V>;
   table.rms_norm = rms_norm_row<V>;
+  table.layer_norm = layer_norm_row<V>;
   table.add = add_rows<V>;
   table.scale = scale_row<V>;
   table.add_scaled = add_scaled_rows<V>;
   table.silu_gate = silu_gate_rows<V>;
   table.sigmoid = sigmoid_row<V>;
+  table.gelu_tanh_gate = gelu_tanh_gate_rows<V>;
+  table.clamped_swish_gate = clamped_swish_gate_rows<V>;
+  table.gelu_erf = gelu_erf_row<V>;
+  table.soft_cap = soft_cap_row<V>;
   table.rope = rope_head<V>;
   table.max_value = max_of_row<V>;
   table.sum_exp = sum_exp_of_row<V>;

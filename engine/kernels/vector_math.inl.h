@@ -1,4 +1,4 @@
-// exp on sixteen lanes.
+// exp and tanh on sixteen lanes.
 #pragma once
 
 #include "engine/kernels/kernels.h"
@@ -39,6 +39,12 @@ template <class V>
   const F scale_half = V::from_bits(V::template shift_left<23>(V::add_i(half, bias)));
   const F scale_rest = V::from_bits(V::template shift_left<23>(V::add_i(rest, bias)));
   return V::mul(V::mul(power, scale_half), scale_rest);
+}
+
+/// tanh with an absolute error below 3e-7.
+template <class V>
+[[gnu::always_inline]] inline typename V::F tanh_of(typename V::F x) {
+  return V::sub(V::set(1.0f), V::div(V::set(2.0f), V::add(exp_of<V>(V::add(x, x)), V::set(1.0f))));
 }
 
 }  // namespace colonnade::engine

@@ -113,10 +113,11 @@ void AttentionBlock::finish_unit(const Call& call, const Unit& unit, int token) 
   const KernelTable& kernels = context_.kernels;
   const Batch& batch = call.batch;
   const std::size_t head_dim = context_.head_dim();
+  const int rope = call.shape.rope;
   const auto finish_head = [&](float* head, const float* bias, const float* norm) {
     if (bias != nullptr) kernels.add(head, bias, head_dim);
     if (norm != nullptr) kernels.rms_norm(head, norm, context_.config.norm_eps, head_dim, head);
-    kernels.rope(head, batch.cosine(token), batch.sine(token), batch.n_pairs());
+    kernels.rope(head, batch.cosine(rope, token), batch.sine(rope, token), batch.n_pairs(rope));
   };
   float* const head = projected_.data() + static_cast<std::size_t>(token) * projected_stride_ +
                       projections_[unit.first_projection].column;

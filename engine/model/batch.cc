@@ -66,13 +66,13 @@ Status check_step(const Step& step, const StepLimits& limits) {
   return {};
 }
 
-Batch::Batch(const RopeConfig& rope, int max_tokens)
-    : rope_(rope),
-      positions_(static_cast<std::size_t>(max_tokens)),
+Batch::Batch(const ModelConfig& config, int max_tokens)
+    : positions_(static_cast<std::size_t>(max_tokens)),
       sequence_ends_(static_cast<std::size_t>(max_tokens)),
-      pages_(static_cast<std::size_t>(max_tokens)),
-      cosine_(static_cast<std::size_t>(max_tokens * rope_.n_pairs())),
-      sine_(static_cast<std::size_t>(max_tokens * rope_.n_pairs())) {}
+      pages_(static_cast<std::size_t>(max_tokens)) {
+  angles_.emplace_back(config.rope, max_tokens);
+  for (const RopeConfig& rope : config.more_ropes) angles_.emplace_back(rope, max_tokens);
+}
 
 void Batch::set(const Step& step) {
   n_tokens_ = static_cast<int>(step.tokens.size());
@@ -83,7 +83,8 @@ void Batch::set(const Step& step) {
       positions_[static_cast<std::size_t>(token)] = sequence.first_position + i;
       sequence_ends_[static_cast<std::size_t>(token)] = sequence.first_token + sequence.n_tokens;
       pages_[static_cast<std::size_t>(token)] = pages;
-      rope_.fill(sequence.first_position + i, cosine_.data() + angle_offset(token), sine_.data() + angle_offset(token));
+      for (Angles& a : angles_)
+        a.table.fill(sequence.first_position + i, a.cosine.data() + a.offset(token), a.sine.data() + a.offset(token));
     }
   }
 }

@@ -1,4 +1,4 @@
-// A step as the blocks see it: for each token its position, its sequence's page table and its rope angles.
+// A step as the blocks see it: for each token its position, its sequence's page table and its angles in each rope.
 #pragma once
 
 #include <cstdint>
@@ -26,7 +26,7 @@ Status check_step(const Step& step, const StepLimits& limits);
 /// Filled once per step; allocates only on construction.
 class Batch {
  public:
-  Batch(const RopeConfig& rope, int max_tokens);
+  Batch(const ModelConfig& config, int max_tokens);
 
   /// `step` has passed check_step and must outlive the use of the batch.
   void set(const Step& step);
@@ -36,22 +36,31 @@ class Batch {
   const std::int32_t* pages(int token) const { return pages_[static_cast<std::size_t>(token)]; }
   /// The token after the last one of the same sequence in this step.
   int sequence_end(int token) const { return sequence_ends_[static_cast<std::size_t>(token)]; }
-  int n_pairs() const { return rope_.n_pairs(); }
-  const float* cosine(int token) const { return cosine_.data() + angle_offset(token); }
-  const float* sine(int token) const { return sine_.data() + angle_offset(token); }
+  /// `rope` is LayerConfig::rope.
+  int n_pairs(int rope) const { return angles(rope).table.n_pairs(); }
+  const float* cosine(int rope, int token) const { return angles(rope).cosine.data() + angles(rope).offset(token); }
+  const float* sine(int rope, int token) const { return angles(rope).sine.data() + angles(rope).offset(token); }
 
  private:
-  std::size_t angle_offset(int token) const {
-    return static_cast<std::size_t>(token) * static_cast<std::size_t>(rope_.n_pairs());
-  }
+  struct Angles {
+    Angles(const RopeConfig& rope, int max_tokens)
+        : table(rope),
+          cosine(static_cast<std::size_t>(max_tokens * table.n_pairs())),
+          sine(static_cast<std::size_t>(max_tokens * table.n_pairs())) {}
+    std::size_t offset(int token) const {
+      return static_cast<std::size_t>(token) * static_cast<std::size_t>(table.n_pairs());
+    }
+    RopeTable table;
+    AlignedBuffer<float> cosine;  // (max_tokens, n_pairs)
+    AlignedBuffer<float> sine;
+  };
+  const Angles& angles(int rope) const { return angles_[static_cast<std::size_t>(rope)]; }
 
-  RopeTable rope_;
+  std::vector<Angles> angles_;  // ModelConfig::rope, then more_ropes
   int n_tokens_ = 0;
   std::vector<std::int32_t> positions_;
   std::vector<int> sequence_ends_;
   std::vector<const std::int32_t*> pages_;
-  AlignedBuffer<float> cosine_;  // (max_tokens, n_pairs)
-  AlignedBuffer<float> sine_;
 };
 
 }  // namespace colonnade::engine

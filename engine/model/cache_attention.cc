@@ -1,7 +1,6 @@
 #include "engine/model/cache_attention.h"
 
 #include <algorithm>
-#include <cmath>
 
 #include "engine/base/units.h"
 
@@ -69,7 +68,8 @@ void CacheAttention::attend_run(const CacheLayout& layout, const Batch& batch, c
   args.queries = first;
   args.n_queries = count;
   args.head_dim = context_.config.head_dim;
-  args.scale = 1.0f / std::sqrt(static_cast<float>(context_.config.head_dim));
+  args.scale = context_.attention_scale();
+  args.soft_cap = context_.config.attention_soft_cap;
   args.pages = batch.pages(block.first_token);
   args.blocks = block.kv_blocks;
   args.page_stride_bytes = layout.block_bytes;

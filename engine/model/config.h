@@ -36,6 +36,12 @@ struct RouterConfig {
   float scaling = 1.0f;          // and multiplied by this
 };
 
+/// What makes a neuron's value of its gate g and up u.
+enum class Activation : std::uint32_t {
+  kSilu = 0,          // g / (1 + exp(-g)) * u
+  kGeluTanh = 1,      // gelu(g) * u, gelu by its tanh form
+};
+
 /// One layer. A dense feed-forward is a mixture with one expert.
 struct LayerConfig {
   int hidden_dim = 0;         // neurons of one expert
@@ -44,6 +50,7 @@ struct LayerConfig {
   int window_tokens = 0;      // sliding window: key j is visible to i iff i - j < window; 0: all
   int shared_hidden_dim = 0;  // neurons of the expert that every token uses besides the chosen ones; 0: none
   bool shared_gate = false;   // weighted by a sigmoid of the input instead of 1
+  int rope = 0;               // 0: ModelConfig::rope; n: more_ropes[n - 1]
 
   bool has_router() const { return n_experts > 1; }
   bool has_shared() const { return shared_hidden_dim > 0; }
@@ -62,11 +69,20 @@ struct ModelConfig {
   int max_context_tokens = 0;
   float norm_eps = 1e-5f;
   RopeConfig rope;
+  std::vector<RopeConfig> more_ropes;  // that some layers use instead
   bool qkv_bias = false;
   bool output_bias = false;          // on the attention output
   bool qk_norm = false;              // RMS norm of each query and key head before rope
   bool tied_embeddings = false;
   RouterConfig router;
+  Activation activation = Activation::kSilu;
+  bool post_norms = false;           // RMS norm of what a block gives, before it is added to the residual stream
+  float embedding_scale = 1.0f;      // of embeddings as they enter the residual stream
+  float residual_scale = 1.0f;       // of what a block adds to it
+  float attention_scale = 0.0f;      // of scores; 0: 1 / sqrt(head_dim)
+  float attention_soft_cap = 0.0f;   // scores become c * tanh(score / c); 0: they stay
+  float logit_scale = 1.0f;
+  float logit_soft_cap = 0.0f;       // 0: none
   std::vector<LayerConfig> layers;   // n_layers
 
   int query_heads_per_kv() const { return n_heads / n_kv_heads; }

@@ -96,9 +96,10 @@ class Executor final : public RankExecutor {
         schedule_(options.schedule),
         inputs_(layer_inputs(weights_)),
         caches_(layer_caches(config, weights_, kv_pool, options)),
-        batch_(config.rope, options.max_step_tokens),
+        batch_(config, options.max_step_tokens),
         residual_(static_cast<std::size_t>(options.max_step_tokens) * context_.dim()),
         normed_(static_cast<std::size_t>(options.max_step_tokens), context_.dim()),
+        joined_(config.post_norms ? residual_.size() : 0),
         router_(context_),
         attention_(context_, weights_.layers),
         feed_forward_(context_, weights_.layers) {}
@@ -122,6 +123,7 @@ class Executor final : public RankExecutor {
       embed(context_, weights_.embedding, step.tokens, join_->contribution());
       std::memset(x, 0, count * sizeof(float));
       COLONNADE_TRY(join_->reduce(x, count, context_.team));
+      if (config.embedding_scale != 1.0f) context_.kernels.scale(x, config.embedding_scale, count);
     } else {
       COLONNADE_TRY(receive_residual(count));
     }
@@ -133,16 +135,13 @@ class Executor final : public RankExecutor {
       normalize(layer.attention_norm, inputs_[l].attention, n_tokens);
       attention_.run(shape, layer, caches_[l], batch_, normed_, by_columns(layer.attention.size(), n_tokens),
                      join_->contribution());
-      COLONNADE_TRY(join_->reduce(x, count, context_.team));
-      if (layer.output_bias != nullptr)
-        for (int t = 0; t < n_tokens; ++t)
-          context_.kernels.add(x + static_cast<std::size_t>(t) * context_.dim(), layer.output_bias, context_.dim());
+      COLONNADE_TRY(add_joined(layer.attention_post_norm, layer.output_bias, n_tokens));
 
       normalize(layer.feed_forward_norm, inputs_[l].feed_forward, n_tokens);
       router_.route(shape, layer, normed_, n_tokens);
       feed_forward_.run(layer, router_, normed_, n_tokens, by_columns(layer.feed_forward.size(), n_tokens),
                         join_->contribution());
-      COLONNADE_TRY(join_->reduce(x, count, context_.team));
+      COLONNADE_TRY(add_joined(layer.feed_forward_post_norm, nullptr, n_tokens));
     }
 
     for (const int target : place_.targets)
@@ -161,18 +160,48 @@ class Executor final : public RankExecutor {
     return context_.team.size() == 1 || n_paths >= 4 * static_cast<std::size_t>(context_.team.size());
   }
 
-  void normalize(const float* norm, const ActivationKinds& wanted, int n_tokens) {
+  /// Calls row(t) for every token, shared out over the team.
+  template <typename Row>
+  void for_tokens(int n_tokens, const Row& row) {
     const auto rows = [&](int thread, int threads) {
       const Range share = part_of(static_cast<std::size_t>(n_tokens), thread, threads);
-      for (std::size_t t = share.begin; t < share.end; ++t) {
-        context_.kernels.rms_norm(residual_.data() + t * context_.dim(), norm, context_.config.norm_eps,
-                                  context_.dim(), normed_.row(t));
-        normed_.quantize(context_.kernels, t, 0, context_.dim(), wanted);
-      }
+      for (std::size_t t = share.begin; t < share.end; ++t) row(t);
     };
     // Waking the team costs more than one row.
     if (n_tokens == 1) return rows(0, 1);
     context_.team.run([&](int thread) { rows(thread, context_.team.size()); });
+  }
+
+  void normalize(const float* norm, const ActivationKinds& wanted, int n_tokens) {
+    for_tokens(n_tokens, [&](std::size_t t) {
+      context_.kernels.rms_norm(residual_.data() + t * context_.dim(), norm, context_.config.norm_eps, context_.dim(),
+                                normed_.row(t));
+      normed_.quantize(context_.kernels, t, 0, context_.dim(), wanted);
+    });
+  }
+
+  /// Adds what the ranks' contributions come to, and `bias`, to the residual stream, normalised first where there is a norm.
+  Status add_joined(const float* post_norm, const float* bias, int n_tokens) {
+    const KernelTable& kernels = context_.kernels;
+    const float scale = context_.config.residual_scale;
+    const std::size_t dim = context_.dim(), count = static_cast<std::size_t>(n_tokens) * dim;
+    float* const x = residual_.data();
+    if (post_norm == nullptr) {
+      if (scale != 1.0f) kernels.scale(join_->contribution(), scale, count);
+      COLONNADE_TRY(join_->reduce(x, count, context_.team));
+      if (bias != nullptr) for_tokens(n_tokens, [&](std::size_t t) { kernels.add_scaled(x + t * dim, bias, scale, dim); });
+      return {};
+    }
+    float* const sum = joined_.data();
+    std::memset(sum, 0, count * sizeof(float));
+    COLONNADE_TRY(join_->reduce(sum, count, context_.team));
+    for_tokens(n_tokens, [&](std::size_t t) {
+      float* const row = sum + t * dim;
+      if (bias != nullptr) kernels.add(row, bias, dim);
+      kernels.rms_norm(row, post_norm, context_.config.norm_eps, dim, row);
+      kernels.add_scaled(x + t * dim, row, scale, dim);
+    });
+    return {};
   }
 
   Status receive_residual(std::size_t count) {
@@ -195,6 +224,7 @@ class Executor final : public RankExecutor {
   Batch batch_;
   AlignedBuffer<float> residual_;  // (max_tokens, dim)
   ActivationRows normed_;          // (max_tokens, dim)
+  AlignedBuffer<float> joined_;    // (max_tokens, dim): what a block gives, where it is normalised before it is added
   Router router_;
   AttentionBlock attention_;
   FeedForwardBlock feed_forward_;

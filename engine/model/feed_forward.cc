@@ -109,8 +109,7 @@ void FeedForwardBlock::gate_up(const Unit& unit, std::uint32_t first, std::uint3
     multiply(context_.kernels, path.gate, s, end, rows, n_tokens, hidden_.row(unit.first_row), hidden_.stride());
     multiply_tile(context_.kernels, path.up, s, end, rows, n_tokens, up, kTileColumns);
     for (std::size_t i = 0; i < unit.experts.tokens.size(); ++i)
-      context_.kernels.silu_gate(hidden_.row(unit.first_row + i) + s * kStripRows, up + i * kTileColumns,
-                                 (end - s) * kStripRows);
+      context_.activate(hidden_.row(unit.first_row + i) + s * kStripRows, up + i * kTileColumns, (end - s) * kStripRows);
   }
   const ActivationKinds wanted = wanted_by(path.down);
   const std::size_t begin = first * kStripRows;

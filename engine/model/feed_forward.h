@@ -1,4 +1,4 @@
-// The feed-forward half of a layer on one rank: for every neuron group, gate and up, silu, down; weighted by expert
+// The feed-forward half of a layer on one rank: for every neuron group, gate and up, activation, down; weighted by expert
 // and summed over the rank's paths in plan order. Both schedules give the same bits.
 #pragma once
 
@@ -18,7 +18,7 @@ class FeedForwardBlock {
  public:
   FeedForwardBlock(const RankContext& context, std::span<const LayerWeights> layers);
 
-  /// contribution (n_tokens, dim) = sum over the layer's paths of weight * down(silu(gate(x)) * up(x)), for the
+  /// contribution (n_tokens, dim) = sum over the layer's paths of weight * down(activate(gate(x), up(x))), for the
   /// tokens that `router` gave to the path's expert. `input` is the normalised block input, quantised where a matrix
   /// needs it.
   void run(const LayerWeights& layer, const Router& router, const ActivationRows& input, int n_tokens, bool columns,
@@ -33,7 +33,7 @@ class FeedForwardBlock {
   };
 
   void list_units(const LayerWeights& layer, const Router& router);
-  /// Gate, up and silu for strips of a unit, and the int8 form where down needs it.
+  /// Gate, up and activation for strips of a unit, and the int8 form where down needs it.
   void gate_up(const Unit& unit, std::uint32_t first, std::uint32_t last, const ActivationRows& input, int thread);
   void run_columns(const ActivationRows& input, int n_tokens, float* contribution);
   void run_rows(const ActivationRows& input, int n_tokens, float* contribution);

@@ -157,6 +157,7 @@ Status OutputHead::run_rows(const Step& step, std::span<const StepRow> rows, con
     const Range my_rows = part_of(rows.size(), thread, context_.team.size());
     for (std::size_t r = my_rows.begin; r < my_rows.end; ++r) {
       squeeze_padding(logits_.data() + r * logits_stride_);
+      scale_logits(logits_.data() + r * logits_stride_);
       fill_packet(step, rows[r], logits_.data() + r * logits_stride_, thread, mine_[r]);
     }
   });
@@ -181,6 +182,13 @@ void OutputHead::squeeze_padding(float* logits) const {
     from += path.rows.n_strips() * kStripRows;
     to += path.rows.rows;
   }
+}
+
+void OutputHead::scale_logits(float* logits) const {
+  const ModelConfig& config = context_.config;
+  const auto count = static_cast<std::size_t>(slice_.n_tokens);
+  if (config.logit_scale != 1.0f) context_.kernels.scale(logits, config.logit_scale, count);
+  if (config.logit_soft_cap != 0.0f) context_.kernels.soft_cap(logits, config.logit_soft_cap, count);
 }
 
 void OutputHead::fill_packet(const Step& step, const StepRow& row, const float* logits, int thread,

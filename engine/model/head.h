@@ -51,6 +51,8 @@ class OutputHead {
   Status run_rows(const Step& step, std::span<const StepRow> rows, const float* x, StepResult& result);
   /// Closes the gaps that padding leaves at the end of each path, so that logit i is token first_token + i.
   void squeeze_padding(float* logits) const;
+  /// The model's own factor and soft cap.
+  void scale_logits(float* logits) const;
   void fill_packet(const Step& step, const StepRow& row, const float* logits, int thread, RowPacket& packet);
   /// Appends the row's result from all members' packets; false when they do not suffice to choose.
   bool finish_row(const StepRow& row, std::size_t index, std::size_t n_rows, StepResult& result);

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <algorithm>
+#include <cmath>
 #include <cstddef>
 #include <cstdint>
 
@@ -21,6 +22,16 @@ struct RankContext {
 
   std::size_t dim() const { return static_cast<std::size_t>(config.dim); }
   std::size_t head_dim() const { return static_cast<std::size_t>(config.head_dim); }
+  float attention_scale() const {
+    return config.attention_scale != 0.0f ? config.attention_scale : 1.0f / std::sqrt(static_cast<float>(config.head_dim));
+  }
+  /// gate becomes what a neuron gives.
+  void activate(float* gate, const float* up, std::size_t count) const {
+    switch (config.activation) {
+      case Activation::kSilu: return kernels.silu_gate(gate, up, count);
+      case Activation::kGeluTanh: return kernels.gelu_tanh_gate(gate, up, count);
+    }
+  }
 };
 
 /// Most tokens of a step for which the column schedule is considered. Each core then writes tokens × dim floats a

@@ -34,6 +34,8 @@ struct FeedForwardPath {
 struct LayerWeights {
   const float* attention_norm = nullptr;     // dim
   const float* feed_forward_norm = nullptr;  // dim
+  const float* attention_post_norm = nullptr;     // dim, or nullptr: of what the block gives
+  const float* feed_forward_post_norm = nullptr;  // dim, or nullptr
   const float* query_norm = nullptr;         // head_dim, or nullptr
   const float* key_norm = nullptr;           // head_dim, or nullptr
   const float* output_bias = nullptr;        // dim, or nullptr; added once, where the residual is

@@ -1,5 +1,7 @@
 #include <catch2/catch.hpp>
 
+#include <cmath>
+
 #include "engine/base/json.h"
 #include "shard/family.h"
 #include "shard/hf_config.h"
@@ -185,13 +187,69 @@ TEST_CASE("phi3: the window counts in all layers; null or absent is none") {
              Contains("rope type longrope is not supported"));
 }
 
+TEST_CASE("granite: factors, 1 where absent") {
+  const auto config = read("granitemoe");
+  CHECK(config.embedding_scale == 2.0f);
+  CHECK(config.residual_scale == 0.75f);
+  CHECK(config.attention_scale == 0.09375f);
+  CHECK(config.logit_scale == 1.0f / 1.5f);
+  CHECK(config.layers[1].n_experts == 8);
+  CHECK(config.layers[1].n_active == 4);
+  CHECK(config.layers[1].hidden_dim == 48);
+  const Json dense = {{"architectures", {"GraniteForCausalLM"}}, {"model_type", "granite"}, {"logits_scaling", "remove"},
+                      {"residual_multiplier", "remove"}, {"attention_multiplier", "remove"}};
+  const auto granite = read("granitemoe", dense);
+  CHECK(granite.layers[0].n_experts == 1);
+  CHECK(granite.attention_scale == 1.0f);
+  CHECK(granite.residual_scale == 1.0f);
+  CHECK(granite.logit_scale == 1.0f);
+  CHECK_THAT(refusal("granitemoe", {{"residual_multiplier", -1}}), Contains("residual_multiplier") && Contains("above 0"));
+  CHECK_THAT(refusal("granitemoe", {{"num_local_experts", 3}}), Contains("num_experts_per_tok") && Contains("3"));
+}
+
+TEST_CASE("gemma2: caps, windows in every second layer, gelu") {
+  const auto config = read("gemma2");
+  CHECK(config.attention_soft_cap == 50.0f);
+  CHECK(config.logit_soft_cap == 30.0f);
+  CHECK(config.embedding_scale == 8.0f);
+  CHECK(config.attention_scale == 1.0f / std::sqrt(32.0f));
+  CHECK(config.post_norms);
+  CHECK(config.tied_embeddings);
+  CHECK(config.activation == engine::Activation::kGeluTanh);
+  CHECK(windows(config) == std::vector<int>{8, 0, 8, 0});
+  CHECK(read("gemma2", {{"attn_logit_softcapping", nullptr}}).attention_soft_cap == 0.0f);
+  CHECK(read("gemma2", {{"final_logit_softcapping", "remove"}}).logit_soft_cap == 30.0f);
+  CHECK(windows(read("gemma2", {{"layer_types", {"full_attention", "full_attention", "full_attention", "sliding_attention"}}})) ==
+        std::vector<int>{0, 0, 0, 8});
+  CHECK_THAT(refusal("gemma2", {{"layer_types", {"full_attention"}}}), Contains("layer_types: expected a list of 4 names"));
+  CHECK_THAT(refusal("gemma2", {{"hidden_activation", "relu2"}}), Contains("hidden_activation") && Contains("relu2"));
+  CHECK_THAT(refusal("gemma2", {{"query_pre_attn_scalar", 0}}), Contains("query_pre_attn_scalar"));
+}
+
+TEST_CASE("gemma3: a rope for windowed layers, every sixth layer sees all") {
+  const auto config = read("gemma3");
+  CHECK(windows(config) == std::vector<int>{8, 8, 8, 8, 8, 0});
+  CHECK(config.rope.theta == 1e6f);
+  REQUIRE(config.more_ropes.size() == 1);
+  CHECK(config.more_ropes[0].theta == 1e4f);
+  CHECK(config.layers[0].rope == 1);
+  CHECK(config.layers[5].rope == 0);
+  CHECK(config.qk_norm);
+  CHECK(config.attention_soft_cap == 0.0f);
+  // The scaling is that of the layers that see all.
+  const auto scaled = read("gemma3", {{"rope_scaling", {{"rope_type", "linear"}, {"factor", 8.0}}}, {"sliding_window_pattern", 2}});
+  CHECK(scaled.rope.factor == 8.0f);
+  CHECK(scaled.more_ropes[0].scaling == engine::RopeScaling::kNone);
+  CHECK(windows(scaled) == std::vector<int>{8, 0, 8, 0, 8, 0});
+}
+
 TEST_CASE("What is not supported is refused by name with what is") {
   CHECK_THAT(refusal("llama", {{"architectures", {"FooForCausalLM"}}, {"model_type", "foo"}}),
              Contains("FooForCausalLM (foo)") && Contains("Qwen3MoeForCausalLM (qwen3_moe)"));
   CHECK_THAT(refusal("llama", {{"architectures", {"LlamaForSequenceClassification"}}}), Contains("LlamaForSequenceClassification"));
   CHECK_THAT(refusal("llama", {{"architectures", "remove"}, {"model_type", "remove"}}), Contains("field model_type"));
   CHECK_THAT(refusal("llama", {{"rope_scaling", {{"type", "yarn"}, {"factor", 2}}}}), Contains("yarn") && Contains("llama3"));
-  CHECK_THAT(refusal("llama", {{"hidden_act", "gelu"}}), Contains("hidden_act") && Contains("gelu"));
+  CHECK_THAT(refusal("llama", {{"hidden_act", "relu"}}), Contains("hidden_act") && Contains("found \"relu\""));
   CHECK_THAT(refusal("llama", {{"mlp_bias", true}}), Contains("mlp_bias"));
   CHECK_THAT(refusal("llama", {{"partial_rotary_factor", 0.5}}), Contains("partial_rotary_factor"));
 }

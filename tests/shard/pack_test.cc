@@ -149,6 +149,7 @@ void check_all(const std::string& name, const MoeNames& moe) {
         case VectorRole::kQueryBias: expected = slice(layer + "self_attn.q_proj.bias", (first + part) * hd); break;
         case VectorRole::kKeyBias: expected = slice(layer + "self_attn.k_proj.bias", kv * hd); break;
         case VectorRole::kValueBias: expected = slice(layer + "self_attn.v_proj.bias", kv * hd); break;
+        default: FAIL("none of these families has such a vector");
       }
       CHECK(d.vector(v) == expected);
     }

@@ -15,8 +15,10 @@ std::filesystem::path golden_folder(const std::string& name) {
   return tests::source_folder() / "tests/data/golden" / name;
 }
 
-const char* const kFamilies[] = {"llama",     "llama3",    "mistral", "qwen2", "qwen3", "mixtral", "llama_sparse_bitmask",
-                                 "qwen2_moe", "qwen3_moe", "phi3"};
+const char* const kFamilies[] = {
+    "gemma2", "gemma3", "granitemoe", "llama", "llama3",    "llama_sparse_bitmask", "mistral",
+    "mixtral", "phi3",  "qwen2",      "qwen2_moe", "qwen3", "qwen3_moe",
+};
 
 worker::LocalRanksOptions exact() {
   worker::LocalRanksOptions options;

@@ -33,7 +33,8 @@ const Case kCases[] = {{"llama", FormatId::kBf16, 1},     {"llama", FormatId::kI
                        {"qwen3_moe", FormatId::kBf16, 3}, {"mistral", FormatId::kInt8, 2}, {"mixtral", FormatId::kBf16, 2},
                        {"llama", FormatId::kInt4, 2},     {"qwen3_moe", FormatId::kPermuteInt8, 2},
                        {"mistral", FormatId::kBitmaskInt4, 3}, {"mixtral", FormatId::kBitmaskBf16, 1},
-                       {"llama", FormatId::kBitmaskInt8, 1}, {"qwen3_moe", FormatId::kPermuteInt4, 1}};
+                       {"llama", FormatId::kBitmaskInt8, 1}, {"qwen3_moe", FormatId::kPermuteInt4, 1},
+                       {"gemma2", FormatId::kInt8, 2}, {"granitemoe", FormatId::kBf16, 2}};
 
 }  // namespace
 

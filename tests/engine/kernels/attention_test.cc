@@ -38,6 +38,7 @@ struct Cache {
   int head_dim;
   std::size_t block_bytes;
   std::vector<std::int32_t> pages = page_table();
+  float soft_cap = 0;  // of the scores
   std::vector<float> keys, values;  // (kPositions, head_dim), as they are stored
   AlignedBuffer<std::byte> pool;
 
@@ -92,6 +93,7 @@ std::vector<float> attend(const KernelTable& table, Cache& cache, const Queries&
   AttendArgs args;
   args.head_dim = cache.head_dim;
   args.scale = 0.4f;
+  args.soft_cap = cache.soft_cap;
   args.pages = cache.pages.data();
   args.blocks = cache.pool.data();
   args.page_stride_bytes = cache.block_bytes;
@@ -140,7 +142,9 @@ double worst_error(const Cache& cache, const Queries& queries, Window window, co
         score += static_cast<double>(queries.values[q * queries.stride + d]) *
                  static_cast<double>(cache.keys[static_cast<std::size_t>(p) * dim + d]);
       }
-      scores.push_back(score * static_cast<double>(0.4f));
+      const auto cap = static_cast<double>(cache.soft_cap);
+      score *= static_cast<double>(0.4f);
+      scores.push_back(cap == 0 ? score : cap * std::tanh(score / cap));
       largest = std::max(largest, scores.back());
     }
     for (int p = window.first; p <= window.last; ++p) {
@@ -179,6 +183,19 @@ TEST_CASE("attention is a softmax over the window, whatever lies outside of it")
         const std::size_t stride = out.size() / 3;
         for (std::size_t d = static_cast<std::size_t>(head_dim); d < stride; ++d) CHECK(out[stride + d] == 0.0f);
       }
+    }
+  }
+}
+
+TEST_CASE("scores with a soft cap") {
+  for (const KvType type : kTypes) {
+    Cache cache(type, 24);
+    cache.soft_cap = 1.5f;
+    const Queries queries(3, 24);
+    for (const Window window : {Window{0, 0}, Window{5, 70}, Window{100, 599}}) {
+      const auto out = attend(scalar_table(), cache, queries, {window});
+      CHECK(worst_error(cache, queries, window, out) < (type == KvType::kInt8 ? 2e-5 : 4e-6));
+      for (const KernelTable* table : vector_tables()) CHECK(same_bits(attend(*table, cache, queries, {window}), out));
     }
   }
 }
