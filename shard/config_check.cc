@@ -87,7 +87,7 @@ ParameterCount count_parameters(const engine::ModelConfig& config) {
   std::uint64_t attention = 2 * query_width * dim + 2 * kv_width * dim + 2 * dim;  // with both norms
   if (config.qkv_bias) attention += query_width + 2 * kv_width;
   if (config.output_bias) attention += dim;
-  if (config.qk_norm) attention += 2 * u(config.head_dim);
+  if (config.qk_norm) attention += u(config.query_norm_dim()) + u(config.key_norm_dim());
   if (config.post_norms) attention += 2 * dim;
 
   ParameterCount count;

@@ -16,6 +16,8 @@ std::span<const Family* const> all_families() {
       &mixtral_family(),
       &qwen2_moe_family(),
       &qwen3_moe_family(),
+      &olmoe_family(),
+      &glm4_moe_family(),
       &phi3_family(),
       &granite_family(),
       &granitemoe_family(),

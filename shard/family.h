@@ -3,6 +3,7 @@
 // family.cc lists them. Nothing outside these files asks which family a model is of.
 #pragma once
 
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -69,6 +70,8 @@ const Family& qwen3_family();
 const Family& mixtral_family();
 const Family& qwen2_moe_family();
 const Family& qwen3_moe_family();
+const Family& olmoe_family();
+const Family& glm4_moe_family();
 const Family& phi3_family();
 const Family& granite_family();
 const Family& granitemoe_family();
@@ -92,11 +95,17 @@ struct FamilyDefaults {
   bool tied_embeddings = false;
   const char* activation_field = "hidden_act";
   const char* activation = "silu";
+  std::optional<float> partial_rotary = {};  // part of a head that is rotated; without it others than 1 are refused
 };
 
 /// Reads what all families share (sizes, rope, norms, tied embeddings, activation function) and makes n_layers
 /// dense layers of intermediate_size neurons without window.
 Result<engine::ModelConfig> read_shared_fields(const ConfigFields& fields, const FamilyDefaults& defaults);
+
+/// rope_type yarn: `scaling` is its object, `fields` all of the configuration.
+Status read_yarn(const ConfigFields& fields, const ConfigFields& scaling, engine::RopeConfig& rope);
+/// What YaRN multiplies queries and keys by, for a context that is `factor` times as long.
+float yarn_amplitude(float factor, float mscale);
 
 /// qwen2 and qwen3: the window counts only with use_sliding_window, from layer max_window_layers on, or where
 /// layer_types says so. An absent sliding_window is 4096; null means none.
@@ -116,5 +125,16 @@ struct SparseLayerDefaults {
   int n_experts, n_active, hidden_dim;
 };
 Status read_sparse_layers(const ConfigFields& fields, const SparseLayerDefaults& defaults, engine::ModelConfig& config);
+
+/// deepseek and glm4_moe: n_routed_experts beside n_shared_experts taken together, in all layers from
+/// first_k_dense_replace on; groups, normalisation and scaling of the choice. topk_method and scoring_func count where
+/// they are there.
+struct RoutedExpertDefaults {
+  const char* method;  // topk_method
+  const char* score;   // scoring_func
+  int n_active, hidden_dim, n_shared, first_sparse_layer;
+  bool normalize;
+};
+Status read_routed_experts(const ConfigFields& fields, const RoutedExpertDefaults& defaults, engine::ModelConfig& config);
 
 }  // namespace colonnade::shard

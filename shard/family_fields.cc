@@ -20,25 +20,32 @@ Status check_untyped_rope(const Json& object, const std::string& where) {
   return {};
 }
 
+Status read_rotary_dim(const ConfigFields& fields, const FamilyDefaults& defaults, int head_dim, RopeConfig& rope) {
+  COLONNADE_ASSIGN(const float part, fields.number("partial_rotary_factor", defaults.partial_rotary.value_or(1.0f)));
+  if (!defaults.partial_rotary && part != 1.0f)
+    return fields.invalid("partial_rotary_factor", "1 (others are not supported)");
+  rope.rotary_dim = static_cast<int>(part * static_cast<float>(head_dim));
+  if (rope.rotary_dim < 2 || rope.rotary_dim > head_dim || rope.rotary_dim % 2 != 0)
+    return fields.invalid("partial_rotary_factor", text("an even part of head_dim ", head_dim));
+  return {};
+}
+
 /// transformers calls the object rope_scaling; from version 5 on rope_parameters, with rope_theta inside. It takes
 /// the older one where both are there.
-Result<RopeConfig> read_rope(const ConfigFields& fields, float default_theta, int head_dim) {
+Result<RopeConfig> read_rope(const ConfigFields& fields, const FamilyDefaults& defaults, int head_dim) {
   RopeConfig rope;
-  rope.rotary_dim = head_dim;
-  COLONNADE_ASSIGN(const float partial, fields.number("partial_rotary_factor", 1.0f));
-  if (partial != 1.0f) return fields.invalid("partial_rotary_factor", "1 (others are not supported)");
+  COLONNADE_TRY(read_rotary_dim(fields, defaults, head_dim, rope));
 
   const Json* older = fields.find("rope_scaling");
   const char* name = older != nullptr && !older->empty() ? "rope_scaling" : "rope_parameters";
   const Json* object = fields.find(name);
   if (object != nullptr && !object->is_object()) return fields.invalid(name, "an object");
-  COLONNADE_ASSIGN(rope.theta, fields.number("rope_theta", default_theta));
+  COLONNADE_ASSIGN(rope.theta, fields.number("rope_theta", defaults.rope_theta));
   if (object == nullptr) return rope;
 
   const ConfigFields scaling(*object, text(fields.where(), ": ", name));
   COLONNADE_ASSIGN(rope.theta, scaling.number("rope_theta", rope.theta));
-  COLONNADE_ASSIGN(const float inner_partial, scaling.number("partial_rotary_factor", 1.0f));
-  if (inner_partial != 1.0f) return scaling.invalid("partial_rotary_factor", "1 (others are not supported)");
+  if (scaling.has("partial_rotary_factor")) COLONNADE_TRY(read_rotary_dim(scaling, defaults, head_dim, rope));
   if (!scaling.has("rope_type") && !scaling.has("type")) {
     COLONNADE_TRY(check_untyped_rope(*object, scaling.where()));
   }
@@ -60,8 +67,12 @@ Result<RopeConfig> read_rope(const ConfigFields& fields, float default_theta, in
       return scaling.invalid("high_freq_factor", text("more than low_freq_factor ", rope.low_freq_factor));
     return rope;
   }
+  if (type == "yarn") {
+    COLONNADE_TRY(read_yarn(fields, scaling, rope));
+    return rope;
+  }
   return Error{ErrorCode::kUnsupported, text(scaling.where(), ": rope type ", type,
-                                             " is not supported; supported are default, linear, llama3")};
+                                             " is not supported; supported are default, linear, llama3, yarn")};
 }
 
 Result<engine::Activation> read_activation(const ConfigFields& fields, const FamilyDefaults& defaults) {
@@ -108,7 +119,7 @@ Result<ModelConfig> read_shared_fields(const ConfigFields& fields, const FamilyD
   COLONNADE_ASSIGN(config.max_context_tokens,
                    fields.positive("max_position_embeddings", defaults.max_context_tokens, 1 << 30));
   COLONNADE_ASSIGN(config.norm_eps, fields.number("rms_norm_eps", defaults.norm_eps));
-  COLONNADE_ASSIGN(config.rope, read_rope(fields, defaults.rope_theta, config.head_dim));
+  COLONNADE_ASSIGN(config.rope, read_rope(fields, defaults, config.head_dim));
   COLONNADE_ASSIGN(config.tied_embeddings, fields.flag("tie_word_embeddings", defaults.tied_embeddings));
   COLONNADE_ASSIGN(config.activation, read_activation(fields, defaults));
   LayerConfig dense;

@@ -45,4 +45,41 @@ Status read_sparse_layers(const ConfigFields& fields, const SparseLayerDefaults&
   return {};
 }
 
+Status read_routed_experts(const ConfigFields& fields, const RoutedExpertDefaults& defaults, engine::ModelConfig& config) {
+  engine::RouterConfig& router = config.router;
+  COLONNADE_ASSIGN(const int n_experts, fields.positive("n_routed_experts", {}, 1 << 16));
+  COLONNADE_ASSIGN(const int n_active, fields.positive("num_experts_per_tok", defaults.n_active, 1 << 16));
+  COLONNADE_ASSIGN(const int hidden_dim, fields.positive("moe_intermediate_size", defaults.hidden_dim));
+  COLONNADE_ASSIGN(const int n_shared, fields.count("n_shared_experts", defaults.n_shared, 64));
+  COLONNADE_ASSIGN(const int first_sparse, fields.count("first_k_dense_replace", defaults.first_sparse_layer));
+  COLONNADE_ASSIGN(const int period, fields.positive("moe_layer_freq", 1));
+  COLONNADE_ASSIGN(router.normalize, fields.flag("norm_topk_prob", defaults.normalize));
+  COLONNADE_ASSIGN(router.scaling, fields.number("routed_scaling_factor", 1.0f));
+
+  COLONNADE_ASSIGN(const std::string score, fields.string("scoring_func", defaults.score));
+  if (score != "softmax" && score != "sigmoid")
+    return fields.invalid("scoring_func", "softmax or sigmoid (others are not supported)");
+  router.score = score == "softmax" ? engine::RouterScore::kSoftmax : engine::RouterScore::kSigmoid;
+  COLONNADE_ASSIGN(const std::string method, fields.string("topk_method", defaults.method));
+  if (method != "greedy" && method != "group_limited_greedy" && method != "noaux_tc")
+    return fields.invalid("topk_method", "greedy, group_limited_greedy or noaux_tc (others are not supported)");
+  router.correction_bias = method == "noaux_tc";
+  router.group_score = method == "noaux_tc" ? engine::GroupScore::kTwoBest : engine::GroupScore::kBest;
+  if (method != "greedy") {
+    COLONNADE_ASSIGN(router.n_groups, fields.positive("n_group", 1, n_experts));
+    COLONNADE_ASSIGN(router.n_active_groups, fields.positive("topk_group", 1, router.n_groups));
+    if (n_experts % router.n_groups != 0)
+      return fields.invalid("n_group", text("a divisor of n_routed_experts ", n_experts));
+    if (n_active > n_experts / router.n_groups * router.n_active_groups)
+      return fields.invalid("topk_group", text("groups with at least num_experts_per_tok ", n_active, " experts"));
+  }
+  for (int l = first_sparse; l < config.n_layers; ++l) {
+    if (l % period != 0) continue;
+    engine::LayerConfig& layer = config.layers[static_cast<std::size_t>(l)];
+    COLONNADE_TRY(make_mixture(fields, "n_routed_experts", n_experts, n_active, hidden_dim, layer));
+    layer.shared_hidden_dim = n_shared * hidden_dim;
+  }
+  return {};
+}
+
 }  // namespace colonnade::shard

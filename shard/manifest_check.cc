@@ -74,9 +74,9 @@ Status check_known(const engine::ModelConfig& config) {
     if (static_cast<std::uint32_t>(value) <= static_cast<std::uint32_t>(last)) return {};
     return Error{ErrorCode::kUnsupported, text(what, " ", static_cast<std::uint32_t>(value), " is not known here")};
   };
-  COLONNADE_TRY(known("rope scaling", config.rope.scaling, engine::RopeScaling::kLlama3));
+  COLONNADE_TRY(known("rope scaling", config.rope.scaling, engine::RopeScaling::kYarn));
   for (const engine::RopeConfig& rope : config.more_ropes)
-    COLONNADE_TRY(known("rope scaling", rope.scaling, engine::RopeScaling::kLlama3));
+    COLONNADE_TRY(known("rope scaling", rope.scaling, engine::RopeScaling::kYarn));
   return known("activation", config.activation, engine::Activation::kGeluTanh);
 }
 

@@ -26,6 +26,10 @@ void encode_rope(const engine::RopeConfig& rope, proto::Rope& out) {
   out.set_low_freq_factor(rope.low_freq_factor);
   out.set_high_freq_factor(rope.high_freq_factor);
   out.set_original_context_tokens(u32(rope.original_context_tokens));
+  out.set_beta_fast(rope.beta_fast);
+  out.set_beta_slow(rope.beta_slow);
+  out.set_whole_pairs(rope.whole_pairs);
+  out.set_amplitude(rope.amplitude);
 }
 
 engine::RopeConfig decode_rope(const proto::Rope& in) {
@@ -37,6 +41,11 @@ engine::RopeConfig decode_rope(const proto::Rope& in) {
   rope.low_freq_factor = in.low_freq_factor();
   rope.high_freq_factor = in.high_freq_factor();
   rope.original_context_tokens = to_int(in.original_context_tokens());
+  if (in.amplitude() == 0.0f) return rope;
+  rope.beta_fast = in.beta_fast();
+  rope.beta_slow = in.beta_slow();
+  rope.whole_pairs = in.whole_pairs();
+  rope.amplitude = in.amplitude();
   return rope;
 }
 
@@ -53,6 +62,7 @@ void encode_config(const engine::ModelConfig& config, proto::Config& out) {
   out.set_qkv_bias(config.qkv_bias);
   out.set_output_bias(config.output_bias);
   out.set_qk_norm(config.qk_norm);
+  out.set_qk_norm_joint(config.qk_norm_joint);
   out.set_tied_embeddings(config.tied_embeddings);
   out.set_normalize_expert_weights(config.router.normalize);
   proto::Router& router = *out.mutable_router();
@@ -98,6 +108,7 @@ engine::ModelConfig decode_config(const proto::Config& in) {
   config.qkv_bias = in.qkv_bias();
   config.output_bias = in.output_bias();
   config.qk_norm = in.qk_norm();
+  config.qk_norm_joint = in.qk_norm_joint();
   config.tied_embeddings = in.tied_embeddings();
   config.router.normalize = in.normalize_expert_weights();
   if (in.has_router()) {

@@ -52,8 +52,8 @@ PathSpec replicated(const engine::ModelConfig& config, int layer) {
   PathSpec path{.kind = PathKind::kReplicated, .layer = layer};
   path.vectors = {vector(VectorRole::kAttentionNorm, config.dim), vector(VectorRole::kFeedForwardNorm, config.dim)};
   if (config.qk_norm) {
-    path.vectors.push_back(vector(VectorRole::kQueryNorm, config.head_dim));
-    path.vectors.push_back(vector(VectorRole::kKeyNorm, config.head_dim));
+    path.vectors.push_back(vector(VectorRole::kQueryNorm, config.query_norm_dim()));
+    path.vectors.push_back(vector(VectorRole::kKeyNorm, config.key_norm_dim()));
   }
   if (config.output_bias) path.vectors.push_back(vector(VectorRole::kOutputBias, config.dim));
   if (l.has_router()) {

@@ -63,6 +63,7 @@ class LoadedPath {
 engine::AttentionPath attention_path(const PathSpec& path, const Assignment& held, const LoadedPath& loaded, int kv_slot) {
   engine::AttentionPath a;
   a.kv_head = path.index;
+  a.first_head = path.first + held.first_head;
   a.kv_slot = kv_slot;
   a.key = loaded.matrix(MatrixRole::kKey);
   a.value = loaded.matrix(MatrixRole::kValue);

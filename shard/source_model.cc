@@ -104,8 +104,8 @@ Status SourceModel::find_attention_tensors(int layer) {
   COLONNADE_TRY(add(weight(module(names_.output)), dim, query_width));
   if (config_.output_bias) COLONNADE_TRY(add(bias(module(names_.output)), 0, dim));
   if (config_.qk_norm) {
-    COLONNADE_TRY(add(weight(module(names_.query_norm)), 0, config_.head_dim));
-    COLONNADE_TRY(add(weight(module(names_.key_norm)), 0, config_.head_dim));
+    COLONNADE_TRY(add(weight(module(names_.query_norm)), 0, config_.query_norm_dim()));
+    COLONNADE_TRY(add(weight(module(names_.key_norm)), 0, config_.key_norm_dim()));
   }
   return {};
 }

@@ -89,6 +89,9 @@ struct KernelTable {
   /// out = x / sqrt(mean(x²) + eps) * weight. Lane sums are added in a fixed tree. out may be x.
   void (*rms_norm)(const float* x, const float* weight, float eps, std::size_t count, float* out);
 
+  /// x = x * factor * weight: what rms_norm does with its factor.
+  void (*scale_by)(float* x, const float* weight, float factor, std::size_t count);
+
   /// out = (x - mean) / sqrt(variance + eps) * weight + bias. out may be x.
   void (*layer_norm)(const float* x, const float* weight, const float* bias, float eps, std::size_t count, float* out);
 

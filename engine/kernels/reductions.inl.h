@@ -35,6 +35,13 @@ void rms_norm_row(const float* x, const float* weight, float eps, std::size_t co
 }
 
 template <class V>
+void scale_row_by(float* x, const float* weight, float factor, std::size_t count) {
+  for_lanes(count, [=](std::size_t i, std::size_t n) {
+    store_lanes<V>(x + i, V::mul(V::mul(load_lanes<V>(x + i, n), V::set(factor)), load_lanes<V>(weight + i, n)), n);
+  });
+}
+
+template <class V>
 void layer_norm_row(const float* x, const float* weight, const float* bias, float eps, std::size_t count, float* out) {
   using F = typename V::F;
   const auto n_values = static_cast<float>(count);

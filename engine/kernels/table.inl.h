@@ -40,6 +40,7 @@ constexpr KernelTable make_table(const char* name) {
   table.quantize_wide = quantize_wide_row<V>;
   table.rms_norm = rms_norm_row<V>;
   table.layer_norm = layer_norm_row<V>;
+  table.scale_by = scale_row_by<V>;
   table.add = add_rows<V>;
   table.scale = scale_row<V>;
   table.add_scaled = add_scaled_rows<V>;

@@ -50,6 +50,7 @@ AttentionBlock::AttentionBlock(const RankContext& context, std::span<const Layer
       projected_stride_((2 * most(layers, n_paths) + most(layers, n_query_heads)) * padded_head_ + kStripRows),
       projected_(static_cast<std::size_t>(context.max_tokens) * projected_stride_),
       attended_(static_cast<std::size_t>(context.max_tokens) * most(layers, n_query_heads), padded_head_),
+      factors_(context.config.qk_norm_joint ? static_cast<std::size_t>(context.max_tokens) : 0),
       cache_attention_(context, most_heads_of_a_path(layers), most(layers, n_paths)),
       slots_(most(layers, n_paths) * static_cast<std::size_t>(kMaxColumnTokens) * padded_dim_),
       part_(buffers(context.team.size(),
@@ -63,15 +64,21 @@ AttentionBlock::AttentionBlock(const RankContext& context, std::span<const Layer
   paths_.reserve(most(layers, n_paths));
 }
 
-void AttentionBlock::run(const LayerConfig& shape, const LayerWeights& layer, const LayerCache& cache,
-                         const Batch& batch, const ActivationRows& input, bool columns, float* contribution) {
+Status AttentionBlock::run(const LayerConfig& shape, const LayerWeights& layer, const LayerCache& cache,
+                           const Batch& batch, const ActivationRows& input, bool columns, Join& join) {
   lay_out(layer);
-  const Call call{shape, layer, cache, batch, input, contribution};
+  Call call{shape, layer, cache, batch, input, false, nullptr};
+  if (context_.config.qk_norm_joint) {
+    COLONNADE_TRY(project_jointly(call, join));
+    call.projected = true;
+  }
+  call.contribution = join.contribution();
   if (columns) {
     run_columns(call);
   } else {
     run_rows(call);
   }
+  return {};
 }
 
 void AttentionBlock::lay_out(const LayerWeights& layer) {
@@ -88,11 +95,16 @@ void AttentionBlock::lay_out(const LayerWeights& layer) {
     const std::size_t p = paths_.size();
     const std::size_t first_query = projections_.size() + 2;
     paths_.push_back({units_.size(), 1 + path.query.size(), first_query * padded_head_, head});
-    units_.push_back({p, projections_.size(), 2, nullptr});
+    const bool joint = context_.config.qk_norm_joint;
+    const auto norm_of = [&](const float* norm, int of_head) {
+      return norm == nullptr || !joint ? norm : norm + static_cast<std::size_t>(of_head) * context_.head_dim();
+    };
+    units_.push_back({p, projections_.size(), 2, path.key_bias, norm_of(layer.key_norm, path.kv_head)});
     add(path.key);
     add(path.value);
     for (std::size_t h = 0; h < path.query.size(); ++h) {
-      units_.push_back({p, projections_.size(), 1, path.query_bias.empty() ? nullptr : path.query_bias[h]});
+      units_.push_back({p, projections_.size(), 1, path.query_bias.empty() ? nullptr : path.query_bias[h],
+                        norm_of(layer.query_norm, path.first_head + static_cast<int>(h))});
       add(path.query[h]);
     }
     head += path.query.size();
@@ -109,23 +121,61 @@ void AttentionBlock::project(const Call& call, std::size_t first, std::size_t la
   }
 }
 
+Status AttentionBlock::project_jointly(const Call& call, Join& join) {
+  const auto n_tokens = static_cast<std::size_t>(call.batch.n_tokens());
+  context_.team.run([&](int thread) {
+    const Range strips = part_of(strips_.back(), thread, context_.team.size());
+    project(call, strips.begin, strips.end);
+    context_.team.barrier();
+    const Range tokens = part_of(n_tokens, thread, context_.team.size());
+    for (std::size_t t = tokens.begin; t < tokens.end; ++t)
+      for (const Unit& unit : units_) add_bias(unit, static_cast<int>(t));
+  });
+  auto* const squares = reinterpret_cast<float*>(factors_.data());  // (n_tokens, 2)
+  float* const own = join.contribution();
+  std::memset(squares, 0, n_tokens * sizeof(NormFactors));
+  std::memset(own, 0, n_tokens * sizeof(NormFactors));
+  for (const Unit& unit : units_) {
+    // Of ranks that share a KV head, the one with its first query head counts the key.
+    const AttentionPath& path = call.layer.attention[unit.path];
+    if (unit.is_key() && path.first_head % context_.config.query_heads_per_kv() != 0) continue;
+    for (std::size_t t = 0; t < n_tokens; ++t) {
+      const float* const head = first_row(unit, static_cast<int>(t));
+      own[2 * t + (unit.is_key() ? 1 : 0)] += context_.kernels.dot(head, head, context_.head_dim());
+    }
+  }
+  COLONNADE_TRY(join.reduce(squares, 2 * n_tokens, context_.team));
+  const auto factor = [&](float sum, int width) {
+    return 1.0f / std::sqrt(sum / static_cast<float>(width) + context_.config.norm_eps);
+  };
+  for (std::size_t t = 0; t < n_tokens; ++t)
+    factors_[t] = {factor(squares[2 * t], context_.config.query_norm_dim()),
+                   factor(squares[2 * t + 1], context_.config.key_norm_dim())};
+  return {};
+}
+
+void AttentionBlock::add_bias(const Unit& unit, int token) {
+  if (unit.bias != nullptr) context_.kernels.add(first_row(unit, token), unit.bias, context_.head_dim());
+}
+
 void AttentionBlock::finish_unit(const Call& call, const Unit& unit, int token) {
   const KernelTable& kernels = context_.kernels;
   const Batch& batch = call.batch;
   const std::size_t head_dim = context_.head_dim();
+  float* const head = first_row(unit, token);
+  if (call.projected) {
+    const NormFactors& factors = factors_[static_cast<std::size_t>(token)];
+    kernels.scale_by(head, unit.norm, unit.is_key() ? factors.key : factors.query, head_dim);
+  } else {
+    add_bias(unit, token);
+    if (unit.norm != nullptr) kernels.rms_norm(head, unit.norm, context_.config.norm_eps, head_dim, head);
+  }
   const int rope = call.shape.rope;
-  const auto finish_head = [&](float* head, const float* bias, const float* norm) {
-    if (bias != nullptr) kernels.add(head, bias, head_dim);
-    if (norm != nullptr) kernels.rms_norm(head, norm, context_.config.norm_eps, head_dim, head);
-    kernels.rope(head, batch.cosine(rope, token), batch.sine(rope, token), batch.n_pairs(rope));
-  };
-  float* const head = projected_.data() + static_cast<std::size_t>(token) * projected_stride_ +
-                      projections_[unit.first_projection].column;
-  if (unit.n_projections == 1) return finish_head(head, unit.query_bias, call.layer.query_norm);
+  kernels.rope(head, batch.cosine(rope, token), batch.sine(rope, token), batch.n_pairs(rope));
+  if (!unit.is_key()) return;
 
   const AttentionPath& path = call.layer.attention[unit.path];
   float* const value = head + padded_head_;
-  finish_head(head, path.key_bias, call.layer.key_norm);
   if (path.value_bias != nullptr) kernels.add(value, path.value_bias, head_dim);
   const int position = batch.position(token);
   const std::int32_t page = batch.pages(token)[position / kPageTokens];
@@ -171,7 +221,7 @@ void AttentionBlock::run_columns(const Call& call) {
       const std::size_t last = strips_[units.back().first_projection + units.back().n_projections];
       // A path belongs to the core in whose share its middle falls.
       if (const std::size_t middle = (first + last) / 2; middle < share.begin || middle >= share.end) continue;
-      project(call, first, last);
+      if (!call.projected) project(call, first, last);
       for (const Unit& unit : units)
         for (int t = 0; t < n_tokens; ++t) finish_unit(call, unit, t);
       cache_attention_.for_each_block(call.batch, query_block(call, p), [&](const QueryBlock& block) {
@@ -212,12 +262,12 @@ void AttentionBlock::project_rows(const Call& call, int thread) {
       // A unit belongs to the core in whose share its middle falls.
       const std::size_t first = strips_[unit.first_projection], last = strips_[unit.first_projection + unit.n_projections];
       if (const std::size_t middle = (first + last) / 2; middle < share.begin || middle >= share.end) continue;
-      project(call, first, last);
+      if (!call.projected) project(call, first, last);
       for (int t = 0; t < n_tokens; ++t) finish_unit(call, unit, t);
     }
     return;
   }
-  project(call, share.begin, share.end);
+  if (!call.projected) project(call, share.begin, share.end);
   context_.team.barrier();
   const Range finished = part_of(units_.size() * static_cast<std::size_t>(n_tokens), thread, n_threads);
   for (std::size_t i = finished.begin; i < finished.end; ++i)

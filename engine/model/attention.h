@@ -1,11 +1,13 @@
 // The attention half of a layer on one rank: for every KV-head group q, k, v, rope, cache, softmax, output; summed
-// over the rank's paths in plan order. Both schedules give the same bits.
+// over the rank's paths in plan order. Both schedules give the same bits. Where the heads of all ranks are normalised
+// together, the ranks exchange sums of squares in the middle (a pre-join).
 #pragma once
 
 #include <cstddef>
 #include <span>
 #include <vector>
 
+#include "engine/base/comm.h"
 #include "engine/model/activation_rows.h"
 #include "engine/model/batch.h"
 #include "engine/model/cache_attention.h"
@@ -28,11 +30,11 @@ class AttentionBlock {
  public:
   AttentionBlock(const RankContext& context, std::span<const LayerWeights> layers);
 
-  /// contribution (n_tokens, dim) = sum over the layer's paths and their query heads of output(attention(…)). Writes
-  /// the tokens' keys and values into `cache` first. `input` is the normalised block input, quantised where a matrix
-  /// needs it.
-  void run(const LayerConfig& shape, const LayerWeights& layer, const LayerCache& cache, const Batch& batch,
-           const ActivationRows& input, bool columns, float* contribution);
+  /// join.contribution() (n_tokens, dim) = sum over the layer's paths and their query heads of output(attention(…)).
+  /// Writes the tokens' keys and values into `cache` first. `input` is the normalised block input, quantised where a
+  /// matrix needs it. Errors are those of a pre-join.
+  Status run(const LayerConfig& shape, const LayerWeights& layer, const LayerCache& cache, const Batch& batch,
+             const ActivationRows& input, bool columns, Join& join);
 
  private:
   struct Projection {  // one of q, k, v of a path, and where its results lie in a row of projected_
@@ -43,7 +45,9 @@ class AttentionBlock {
   struct Unit {
     std::size_t path;
     std::size_t first_projection, n_projections;  // 2: key and value
-    const float* query_bias;                      // or nullptr
+    const float* bias;                            // of the query or key, or nullptr
+    const float* norm;                            // likewise
+    bool is_key() const { return n_projections == 2; }
   };
   struct Path {
     std::size_t first_unit, n_units;
@@ -56,15 +60,26 @@ class AttentionBlock {
     const LayerCache& cache;
     const Batch& batch;
     const ActivationRows& input;
+    bool projected;  // with biases, and join_factors_ are there
     float* contribution;
+  };
+  /// For each token what its queries and its keys are to be multiplied by.
+  struct NormFactors {
+    float query, key;
   };
 
   void lay_out(const LayerWeights& layer);
   std::uint32_t first_strip(std::size_t unit) const { return strips_[units_[unit].first_projection]; }
   /// Strips [first, last) of all projections, in their order.
   void project(const Call& call, std::size_t first, std::size_t last);
+  /// Projects everything and exchanges the sums of squares.
+  Status project_jointly(const Call& call, Join& join);
+  void add_bias(const Unit& unit, int token);
   /// Biases, head norms and rope of one token; a key and value go to the cache.
   void finish_unit(const Call& call, const Unit& unit, int token);
+  float* first_row(const Unit& unit, int token) {
+    return projected_.data() + static_cast<std::size_t>(token) * projected_stride_ + projections_[unit.first_projection].column;
+  }
   CacheLayout cache_layout(const Call& call) const;
   QueryBlock query_block(const Call& call, std::size_t path);
   /// The int8 form of what was attended to, where the output needs it.
@@ -88,6 +103,7 @@ class AttentionBlock {
   std::vector<Path> paths_;
   AlignedBuffer<float> projected_;   // (max_tokens, projected_stride): per path key, value, queries
   ActivationRows attended_;          // (local query head, token) × head_dim
+  AlignedBuffer<NormFactors> factors_;  // of a joint norm: (max_tokens)
   CacheAttention cache_attention_;
   AlignedBuffer<float> slots_;       // column schedule: (path, kMaxColumnTokens, padded_dim)
   std::vector<AlignedBuffer<float>> part_;  // per thread: one head's or path's share of an output tile

@@ -8,7 +8,7 @@
 
 namespace colonnade::engine {
 
-enum class RopeScaling : std::uint32_t { kNone = 0, kLinear = 1, kLlama3 = 2 };
+enum class RopeScaling : std::uint32_t { kNone = 0, kLinear = 1, kLlama3 = 2, kYarn = 3 };
 
 struct RopeConfig {
   float theta = 10000.0f;
@@ -17,7 +17,11 @@ struct RopeConfig {
   float factor = 1.0f;
   float low_freq_factor = 1.0f;     // llama3
   float high_freq_factor = 4.0f;    // llama3
-  int original_context_tokens = 0;  // llama3
+  int original_context_tokens = 0;  // llama3, yarn
+  float beta_fast = 32.0f;          // yarn: rotations over the original context; frequencies with more stay
+  float beta_slow = 1.0f;           // with fewer are divided by factor, between the two blended
+  bool whole_pairs = true;          // yarn: the bounds of the blend are rounded outwards to whole pairs
+  float amplitude = 1.0f;           // of the rotation: of queries and keys alike
 };
 
 /// What an expert's score is made of its logit: softmax over all experts, or its sigmoid.
@@ -73,6 +77,7 @@ struct ModelConfig {
   bool qkv_bias = false;
   bool output_bias = false;          // on the attention output
   bool qk_norm = false;              // RMS norm of each query and key head before rope
+  bool qk_norm_joint = false;        // over all query heads together, and all key heads
   bool tied_embeddings = false;
   RouterConfig router;
   Activation activation = Activation::kSilu;
@@ -86,6 +91,8 @@ struct ModelConfig {
   std::vector<LayerConfig> layers;   // n_layers
 
   int query_heads_per_kv() const { return n_heads / n_kv_heads; }
+  int query_norm_dim() const { return qk_norm_joint ? n_heads * head_dim : head_dim; }
+  int key_norm_dim() const { return qk_norm_joint ? n_kv_heads * head_dim : head_dim; }
 };
 
 }  // namespace colonnade::engine

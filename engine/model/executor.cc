@@ -133,8 +133,8 @@ class Executor final : public RankExecutor {
       const LayerConfig& shape = config.layers[static_cast<std::size_t>(weights_.first_layer) + l];
 
       normalize(layer.attention_norm, inputs_[l].attention, n_tokens);
-      attention_.run(shape, layer, caches_[l], batch_, normed_, by_columns(layer.attention.size(), n_tokens),
-                     join_->contribution());
+      COLONNADE_TRY(attention_.run(shape, layer, caches_[l], batch_, normed_,
+                                   by_columns(layer.attention.size(), n_tokens), *join_));
       COLONNADE_TRY(add_joined(layer.attention_post_norm, layer.output_bias, n_tokens));
 
       normalize(layer.feed_forward_norm, inputs_[l].feed_forward, n_tokens);

@@ -20,6 +20,7 @@ class RopeTable {
 
  private:
   std::vector<double> frequencies_;  // radians a position, by pair
+  double amplitude_;
 };
 
 }  // namespace colonnade::engine

@@ -12,6 +12,7 @@ namespace colonnade::engine {
 /// One KV-head group, or some of its query heads. Contributes sum over its heads of o[h] * attention(q[h], k, v).
 struct AttentionPath {
   int kv_head = 0;                   // in the model
+  int first_head = 0;                // query head of the model
   int kv_slot = 0;                   // which of the rank's KV heads of this layer caches its keys and values
   MatrixView key;                    // (head_dim, dim)
   MatrixView value;                  // (head_dim, dim)
@@ -36,8 +37,8 @@ struct LayerWeights {
   const float* feed_forward_norm = nullptr;  // dim
   const float* attention_post_norm = nullptr;     // dim, or nullptr: of what the block gives
   const float* feed_forward_post_norm = nullptr;  // dim, or nullptr
-  const float* query_norm = nullptr;         // head_dim, or nullptr
-  const float* key_norm = nullptr;           // head_dim, or nullptr
+  const float* query_norm = nullptr;         // ModelConfig::query_norm_dim(), or nullptr
+  const float* key_norm = nullptr;           // ModelConfig::key_norm_dim(), or nullptr
   const float* output_bias = nullptr;        // dim, or nullptr; added once, where the residual is
   const float* router = nullptr;             // (n_experts, dim), or nullptr
   const float* router_bias = nullptr;        // n_experts, or nullptr: RouterConfig::correction_bias

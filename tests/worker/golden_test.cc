@@ -16,8 +16,8 @@ std::filesystem::path golden_folder(const std::string& name) {
 }
 
 const char* const kFamilies[] = {
-    "gemma2", "gemma3", "granitemoe", "llama", "llama3",    "llama_sparse_bitmask", "mistral",
-    "mixtral", "phi3",  "qwen2",      "qwen2_moe", "qwen3", "qwen3_moe",
+    "gemma2", "gemma3", "glm4_moe", "granitemoe", "llama", "llama3", "llama_sparse_bitmask", "mistral",
+    "mixtral", "olmoe", "phi3", "qwen2", "qwen2_moe", "qwen3", "qwen3_moe",
 };
 
 worker::LocalRanksOptions exact() {

@@ -56,12 +56,13 @@ TEST_CASE("functions of each element have the right values at every length, and 
     std::vector<std::vector<float>> first;
     for (const KernelTable* table : all_tables()) {
       CAPTURE(table->name, n);
-      Misaligned sum(x), scaled(x), gated(gate), normed(x), turned(x), squashed(gate);
+      Misaligned sum(x), scaled(x), gated(gate), normed(x), turned(x), squashed(gate), weighted(x);
       Misaligned by(y), weights(weight);
       table->add(sum.data(), by.data(), n);
       table->add_scaled(scaled.data(), by.data(), 0.3f, n);
       table->silu_gate(gated.data(), by.data(), n);
       table->rms_norm(normed.data(), weights.data(), 1e-5f, n, normed.data());  // in place
+      table->scale_by(weighted.data(), weights.data(), 0.3f, n);
       table->sigmoid(squashed.data(), n);
       const std::size_t pairs = n / 2;
       table->rope(turned.data(), by.data(), weights.data(), static_cast<int>(pairs));
@@ -70,7 +71,7 @@ TEST_CASE("functions of each element have the right values at every length, and 
       for (std::size_t i = 0; i < n; ++i) squares += static_cast<double>(x[i]) * static_cast<double>(x[i]);
       const double factor = 1 / std::sqrt(squares / static_cast<double>(n) + 1e-5);
       const auto got_sum = sum.values(), got_scaled = scaled.values(), got_gated = gated.values(),
-                 got_normed = normed.values(), got_turned = turned.values(), got_squashed = squashed.values();
+                 got_normed = normed.values(), got_turned = turned.values(), got_squashed = squashed.values(), got_weighted = weighted.values();
       for (std::size_t i = 0; i < n; ++i) {
         const auto a = static_cast<double>(x[i]), b = static_cast<double>(y[i]), g = static_cast<double>(gate[i]);
         error = std::max(error, relative(static_cast<double>(got_sum[i]), a + b, 1));
@@ -79,6 +80,7 @@ TEST_CASE("functions of each element have the right values at every length, and 
         error = std::max(error, relative(static_cast<double>(got_normed[i]),
                                          a * factor * static_cast<double>(weight[i]), 1e-3));
         error = std::max(error, relative(static_cast<double>(got_squashed[i]), 1 / (1 + std::exp(-g)), 1e-20));
+        error = std::max(error, relative(static_cast<double>(got_weighted[i]), a * static_cast<double>(0.3f) * static_cast<double>(weight[i]), 1));
         double want = a;
         if (i < pairs) {
           want = a * static_cast<double>(y[i]) -
@@ -91,7 +93,7 @@ TEST_CASE("functions of each element have the right values at every length, and 
       }
       CHECK(error < 1e-6);
 
-      const std::vector<std::vector<float>> all = {got_sum, got_scaled, got_gated, got_normed, got_turned, got_squashed};
+      const std::vector<std::vector<float>> all = {got_sum, got_scaled, got_gated, got_normed, got_turned, got_squashed, got_weighted};
       if (first.empty()) first = all;
       bool same = true;
       for (std::size_t i = 0; i < all.size(); ++i) same = same && same_bits(all[i], first[i]);

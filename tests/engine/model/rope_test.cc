@@ -48,6 +48,28 @@ TEST_CASE("llama3 scaling keeps short waves, stretches long ones and blends betw
   CHECK(angle(config, 3) == Approx(0.001 / 32));
 }
 
+TEST_CASE("yarn keeps fast pairs, stretches slow ones, blends between, with or without whole pairs as bounds") {
+  // Expected values by a separate computation from the paper's formulas: pairs 2 to 6, or 2.618 to 5.628, are blended.
+  RopeConfig config;
+  config.rotary_dim = 16;
+  config.scaling = RopeScaling::kYarn;
+  config.factor = 40;
+  config.original_context_tokens = 4096;
+  const double whole[] = {1.0, 0.31622776602, 0.1, 0.02391472481, 0.005125, 0.00084986212, 2.5e-05, 7.905694e-06};
+  const double exact[] = {1.0, 0.31622776602, 0.1, 0.02771085848, 0.00552406298, 0.00072263834, 2.5e-05, 7.905694e-06};
+  for (int pair = 0; pair < 8; ++pair) {
+    config.whole_pairs = true;
+    CHECK(angle(config, pair) == Approx(whole[pair]));
+    config.whole_pairs = false;
+    CHECK(angle(config, pair) == Approx(exact[pair]));
+  }
+  config.amplitude = 1.25f;
+  float cosine[8], sine[8];
+  RopeTable(config).fill(0, cosine, sine);
+  CHECK(cosine[3] == 1.25f);
+  CHECK(sine[3] == 0.0f);
+}
+
 TEST_CASE("far positions keep their phase") {
   RopeConfig config;
   config.rotary_dim = 2;
