@@ -75,6 +75,10 @@ Status check_model_config(const engine::ModelConfig& config) {
   COLONNADE_TRY(positive_or_0("attention_scale", config.attention_scale));
   COLONNADE_TRY(positive_or_0("attention_soft_cap", config.attention_soft_cap));
   COLONNADE_TRY(positive_or_0("logit_soft_cap", config.logit_soft_cap));
+  if (config.activation == engine::Activation::kClampedSwish) {
+    COLONNADE_TRY(positive("activation_limit", config.activation_limit));
+    COLONNADE_TRY(positive("activation_steepness", config.activation_steepness));
+  }
   return {};
 }
 
@@ -89,14 +93,16 @@ ParameterCount count_parameters(const engine::ModelConfig& config) {
   if (config.output_bias) attention += dim;
   if (config.qk_norm) attention += u(config.query_norm_dim()) + u(config.key_norm_dim());
   if (config.post_norms) attention += 2 * dim;
+  if (config.attention_sinks) attention += u(config.n_heads);
 
   ParameterCount count;
   count.total = u(config.vocab_size) * dim * (config.tied_embeddings ? 1 : 2) + dim;
   count.active = count.total;
   for (const engine::LayerConfig& layer : config.layers) {
-    const std::uint64_t expert = 3 * dim * u(layer.hidden_dim);
+    const std::uint64_t expert = 3 * dim * u(layer.hidden_dim) + (config.neuron_bias ? 2 * u(layer.hidden_dim) + dim : 0);
     std::uint64_t shared = attention + 3 * dim * u(layer.shared_hidden_dim);
-    if (layer.has_router()) shared += u(layer.n_experts) * (dim + (config.router.correction_bias ? 1 : 0));
+    if (layer.has_router())
+      shared += u(layer.n_experts) * (dim + (config.router.correction_bias ? 1 : 0) + (config.router.logit_bias ? 1 : 0));
     if (layer.shared_gate) shared += dim;
     count.total += shared + expert * u(layer.n_experts);
     count.active += shared + expert * u(layer.n_active);

@@ -19,6 +19,7 @@ std::span<const Family* const> all_families() {
       &olmoe_family(),
       &glm4_moe_family(),
       &phi3_family(),
+      &gpt_oss_family(),
       &granite_family(),
       &granitemoe_family(),
       &gemma2_family(),

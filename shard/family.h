@@ -20,6 +20,8 @@ struct StackedExperts {
   const char* down = nullptr;
   bool transposed = false;        // rows are inputs
   bool interleaved = false;       // gate 0, up 0, gate 1, …; else all of gate, then up
+  const char* gate_up_bias = nullptr;  // with ModelConfig::neuron_bias
+  const char* down_bias = nullptr;
 };
 
 /// Module names; layer modules follow "model.layers.<i>.", expert matrices "<experts>.<e>.".
@@ -50,6 +52,7 @@ struct TensorNames {
   const char* expert_down = "down_proj";
   const char* attention_post_norm = "post_attention_layernorm";        // where there are norms after the blocks
   const char* feed_forward_post_norm = "post_feedforward_layernorm";
+  const char* sinks = "self_attn.sinks";  // a tensor, not a module
   const char* query_key_value = nullptr;  // one module for queries, keys, values, in that order
   const char* dense_gate_up = nullptr;    // one module for gate, up, in that order
   StackedExperts stacked = {};
@@ -73,6 +76,7 @@ const Family& qwen3_moe_family();
 const Family& olmoe_family();
 const Family& glm4_moe_family();
 const Family& phi3_family();
+const Family& gpt_oss_family();
 const Family& granite_family();
 const Family& granitemoe_family();
 const Family& gemma2_family();

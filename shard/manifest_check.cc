@@ -77,7 +77,7 @@ Status check_known(const engine::ModelConfig& config) {
   COLONNADE_TRY(known("rope scaling", config.rope.scaling, engine::RopeScaling::kYarn));
   for (const engine::RopeConfig& rope : config.more_ropes)
     COLONNADE_TRY(known("rope scaling", rope.scaling, engine::RopeScaling::kYarn));
-  return known("activation", config.activation, engine::Activation::kGeluTanh);
+  return known("activation", config.activation, engine::Activation::kClampedSwish);
 }
 
 Status check_manifest(const Manifest& manifest) {

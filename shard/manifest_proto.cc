@@ -72,6 +72,7 @@ void encode_config(const engine::ModelConfig& config, proto::Config& out) {
   router.set_n_active_groups(u32(config.router.n_active_groups));
   router.set_group_score(static_cast<std::uint32_t>(config.router.group_score));
   router.set_scaling(config.router.scaling);
+  router.set_logit_bias(config.router.logit_bias);
   out.set_activation(static_cast<std::uint32_t>(config.activation));
   out.set_post_norms(config.post_norms);
   out.set_embedding_scale(config.embedding_scale);
@@ -80,6 +81,10 @@ void encode_config(const engine::ModelConfig& config, proto::Config& out) {
   out.set_attention_soft_cap(config.attention_soft_cap);
   out.set_logit_scale(config.logit_scale);
   out.set_logit_soft_cap(config.logit_soft_cap);
+  out.set_activation_limit(config.activation_limit);
+  out.set_activation_steepness(config.activation_steepness);
+  out.set_neuron_bias(config.neuron_bias);
+  out.set_attention_sinks(config.attention_sinks);
   encode_rope(config.rope, *out.mutable_rope());
   for (const engine::RopeConfig& rope : config.more_ropes) encode_rope(rope, *out.add_more_ropes());
   for (const engine::LayerConfig& layer : config.layers) {
@@ -118,6 +123,7 @@ engine::ModelConfig decode_config(const proto::Config& in) {
     config.router.n_active_groups = to_int(in.router().n_active_groups());
     config.router.group_score = static_cast<engine::GroupScore>(in.router().group_score());
     config.router.scaling = in.router().scaling();
+    config.router.logit_bias = in.router().logit_bias();
   }
   config.rope = decode_rope(in.rope());
   for (const proto::Rope& rope : in.more_ropes()) config.more_ropes.push_back(decode_rope(rope));
@@ -130,6 +136,10 @@ engine::ModelConfig decode_config(const proto::Config& in) {
   config.attention_soft_cap = in.attention_soft_cap();
   config.logit_scale = factor(in.logit_scale());
   config.logit_soft_cap = in.logit_soft_cap();
+  config.activation_limit = in.activation_limit();
+  config.activation_steepness = in.activation_steepness();
+  config.neuron_bias = in.neuron_bias();
+  config.attention_sinks = in.attention_sinks();
   config.layers.reserve(static_cast<std::size_t>(in.layers_size()));
   for (const proto::Layer& l : in.layers())
     config.layers.push_back({.hidden_dim = to_int(l.hidden_dim()),

@@ -58,6 +58,7 @@ PathSpec replicated(const engine::ModelConfig& config, int layer) {
   if (config.output_bias) path.vectors.push_back(vector(VectorRole::kOutputBias, config.dim));
   if (l.has_router()) {
     path.vectors.push_back(vector(VectorRole::kRouter, l.n_experts * config.dim));
+    if (config.router.logit_bias) path.vectors.push_back(vector(VectorRole::kRouterLogitBias, l.n_experts));
     if (config.router.correction_bias) path.vectors.push_back(vector(VectorRole::kRouterBias, l.n_experts));
   }
   if (l.shared_gate) path.vectors.push_back(vector(VectorRole::kSharedGate, config.dim));
@@ -82,6 +83,7 @@ PathSpec attention(const engine::ModelConfig& config, int layer, int kv_head, Fo
     path.vectors = {vector(VectorRole::kKeyBias, config.head_dim), vector(VectorRole::kValueBias, config.head_dim)};
     for (int h = 0; h < n_heads; ++h) path.vectors.push_back(vector(VectorRole::kQueryBias, config.head_dim, h));
   }
+  if (config.attention_sinks) path.vectors.push_back(vector(VectorRole::kSinks, n_heads));
   return path;
 }
 
@@ -92,6 +94,10 @@ PathSpec feed_forward(const engine::ModelConfig& config, PathKind kind, int laye
   path.matrices = {matrix(MatrixRole::kGate, 0, neurons.count, config.dim, format),
                    matrix(MatrixRole::kUp, 0, neurons.count, config.dim, format),
                    matrix(MatrixRole::kDown, 0, config.dim, neurons.count, format)};
+  if (config.neuron_bias && kind == PathKind::kFeedForward) {
+    path.vectors = {vector(VectorRole::kGateBias, neurons.count), vector(VectorRole::kUpBias, neurons.count)};
+    if (neurons.first == 0) path.vectors.push_back(vector(VectorRole::kDownBias, config.dim));
+  }
   return path;
 }
 

@@ -40,7 +40,9 @@ enum class VectorRole : std::uint32_t {
   kAttentionNorm = 1, kFeedForwardNorm, kQueryNorm, kKeyNorm, kOutputBias, kRouter, kFinalNorm,  // kReplicated
   kQueryBias, kKeyBias, kValueBias,  // kAttention
   kRouterBias = 100, kSharedGate,    // kReplicated
-  kAttentionPostNorm = 200, kFeedForwardPostNorm,  // kReplicated
+  kAttentionPostNorm = 200, kFeedForwardPostNorm, kRouterLogitBias,  // kReplicated
+  kSinks = 210,                             // kAttention, by query head
+  kGateBias = 220, kUpBias, kDownBias,      // kFeedForward; the last one of an expert's first neurons only
 };
 
 struct MatrixSpec {

@@ -69,6 +69,7 @@ engine::AttentionPath attention_path(const PathSpec& path, const Assignment& hel
   a.value = loaded.matrix(MatrixRole::kValue);
   a.key_bias = loaded.vector(VectorRole::kKeyBias);
   a.value_bias = loaded.vector(VectorRole::kValueBias);
+  if (const float* sinks = loaded.vector(VectorRole::kSinks)) a.sinks = sinks + held.first_head;
   for (int h = held.first_head; h < held.first_head + held.n_heads; ++h) {
     a.query.push_back(loaded.matrix(MatrixRole::kQuery, h));
     a.output.push_back(loaded.matrix(MatrixRole::kOutput, h));
@@ -85,6 +86,7 @@ void take_vectors(engine::LayerWeights& layer, const LoadedPath& loaded) {
   layer.output_bias = loaded.vector(VectorRole::kOutputBias);
   layer.attention_post_norm = loaded.vector(VectorRole::kAttentionPostNorm);
   layer.feed_forward_post_norm = loaded.vector(VectorRole::kFeedForwardPostNorm);
+  layer.router_logit_bias = loaded.vector(VectorRole::kRouterLogitBias);
   layer.router = loaded.vector(VectorRole::kRouter);
   layer.router_bias = loaded.vector(VectorRole::kRouterBias);
   layer.shared_gate = loaded.vector(VectorRole::kSharedGate);
@@ -161,7 +163,10 @@ Result<engine::RankWeights> make_rank_weights(const Manifest& manifest, const Pl
                                         .shared = path.kind == PathKind::kSharedExpert,
                                         .gate = loaded.matrix(MatrixRole::kGate),
                                         .up = loaded.matrix(MatrixRole::kUp),
-                                        .down = loaded.matrix(MatrixRole::kDown)});
+                                        .down = loaded.matrix(MatrixRole::kDown),
+                                        .gate_bias = loaded.vector(VectorRole::kGateBias),
+                                        .up_bias = loaded.vector(VectorRole::kUpBias),
+                                        .down_bias = loaded.vector(VectorRole::kDownBias)});
         break;
       case PathKind::kEmbedding:
       case PathKind::kHead: {

@@ -80,6 +80,7 @@ Status SourceModel::find_layer_tensors(int layer) {
   const engine::LayerConfig& shape = config_.layers[static_cast<std::size_t>(layer)];
   if (shape.has_router()) {
     COLONNADE_TRY(add(weight(module(names_.router)), shape.n_experts, config_.dim));
+    if (config_.router.logit_bias) COLONNADE_TRY(add(bias(module(names_.router)), 0, shape.n_experts));
     if (config_.router.correction_bias) COLONNADE_TRY(add(module(names_.router_bias), 0, shape.n_experts));
   }
   if (shape.shared_gate) COLONNADE_TRY(add(weight(module(names_.shared_gate)), 1, config_.dim));
@@ -103,6 +104,7 @@ Status SourceModel::find_attention_tensors(int layer) {
   }
   COLONNADE_TRY(add(weight(module(names_.output)), dim, query_width));
   if (config_.output_bias) COLONNADE_TRY(add(bias(module(names_.output)), 0, dim));
+  if (config_.attention_sinks) COLONNADE_TRY(add(module(names_.sinks), 0, config_.n_heads));
   if (config_.qk_norm) {
     COLONNADE_TRY(add(weight(module(names_.query_norm)), 0, config_.query_norm_dim()));
     COLONNADE_TRY(add(weight(module(names_.key_norm)), 0, config_.key_norm_dim()));
@@ -121,6 +123,10 @@ Status SourceModel::find_expert_tensors(int layer) {
       return add_shape(full, {shape.n_experts, rows, cols});
     };
     COLONNADE_TRY(add_stacked(stacked.gate_up, 2 * hidden_dim, dim));
+    if (config_.neuron_bias) {
+      COLONNADE_TRY(add(layer_module(layer, stacked.gate_up_bias), shape.n_experts, 2 * hidden_dim));
+      COLONNADE_TRY(add(layer_module(layer, stacked.down_bias), shape.n_experts, dim));
+    }
     return add_stacked(stacked.down, dim, hidden_dim);
   }
   if (!shape.has_router() && names_.dense_gate_up != nullptr) {
@@ -178,6 +184,19 @@ TensorPart SourceModel::expert_part(int layer, int expert, MatrixRole role) cons
   return {.tensor = weight(expert_module(layer, expert, role))};
 }
 
+TensorPart SourceModel::neuron_bias_part(const PathSpec& path, VectorRole role) const {
+  const StackedExperts& stacked = names_.stacked;
+  const auto expert = static_cast<std::uint64_t>(path.expert), first = static_cast<std::uint64_t>(path.first);
+  if (role == VectorRole::kDownBias)
+    return {.tensor = layer_module(path.layer, stacked.down_bias), .slice_row = expert};
+  const auto hidden_dim = static_cast<std::uint64_t>(config_.layers[static_cast<std::size_t>(path.layer)].hidden_dim);
+  TensorPart part{.tensor = layer_module(path.layer, stacked.gate_up_bias), .slice_row = expert};
+  const bool up = role == VectorRole::kUpBias;
+  part.step = stacked.interleaved ? 2 : 1;
+  part.first = first * part.step + (!up ? 0 : stacked.interleaved ? 1 : hidden_dim);
+  return part;
+}
+
 TensorPart SourceModel::matrix_part(const PathSpec& path, MatrixRole role) const {
   switch (role) {
     case MatrixRole::kKey:
@@ -198,6 +217,11 @@ TensorPart SourceModel::vector_part(const PathSpec& path, VectorRole role) const
     case VectorRole::kKeyNorm: return of_layer(names_.key_norm);
     case VectorRole::kOutputBias: return {.tensor = bias(layer_module(path.layer, names_.output))};
     case VectorRole::kRouter: return of_layer(names_.router);
+    case VectorRole::kRouterLogitBias: return {.tensor = bias(layer_module(path.layer, names_.router))};
+    case VectorRole::kSinks: return {.tensor = layer_module(path.layer, names_.sinks), .first = static_cast<std::uint64_t>(path.first)};
+    case VectorRole::kGateBias:
+    case VectorRole::kUpBias:
+    case VectorRole::kDownBias: return neuron_bias_part(path, role);
     case VectorRole::kRouterBias: return {.tensor = layer_module(path.layer, names_.router_bias)};
     case VectorRole::kSharedGate: return of_layer(names_.shared_gate);
     case VectorRole::kFinalNorm: return {.tensor = weight(names_.final_norm)};

@@ -45,6 +45,7 @@ class SourceModel {
   TensorPart matrix_part(const PathSpec& path, MatrixRole role) const;
   TensorPart attention_part(int layer, MatrixRole role, std::string (*tensor_of)(const std::string& module)) const;
   TensorPart expert_part(int layer, int expert, MatrixRole role) const;
+  TensorPart neuron_bias_part(const PathSpec& path, VectorRole role) const;
   TensorPart vector_part(const PathSpec& path, VectorRole role) const;
   Window matrix_window(const PathSpec& path, const MatrixSpec& matrix) const;
 

@@ -192,7 +192,7 @@ CacheLayout AttentionBlock::cache_layout(const Call& call) const {
 QueryBlock AttentionBlock::query_block(const Call& call, std::size_t p) {
   const AttentionPath& path = call.layer.attention[p];
   return {call.cache.slot(path.kv_slot), projected_.data() + paths_[p].query,
-          attended_.row(head_row(paths_[p].first_head, 0)), static_cast<int>(path.query.size()), 0,
+          attended_.row(head_row(paths_[p].first_head, 0)), path.sinks, static_cast<int>(path.query.size()), 0,
           call.batch.n_tokens(), p};
 }
 

@@ -1,6 +1,7 @@
 #include "engine/model/cache_attention.h"
 
 #include <algorithm>
+#include <cmath>
 
 #include "engine/base/units.h"
 
@@ -104,7 +105,11 @@ RunQuery* CacheAttention::begin_block(const CacheLayout& layout, const QueryBloc
 }
 
 void CacheAttention::end_block(const QueryBlock& block, const RunQuery* done) const {
-  for (std::size_t q = 0; q < n_queries(block); ++q) context_.kernels.scale(done[q].sum, 1.0f / done[q].total, row_);
+  for (std::size_t q = 0; q < n_queries(block); ++q) {
+    float total = done[q].total;
+    if (block.sinks != nullptr) total += std::exp(block.sinks[q % static_cast<std::size_t>(block.n_heads)] - done[q].largest);
+    context_.kernels.scale(done[q].sum, 1.0f / total, row_);
+  }
 }
 
 void CacheAttention::attend(const CacheLayout& layout, const Batch& batch, const QueryBlock& block, int thread) {

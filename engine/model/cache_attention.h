@@ -30,6 +30,7 @@ struct QueryBlock {
   const std::byte* kv_blocks;  // of the KV head
   const float* queries;        // of token 0 of the step
   float* out;                  // of token 0 of the step: head_dim values, and zeros up to a multiple of 16
+  const float* sinks;          // by query head, or nullptr
   int n_heads;
   int first_token, n_tokens;   // of the step
   std::size_t path;            // for the caller

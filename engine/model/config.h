@@ -32,6 +32,7 @@ enum class GroupScore : std::uint32_t { kBest = 0, kTwoBest = 1 };
 /// How the scores of a mixture become a choice and weights, in this order.
 struct RouterConfig {
   RouterScore score = RouterScore::kSoftmax;
+  bool logit_bias = false;       // a number for each expert, added to its logit
   bool correction_bias = false;  // a number for each expert, added to its score in the choice only
   int n_groups = 1;              // equal runs of experts
   int n_active_groups = 1;       // the best of them, from which experts are chosen
@@ -44,6 +45,7 @@ struct RouterConfig {
 enum class Activation : std::uint32_t {
   kSilu = 0,          // g / (1 + exp(-g)) * u
   kGeluTanh = 1,      // gelu(g) * u, gelu by its tanh form
+  kClampedSwish = 2,  // h / (1 + exp(-steepness * h)) * (v + 1), where h = min(g, limit) and v is u within ± limit
 };
 
 /// One layer. A dense feed-forward is a mixture with one expert.
@@ -81,6 +83,10 @@ struct ModelConfig {
   bool tied_embeddings = false;
   RouterConfig router;
   Activation activation = Activation::kSilu;
+  float activation_limit = 0.0f;      // of kClampedSwish
+  float activation_steepness = 0.0f;  // of kClampedSwish
+  bool neuron_bias = false;          // on gate, up and down of feed-forwards and experts, the shared one excepted
+  bool attention_sinks = false;      // a score for each query head that takes its share of the softmax and gives nothing
   bool post_norms = false;           // RMS norm of what a block gives, before it is added to the residual stream
   float embedding_scale = 1.0f;      // of embeddings as they enter the residual stream
   float residual_scale = 1.0f;       // of what a block adds to it

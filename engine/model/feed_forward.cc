@@ -108,8 +108,14 @@ void FeedForwardBlock::gate_up(const Unit& unit, std::uint32_t first, std::uint3
     const std::uint32_t end = std::min(s + step, last);
     multiply(context_.kernels, path.gate, s, end, rows, n_tokens, hidden_.row(unit.first_row), hidden_.stride());
     multiply_tile(context_.kernels, path.up, s, end, rows, n_tokens, up, kTileColumns);
-    for (std::size_t i = 0; i < unit.experts.tokens.size(); ++i)
-      context_.activate(hidden_.row(unit.first_row + i) + s * kStripRows, up + i * kTileColumns, (end - s) * kStripRows);
+    const std::size_t first_neuron = s * kStripRows;
+    const std::size_t n_neurons = std::min<std::size_t>(end * kStripRows, path.up.rows) - first_neuron;
+    for (std::size_t i = 0; i < unit.experts.tokens.size(); ++i) {
+      float* const gate = hidden_.row(unit.first_row + i) + first_neuron;
+      if (path.gate_bias != nullptr) context_.kernels.add(gate, path.gate_bias + first_neuron, n_neurons);
+      if (path.up_bias != nullptr) context_.kernels.add(up + i * kTileColumns, path.up_bias + first_neuron, n_neurons);
+      context_.activate(gate, up + i * kTileColumns, (end - s) * kStripRows);
+    }
   }
   const ActivationKinds wanted = wanted_by(path.down);
   const std::size_t begin = first * kStripRows;
@@ -132,6 +138,9 @@ void FeedForwardBlock::run_columns(const ActivationRows& input, int n_tokens, fl
       multiply(context_.kernels, unit.path->down, 0, unit.path->down.n_strips(), hidden_.view(unit.first_row),
                static_cast<int>(unit.experts.tokens.size()), slots_.data() + unit.first_row * padded_dim_,
                padded_dim_);
+      if (unit.path->down_bias != nullptr)
+        for (std::size_t i = 0; i < unit.experts.tokens.size(); ++i)
+          context_.kernels.add(slots_.data() + (unit.first_row + i) * padded_dim_, unit.path->down_bias, context_.dim());
     }
   };
   const auto sum_slots = [&](int thread, int n_threads) {
@@ -191,16 +200,19 @@ void FeedForwardBlock::down_tile(std::uint32_t first, std::uint32_t last, int n_
   float* const sum = sum_[static_cast<std::size_t>(thread)].data();
   float* const part = part_[static_cast<std::size_t>(thread)].data();
   const std::size_t width = (last - first) * kStripRows;
+  const std::size_t begin = first * kStripRows;
+  const std::size_t count = std::min<std::size_t>(width, context_.dim() - begin);
   std::memset(sum, 0, static_cast<std::size_t>(n_tokens) * width * sizeof(float));
   for (const Unit& unit : units_) {
     multiply_tile(context_.kernels, unit.path->down, first, last, hidden_.view(unit.first_row),
                   static_cast<int>(unit.experts.tokens.size()), part, width);
+    if (unit.path->down_bias != nullptr)
+      for (std::size_t i = 0; i < unit.experts.tokens.size(); ++i)
+        context_.kernels.add(part + i * width, unit.path->down_bias + begin, count);
     for (std::size_t i = 0; i < unit.experts.tokens.size(); ++i)
       context_.kernels.add_scaled(sum + static_cast<std::size_t>(unit.experts.tokens[i]) * width,
                                   part + i * width, unit.experts.weights[i], width);
   }
-  const std::size_t begin = first * kStripRows;
-  const std::size_t count = std::min<std::size_t>(width, context_.dim() - begin);
   for (int t = 0; t < n_tokens; ++t)
     std::memcpy(contribution + static_cast<std::size_t>(t) * context_.dim() + begin,
                 sum + static_cast<std::size_t>(t) * width, count * sizeof(float));

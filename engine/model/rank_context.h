@@ -30,6 +30,8 @@ struct RankContext {
     switch (config.activation) {
       case Activation::kSilu: return kernels.silu_gate(gate, up, count);
       case Activation::kGeluTanh: return kernels.gelu_tanh_gate(gate, up, count);
+      case Activation::kClampedSwish:
+        return kernels.clamped_swish_gate(gate, up, config.activation_limit, config.activation_steepness, count);
     }
   }
 };

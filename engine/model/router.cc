@@ -41,7 +41,8 @@ void Router::score(const LayerConfig& layer, const LayerWeights& weights, Activa
   const Range experts = part_of(n_experts, thread, context_.team.size());
   for (std::size_t e = experts.begin; e < experts.end; ++e)
     for (std::size_t t = 0; t < n_tokens; ++t)
-      scores_[t * n_experts + e] = context_.kernels.dot(input.row(t), weights.router + e * dim, dim);
+      scores_[t * n_experts + e] = context_.kernels.dot(input.row(t), weights.router + e * dim, dim) +
+                                   (weights.router_logit_bias != nullptr ? weights.router_logit_bias[e] : 0.0f);
 }
 
 void Router::choose(const LayerConfig& layer, const LayerWeights& weights, std::size_t token) {

@@ -21,6 +21,7 @@ struct AttentionPath {
   std::vector<const float*> query_bias;  // per query head: head_dim, or empty
   const float* key_bias = nullptr;   // head_dim, or nullptr
   const float* value_bias = nullptr;
+  const float* sinks = nullptr;      // per query head: ModelConfig::attention_sinks, or nullptr
 };
 
 /// A group of neurons of one expert (expert 0 of a dense layer) or of the shared expert.
@@ -30,6 +31,9 @@ struct FeedForwardPath {
   MatrixView gate;  // (n_neurons, dim)
   MatrixView up;    // (n_neurons, dim)
   MatrixView down;  // (dim, n_neurons)
+  const float* gate_bias = nullptr;  // n_neurons, or nullptr
+  const float* up_bias = nullptr;
+  const float* down_bias = nullptr;  // dim, or nullptr; held with the expert's first neurons
 };
 
 struct LayerWeights {
@@ -41,6 +45,7 @@ struct LayerWeights {
   const float* key_norm = nullptr;           // ModelConfig::key_norm_dim(), or nullptr
   const float* output_bias = nullptr;        // dim, or nullptr; added once, where the residual is
   const float* router = nullptr;             // (n_experts, dim), or nullptr
+  const float* router_logit_bias = nullptr;  // n_experts, or nullptr
   const float* router_bias = nullptr;        // n_experts, or nullptr: RouterConfig::correction_bias
   const float* shared_gate = nullptr;        // dim, or nullptr: LayerConfig::shared_gate
   std::vector<AttentionPath> attention;

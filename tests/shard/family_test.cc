@@ -73,7 +73,7 @@ TEST_CASE("Every published configuration is read with the right size, or refused
     CHECK(count.total == expected[name]["total"].get<std::uint64_t>());
     CHECK(count.active == expected[name]["active"].get<std::uint64_t>());
   }
-  CHECK(n_read == 17);
+  CHECK(n_read == 19);
   CHECK(n_read + n_refused == 26);
 }
 
@@ -299,6 +299,26 @@ TEST_CASE("gemma3: a rope for windowed layers, every sixth layer sees all") {
   CHECK(scaled.rope.factor == 8.0f);
   CHECK(scaled.more_ropes[0].scaling == engine::RopeScaling::kNone);
   CHECK(windows(scaled) == std::vector<int>{8, 0, 8, 0, 8, 0});
+}
+
+TEST_CASE("gpt_oss: windows, clamped activation, biases, yarn") {
+  const auto config = read("gpt_oss");
+  CHECK(windows(config) == std::vector<int>{8, 0, 8, 0});
+  CHECK(config.activation == engine::Activation::kClampedSwish);
+  CHECK(config.activation_limit == 7.0f);
+  CHECK(config.attention_sinks);
+  CHECK(config.neuron_bias);
+  CHECK(config.router.logit_bias);
+  CHECK(config.qkv_bias);
+  CHECK(config.output_bias);
+  CHECK(config.layers[3].n_experts == 8);
+  CHECK(config.layers[3].n_active == 4);
+  CHECK_FALSE(config.rope.whole_pairs);
+  CHECK(config.rope.original_context_tokens == 384);
+  CHECK(read("gpt_oss", {{"num_experts_per_tok", "remove"}, {"experts_per_token", 2}}).layers[0].n_active == 2);
+  CHECK(windows(read("gpt_oss", {{"layer_types", "remove"}, {"sliding_window", "remove"}})) == std::vector<int>{128, 0, 128, 0});
+  CHECK_THAT(refusal("gpt_oss", {{"swiglu_limit", 0}}), Contains("swiglu_limit"));
+  CHECK_THAT(refusal("gpt_oss", {{"num_experts_per_tok", 9}}), Contains("num_experts_per_tok") && Contains("9"));
 }
 
 TEST_CASE("What is not supported is refused by name with what is") {

@@ -16,7 +16,7 @@ std::filesystem::path golden_folder(const std::string& name) {
 }
 
 const char* const kFamilies[] = {
-    "gemma2", "gemma3", "glm4_moe", "granitemoe", "llama", "llama3", "llama_sparse_bitmask", "mistral",
+    "gemma2", "gemma3", "glm4_moe", "gpt_oss", "granitemoe", "llama", "llama3", "llama_sparse_bitmask", "mistral",
     "mixtral", "olmoe", "phi3", "qwen2", "qwen2_moe", "qwen3", "qwen3_moe",
 };
 
@@ -56,6 +56,16 @@ TEST_CASE("stages give the golden logits") {
     check_family(name, 3, 3);
     check_family(name, 7, 3);
   }
+}
+
+TEST_CASE("YaRN with bounds rounded to whole pairs, as gpt_oss has it without truncate") {
+  const auto folder = scratch_folder() / "gpt_oss_trunc";
+  std::filesystem::create_directories(folder);
+  std::filesystem::copy(golden_folder("gpt_oss") / "model.safetensors", folder);
+  std::filesystem::copy(golden_folder("gpt_oss_trunc") / "config.json", folder);
+  const Golden golden = read_golden(golden_folder("gpt_oss_trunc"));
+  TestJob job(packed_model(folder, FormatId::kBf16), 2, 1, exact());
+  for (const int chunk : {0, 5, 1}) CHECK(max_difference(job.logits(golden.tokens, chunk), golden.logits) < 1e-3);
 }
 
 TEST_CASE("weights kept as f32 give the golden logits") {

@@ -34,7 +34,7 @@ const Case kCases[] = {{"llama", FormatId::kBf16, 1},     {"llama", FormatId::kI
                        {"llama", FormatId::kInt4, 2},     {"qwen3_moe", FormatId::kPermuteInt8, 2},
                        {"mistral", FormatId::kBitmaskInt4, 3}, {"mixtral", FormatId::kBitmaskBf16, 1},
                        {"llama", FormatId::kBitmaskInt8, 1}, {"qwen3_moe", FormatId::kPermuteInt4, 1},
-                       {"gemma2", FormatId::kInt8, 2}, {"granitemoe", FormatId::kBf16, 2}};
+                       {"gemma2", FormatId::kInt8, 2}, {"gpt_oss", FormatId::kInt8, 2}, {"granitemoe", FormatId::kBf16, 2}};
 
 }  // namespace
 
