@@ -32,6 +32,8 @@ Status positive_or_0(const char* name, float value) { return value == 0.0f ? Sta
 Status check_rope(const engine::RopeConfig& rope, int head_dim) {
   COLONNADE_TRY(within("rotary_dim", rope.rotary_dim, 2, head_dim));
   COLONNADE_TRY(within("rotary_dim modulo 2", rope.rotary_dim % 2, 0, 0));
+  if (!rope.factors.empty()) COLONNADE_TRY(within("rope factors", static_cast<std::int64_t>(rope.factors.size()), rope.rotary_dim / 2, rope.rotary_dim / 2));
+  for (const float factor : rope.factors) COLONNADE_TRY(positive("a rope factor", factor));
   COLONNADE_TRY(positive("rope theta", rope.theta));
   COLONNADE_TRY(positive("rope factor", rope.factor));
   COLONNADE_TRY(positive("rope low_freq_factor", rope.low_freq_factor));

@@ -71,6 +71,15 @@ Result<RopeConfig> read_rope(const ConfigFields& fields, const FamilyDefaults& d
     COLONNADE_TRY(read_yarn(fields, scaling, rope));
     return rope;
   }
+  if (type == "factors") {  // of GGUF files, which say the result and not how it came about
+    const Json* factors = scaling.find("factors");
+    if (factors == nullptr || !factors->is_array()) return scaling.invalid("factors", "a list of numbers");
+    for (const Json& factor : *factors) {
+      if (!factor.is_number()) return scaling.invalid("factors", "a list of numbers");
+      rope.factors.push_back(factor.get<float>());
+    }
+    return rope;
+  }
   return Error{ErrorCode::kUnsupported, text(scaling.where(), ": rope type ", type,
                                              " is not supported; supported are default, linear, llama3, yarn")};
 }

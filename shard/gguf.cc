@@ -133,6 +133,9 @@ Result<GgufHeader> read_gguf_header(std::string_view bytes, std::string_view nam
   if (!is_gguf(bytes)) return Error{ErrorCode::kCorrupt, text(name, ": a GGUF file begins with \"GGUF\", found other bytes")};
   Reader reader(bytes.substr(kMagic.size()));
   const auto version = reader.number<std::uint32_t>();
+  if (version != 0 && (version & 0xffffu) == 0) {
+    return Error{ErrorCode::kUnsupported, text(name, ": a big-endian GGUF file; only little-endian ones are read")};
+  }
   if (version < 2 || version > 3) {
     return Error{ErrorCode::kUnsupported, text(name, ": GGUF version must be 2 or 3, found ", version)};
   }
@@ -161,6 +164,7 @@ Result<GgufHeader> read_gguf_header(std::string_view bytes, std::string_view nam
                                            ", found ", alignment)};
   }
   const std::uint64_t end = kMagic.size() + reader.at();
+  header.alignment = alignment;
   header.data_begin = (end + alignment - 1) / alignment * alignment;
   return header;
 }

@@ -29,7 +29,8 @@ struct GgufTensor {
 struct GgufHeader {
   std::map<std::string, GgufValue, std::less<>> values;
   std::vector<GgufTensor> tensors;
-  std::uint64_t data_begin = 0;  // of the file, after padding to general.alignment
+  std::uint64_t alignment = 32;  // general.alignment
+  std::uint64_t data_begin = 0;  // of the file, after padding to it
 
   const GgufValue* find(std::string_view key) const;
   /// nullopt when the key is missing; kCorrupt when its value is of another kind.

@@ -3,7 +3,9 @@
 #include "engine/base/format_text.h"
 #include "shard/config_fields.h"
 #include "shard/family.h"
+#include "shard/gguf_file.h"
 #include "shard/mapped_file.h"
+#include "shard/stored_model.h"
 
 namespace colonnade::shard {
 namespace {
@@ -36,9 +38,12 @@ Result<engine::ModelConfig> parse_model_config(std::string_view content, std::st
 
 Result<engine::ModelConfig> read_model_config(const std::filesystem::path& path) {
   std::error_code ignored;
-  const auto file = std::filesystem::is_directory(path, ignored) ? path / "config.json" : path;
-  COLONNADE_ASSIGN(const std::string content, read_small_file(file, kMaxConfigBytes));
-  return parse_model_config(content, file.string());
+  if (std::filesystem::is_directory(path, ignored) || is_gguf_file(path)) {
+    COLONNADE_ASSIGN(const std::string stored, read_stored_config(path));
+    return parse_model_config(stored, stored_config_name(path));
+  }
+  COLONNADE_ASSIGN(const std::string content, read_small_file(path, kMaxConfigBytes));
+  return parse_model_config(content, path.string());
 }
 
 Status check_weight_layout(std::string_view config_text, std::string_view where) {

@@ -10,7 +10,7 @@
 
 namespace colonnade::shard {
 
-/// Reads `path`, a config.json or a directory that has one. Weights are not needed, and their layout
+/// Reads `path`, a config.json, a directory that has one, or a GGUF file. Weights are not needed, and their layout
 /// (quantization_config) is not looked at. kUnsupported names the architecture or option and lists what is
 /// supported; kInvalidArgument names the field, the expected and the found value.
 Result<engine::ModelConfig> read_model_config(const std::filesystem::path& path);

@@ -30,6 +30,7 @@ void encode_rope(const engine::RopeConfig& rope, proto::Rope& out) {
   out.set_beta_slow(rope.beta_slow);
   out.set_whole_pairs(rope.whole_pairs);
   out.set_amplitude(rope.amplitude);
+  out.mutable_factors()->Assign(rope.factors.begin(), rope.factors.end());
 }
 
 engine::RopeConfig decode_rope(const proto::Rope& in) {
@@ -46,6 +47,7 @@ engine::RopeConfig decode_rope(const proto::Rope& in) {
   rope.beta_slow = in.beta_slow();
   rope.whole_pairs = in.whole_pairs();
   rope.amplitude = in.amplitude();
+  rope.factors.assign(in.factors().begin(), in.factors().end());
   return rope;
 }
 

@@ -5,6 +5,8 @@
 
 #include "engine/base/format_text.h"
 #include "shard/checkpoint_tensors.h"
+#include "shard/gguf_config.h"
+#include "shard/gguf_tensors.h"
 #include "shard/hf_config.h"
 #include "shard/mapped_file.h"
 #include "shard/tokenizer_source.h"
@@ -23,15 +25,24 @@ constexpr const char* kFiles[] = {"config.json", "generation_config.json", "toke
 // More chat templates, each with a name of its own.
 constexpr const char* kTemplateFolder = "additional_chat_templates";
 
+Result<std::vector<SourceFile>> read_gguf_texts(const fs::path& model) {
+  COLONNADE_ASSIGN(std::string config, read_stored_config(model));
+  COLONNADE_ASSIGN(const GgufHeader header, read_gguf_file_header(model));
+  COLONNADE_ASSIGN(std::vector<SourceFile> files, gguf_text_files(header));
+  files.insert(files.begin(), {"config.json", std::move(config)});
+  return files;
+}
+
 }  // namespace
 
 Status check_stored_model(const fs::path& model) {
   std::error_code ignored;
+  if (is_gguf_file(model)) return {};
   if (!fs::is_directory(model, ignored)) {
     const bool exists = fs::exists(model, ignored);
     return Error{exists ? ErrorCode::kInvalidArgument : ErrorCode::kNotFound,
-                 text(model.string(), ": expected the directory of a packed model or of a Hugging Face model, found ",
-                      exists ? "a file" : "nothing")};
+                 text(model.string(), ": expected the directory of a packed model or of a Hugging Face model, or a GGUF file, found ",
+                      exists ? "a file of another kind" : "nothing")};
   }
   if (!fs::exists(model / "config.json", ignored))
     return Error{ErrorCode::kNotFound, text(model.string(), ": expected ", kManifestName, " (a packed model) or "
@@ -39,11 +50,19 @@ Status check_stored_model(const fs::path& model) {
   return {};
 }
 
-std::string stored_config_name(const fs::path& model) { return (model / "config.json").string(); }
+std::string stored_config_name(const fs::path& model) {
+  std::error_code ignored;
+  return fs::is_directory(model, ignored) ? (model / "config.json").string() : model.string();
+}
 
-Result<std::string> read_stored_config(const fs::path& model) { return read_small_file(model / "config.json", kMaxConfigBytes); }
+Result<std::string> read_stored_config(const fs::path& model) {
+  if (!is_gguf_file(model)) return read_small_file(model / "config.json", kMaxConfigBytes);
+  COLONNADE_ASSIGN(const GgufFiles files, GgufFiles::open(model));
+  return gguf_config(files, model.string());
+}
 
 Result<std::vector<SourceFile>> read_stored_files(const fs::path& model) {
+  if (is_gguf_file(model)) return read_gguf_texts(model);
   std::vector<std::string> names(std::begin(kFiles), std::end(kFiles));
   if (std::string name = tokenizer_file_name(model); !name.empty()) names.push_back(std::move(name));
   std::vector<SourceFile> files;
@@ -62,12 +81,19 @@ Result<std::vector<SourceFile>> read_stored_files(const fs::path& model) {
 }
 
 Result<std::unique_ptr<const TensorSource>> open_stored_tensors(const fs::path& model, const std::string& config) {
+  if (is_gguf_file(model)) {
+    COLONNADE_ASSIGN(const engine::ModelConfig sizes, parse_model_config(config, model.string()));
+    COLONNADE_ASSIGN(GgufFiles files, GgufFiles::open(model));
+    COLONNADE_ASSIGN(auto tensors, GgufTensors::make(std::move(files), sizes.n_layers, sizes.head_dim));
+    return std::unique_ptr<const TensorSource>(std::move(tensors));
+  }
   COLONNADE_TRY(check_weight_layout(config, stored_config_name(model)));
   COLONNADE_ASSIGN(auto tensors, CheckpointTensors::open_directory(model));
   return std::unique_ptr<const TensorSource>(std::move(tensors));
 }
 
 Result<std::vector<fs::path>> list_stored_files(const fs::path& model) {
+  if (is_gguf_file(model)) return gguf_set(model);
   std::vector<fs::path> files;
   std::error_code ignored;
   for (const auto& folder : {model, model / kTemplateFolder})
@@ -83,6 +109,7 @@ std::string stored_model_name(const fs::path& model) {
   std::error_code ignored;
   auto path = fs::weakly_canonical(model, ignored);
   if (path.empty()) path = model;
+  if (path.extension() == ".gguf") return path.stem().string();
   return path.filename().empty() ? path.parent_path().filename().string() : path.filename().string();
 }
 

@@ -5,7 +5,7 @@
 #include <utility>
 
 #include "engine/base/format_text.h"
-#include "shard/gguf.h"
+#include "shard/gguf_file.h"
 #include "shard/gguf_vocabulary.h"
 #include "shard/mapped_file.h"
 
@@ -35,9 +35,13 @@ Result<std::unique_ptr<engine::Tokenizer>> load_directory(const std::filesystem:
 
 /// A file of its own: its content says of which kind it is.
 Result<std::unique_ptr<engine::Tokenizer>> load_file(const std::filesystem::path& path) {
+  if (is_gguf_file(path)) {
+    COLONNADE_ASSIGN(const GgufHeader header, read_gguf_file_header(path));
+    COLONNADE_ASSIGN(engine::GgufVocabulary vocabulary, gguf_vocabulary(header));
+    return engine::load_gguf_tokenizer(std::move(vocabulary));
+  }
   COLONNADE_ASSIGN(const MappedFile file, MappedFile::open(path));
   const std::string_view bytes(reinterpret_cast<const char*>(file.bytes().data()), file.bytes().size());
-  if (is_gguf(bytes)) return load_gguf(bytes, "GGUF file");
   if (bytes.size() > kMostBytes) {
     return Error{ErrorCode::kExhausted, text("a tokenizer may have ", kMostBytes, " bytes, found ", bytes.size())};
   }

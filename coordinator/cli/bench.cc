@@ -58,7 +58,7 @@ const Command& bench_command() {
                   "  colonnade bench tokenizer MODEL TEXT\n\n"
                   "What constrained output costs for each token, with built-in grammars and a model's vocabulary:\n"
                   "  colonnade bench grammar MODEL",
-       .positionals = {{.name = "WHAT", .help = "a Hugging Face directory or a packed model; or the word join, kernels, tokenizer or grammar", .required = false},
+       .positionals = {{.name = "WHAT", .help = "a Hugging Face directory, a GGUF file or a packed model; or the word join, kernels, tokenizer or grammar", .required = false},
                        {.name = "MODEL", .help = "for tokenizer and grammar: whose", .required = false},
                        {.name = "TEXT", .help = "for tokenizer: a file of text", .required = false}},
        .options = {
@@ -84,7 +84,7 @@ const Command& bench_command() {
            {.name = "place", .kind = OptionKind::kChoice, .value_name = "PLACE", .help = "Where the strips of kernels lie; both by default.", .choices = {"L2", "memory"}},
            {.name = "write-costs", .kind = OptionKind::kText, .value_name = "FILE", .help = "Write the cost table of kernels, for --costs here and in pack."},
            {.name = "isa", .kind = OptionKind::kText, .value_name = "NAME", .help = "Instruction set; the best by default."},
-           {.name = "cache", .kind = OptionKind::kText, .value_name = "DIR", .help = "Where a Hugging Face directory is packed to first."},
+           {.name = "cache", .kind = OptionKind::kText, .value_name = "DIR", .help = "Where a Hugging Face directory or GGUF file is packed to first."},
            {.name = "format", .kind = OptionKind::kChoice, .default_value = "md", .value_name = "FORMAT", .help = "Markdown, CSV or JSON.", .choices = {"md", "csv", "json"}},
            {.name = "plot", .kind = OptionKind::kText, .value_name = "FILE.svg", .help = "Also draw tokens a second against sparsity."},
        }},

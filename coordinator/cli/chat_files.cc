@@ -3,6 +3,8 @@
 #include <algorithm>
 
 #include "engine/base/format_text.h"
+#include "shard/gguf_config.h"
+#include "shard/gguf_file.h"
 #include "shard/mapped_file.h"
 
 namespace colonnade::cli {
@@ -26,15 +28,24 @@ Result<ChatTemplates> read_templates(const std::string& model, const engine::Mod
   return templates;
 }
 
-Result<ChatTemplates> manifest_templates(const shard::Manifest& manifest) {
+/// Of the small files of a model.
+Result<ChatTemplates> templates_among(const std::string& model, const std::vector<shard::SourceFile>& files) {
   std::vector<std::string> additional;
-  for (const shard::SourceFile& file : manifest.source_files)
+  for (const shard::SourceFile& file : files)
     if (std::string name = additional_name(file.name); !name.empty()) additional.push_back(std::move(name));
   const auto read = [&](const std::string& name) -> std::optional<std::string> {
-    const std::string* content = manifest.source_file(name);
-    return content != nullptr ? std::optional(*content) : std::nullopt;
+    const auto at = std::find_if(files.begin(), files.end(), [&](const shard::SourceFile& file) { return file.name == name; });
+    return at != files.end() ? std::optional(at->content) : std::nullopt;
   };
-  return read_templates(manifest.name, read, std::move(additional));
+  return read_templates(model, read, std::move(additional));
+}
+
+Result<ChatTemplates> manifest_templates(const shard::Manifest& manifest) { return templates_among(manifest.name, manifest.source_files); }
+
+Result<ChatTemplates> gguf_templates(const fs::path& file) {
+  COLONNADE_ASSIGN(const shard::GgufHeader header, shard::read_gguf_file_header(file));
+  COLONNADE_ASSIGN(const std::vector<shard::SourceFile> files, shard::gguf_text_files(header));
+  return templates_among(file.string(), files);
 }
 
 Result<ChatTemplates> directory_templates(const fs::path& directory) {
@@ -83,6 +94,8 @@ Result<ChatTemplates> open_chat_templates(const fs::path& model) {
     COLONNADE_ASSIGN(templates, manifest_templates(manifest));
   } else if (fs::is_directory(model, ignored)) {
     COLONNADE_ASSIGN(templates, directory_templates(model));
+  } else if (shard::is_gguf_file(model)) {
+    COLONNADE_ASSIGN(templates, gguf_templates(model));
   } else if (fs::is_regular_file(model, ignored)) {
     return file_template(model);
   } else {

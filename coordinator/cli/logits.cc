@@ -132,7 +132,7 @@ const Command& logits_command() {
                    "compare with another implementation, or one plan with another:\n"
                    "  colonnade logits MODEL --tokens 1,2,3 --json\n"
                    "  colonnade logits MODEL --tokens ids.txt --ranks 3 --stages 2 --chunk 5 -o logits.safetensors",
-        .positionals = {{"MODEL", "a Hugging Face directory or a packed model"}},
+        .positionals = {{"MODEL", "a Hugging Face directory, a GGUF file or a packed model"}},
         .options = {
             {.name = "tokens", .kind = OptionKind::kText, .value_name = "IDS|FILE", .help = "Token ids: 1,2,3 or a file of them."},
             {.name = "out", .kind = OptionKind::kText, .value_name = "FILE", .help = "Write a safetensors file with `logits` and `tokens`.", .short_name = 'o'},

@@ -11,6 +11,7 @@
 
 #include "engine/base/format_text.h"
 #include "shard/blob.h"
+#include "shard/gguf_file.h"
 #include "shard/manifest.h"
 
 namespace colonnade::cli {
@@ -70,6 +71,26 @@ void read_checkpoint(const fs::path& directory, ModelFacts& facts) {
   facts.checksum = checksum_of(identity);
 }
 
+void read_gguf(const fs::path& model, ModelFacts& facts) {
+  // Metadata and the places of tensors are at the beginning; a megabyte of it tells models apart.
+  constexpr std::size_t kIdentityBytes = std::size_t{1} << 20;
+  facts.kind = "GGUF";
+  std::string identity;
+  for (const fs::path& file : shard::gguf_set(model)) {
+    std::error_code failure;
+    const std::uintmax_t bytes = fs::file_size(file, failure);
+    if (failure) {
+      facts.error = text(file.string(), ": cannot be read: ", failure.message());
+      return;
+    }
+    facts.bytes += bytes;
+    std::string begin(std::min<std::uintmax_t>(bytes, kIdentityBytes), '\0');
+    std::ifstream(file, std::ios::binary).read(begin.data(), static_cast<std::streamsize>(begin.size()));
+    identity += text(file.filename().string(), " ", bytes, "\n", begin);
+  }
+  facts.checksum = checksum_of(identity);
+}
+
 }  // namespace
 
 std::string file_checksum(const fs::path& path) {
@@ -82,8 +103,10 @@ ModelFacts read_model_facts(const std::string& model) {
   facts.path = model;
   if (model.empty()) return facts;
   std::error_code failure;
-  if (!fs::is_directory(model, failure)) {
-    facts.error = text(model, ": expected a directory, found ", failure ? failure.message() : std::string("another kind of file"));
+  if (shard::is_gguf_file(model)) {
+    read_gguf(model, facts);
+  } else if (!fs::is_directory(model, failure)) {
+    facts.error = text(model, ": expected a directory or a GGUF file, found ", failure ? failure.message() : std::string("another kind of file"));
   } else if (shard::is_packed_model(model)) {
     read_packed(model, facts);
   } else {

@@ -1,4 +1,4 @@
-// colonnade pack SOURCE -o DIR: a Hugging Face directory into a packed model.
+// colonnade pack SOURCE -o DIR: a Hugging Face directory or a GGUF file into a packed model.
 #include <cstdio>
 
 #include "coordinator/cli/command.h"
@@ -35,17 +35,18 @@ int run(const Options& options) {
 const Command& pack_command() {
   static const Command command{
       {.name = "pack",
-       .summary = "Packs a Hugging Face directory into a model that any number of ranks can run.",
-       .details = "SOURCE has config.json, *.safetensors (F32, F16, BF16; plain or sparse-bitmask) and the tokenizer. DIR must\n"
-                  "not exist or be empty. The need of disk and memory is stated first. An interrupted pack leaves nothing\n"
-                  "that opens; the next one removes it.\n\n"
+       .summary = "Packs a Hugging Face directory or a GGUF file into a model that any number of ranks can run.",
+       .details = "SOURCE has config.json, *.safetensors (plain or of compressed-tensors) and the tokenizer, or is a GGUF file (of a\n"
+                  "split one, any). DIR must not exist or be empty. The need of disk and memory is stated first. An interrupted\n"
+                  "pack leaves nothing that opens; the next one removes it.\n\n"
                   "Each matrix is stored in the format that decodes fastest by the cost table, of those that hold the values\n"
                   "that were asked for: a dense one, or a sparse one where enough of its weights are zero.\n\n"
                   "  colonnade pack deploy/demo -o /tmp/demo\n"
                   "  colonnade pack ~/models/Qwen3-30B-A3B --output /data/qwen3 --values int8\n"
+                  "  colonnade pack Qwen3-30B-A3B-Q4_K_M.gguf --output /data/qwen3 --values int4\n"
                   "  colonnade bench kernels --write-costs costs.json\n"
                   "  colonnade pack ~/models/pruned --output /data/pruned --values int8 --head-values bf16 --costs costs.json",
-       .positionals = {{"SOURCE", "a Hugging Face directory"}},
+       .positionals = {{"SOURCE", "a Hugging Face directory or a GGUF file"}},
        .options = {{.name = "output", .value_name = "DIR", .help = "The directory to write.", .short_name = 'o'},
                    {.name = "values", .kind = OptionKind::kChoice, .default_value = "bf16", .value_name = "VALUES",
                     .help = "Values that weights are stored as.", .choices = shard::value_names()},

@@ -146,7 +146,7 @@ const Command& perplexity_command() {
                    "the first is scored. The error is the standard error over tokens.\n"
                    "  colonnade perplexity MODEL test.txt\n"
                    "  colonnade perplexity MODEL test.txt --values int8 --window 256 --documents 24",
-        .positionals = {{"MODEL", "a Hugging Face directory or a packed model"}, {"TEXT", "a text file"}},
+        .positionals = {{"MODEL", "a Hugging Face directory, a GGUF file or a packed model"}, {"TEXT", "a text file"}},
         .options = {
             {.name = "window", .kind = OptionKind::kInt, .default_value = "512", .value_name = "TOKENS", .help = "Longest window, with the beginning-of-text token.", .min = 2},
             {.name = "separator", .kind = OptionKind::kText, .default_value = "<|endoftext|>", .value_name = "TEXT", .help = "What separates documents in the text."},

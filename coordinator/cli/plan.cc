@@ -34,7 +34,7 @@ Result<Model> read_packed(const std::filesystem::path& directory, const std::str
   return Model{manifest.name, std::move(manifest.config), std::move(manifest.paths)};
 }
 
-/// A packed model, a Hugging Face directory (of which only config.json is read), a config.json, or a known shape.
+/// A packed model, a GGUF file, a Hugging Face directory (of which only config.json is read), a config.json, or a known shape.
 Result<Model> read_model(const std::string& named, const std::string& values, const engine::Sparsity& sparsity) {
   const std::filesystem::path path(named);
   std::error_code ignored;
@@ -149,7 +149,7 @@ const Command& plan_command() {
            "  colonnade plan llama-3.1-405b --values int4 --sparsity 0.9 --ranks 8\n"
            "  colonnade plan config.json --ranks 3 --speeds 1,1,2 --json",
        .positionals = {{.name = "MODEL",
-                        .help = "A packed model, a Hugging Face directory or its config.json (weights are not needed), or a\n"
+                        .help = "A packed model, a GGUF file, a Hugging Face directory or its config.json (weights are not needed), or a\n"
                                 "well-known shape such as llama-3.1-8b."}},
        .options = {{.name = "ranks", .kind = OptionKind::kInt, .value_name = "N",
                     .help = "Number of ranks (default: one for each NUMA node of the machine).", .min = 1, .max = 65536},

@@ -261,7 +261,7 @@ const Command& run_command() {
         .details = "What is not given on the command line comes from the model's generation_config.json. Ctrl-C ends an answer.\n\n"
                    "  colonnade run MODEL \"Once upon a time\" --max-tokens 100 --temperature 0\n"
                    "  colonnade run MODEL --chat",
-        .positionals = {{.name = "MODEL", .help = "a Hugging Face directory or a packed model"},
+        .positionals = {{.name = "MODEL", .help = "a Hugging Face directory, a GGUF file or a packed model"},
                         {.name = "PROMPT", .help = "what to continue; standard input when there is none", .required = false}},
         .options = {
             {.name = "chat", .kind = OptionKind::kFlag, .default_value = "false", .help = "Answer line after line, remembering the conversation."},

@@ -173,7 +173,7 @@ const Command& serve_command() {
                    "  colonnade serve MODEL --ranks 2 --port 8000 --api-key secret\n"
                    "  colonnade serve MODEL --hosts hosts.txt\n"
                    "  mpirun -n 8 --hostfile hosts.txt colonnade serve MODEL",
-        .positionals = {{.name = "MODEL", .help = "a Hugging Face directory or a packed model"}},
+        .positionals = {{.name = "MODEL", .help = "a Hugging Face directory, a GGUF file or a packed model"}},
         .options = {
             {.name = "host", .default_value = "127.0.0.1", .value_name = "ADDRESS", .help = "Where to listen; 0.0.0.0 is everywhere."},
             {.name = "port", .kind = OptionKind::kInt, .default_value = "8080", .value_name = "PORT", .help = "0 takes any free one.", .min = 0, .max = 65535},

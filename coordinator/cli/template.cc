@@ -94,7 +94,7 @@ const Command& template_command() {
                   "chat_template_kwargs). Prints the text that the model would get, to the byte.\n\n"
                   "  echo '[{\"role\": \"user\", \"content\": \"Hello\"}]' | colonnade template MODEL\n"
                   "  colonnade template chat_template.jinja --token bos_token='<s>' < conversation.json",
-       .positionals = {{"MODEL", "a Hugging Face directory, a packed model or a file with a template"}},
+       .positionals = {{"MODEL", "a Hugging Face directory, a packed model, a GGUF file or a file with a template"}},
        .options = {{.name = "name", .value_name = "NAME", .help = "Which of several templates; unset: tool_use with tools, else default."},
                    {.name = "token", .value_name = "NAME=TEXT", .help = "A special token that the template names.", .repeatable = true},
                    {.name = "now", .value_name = "TIME", .help = "The time that strftime_now shows, such as 2025-07-29T14:05:09; unset: now."},

@@ -22,6 +22,7 @@ struct RopeConfig {
   float beta_slow = 1.0f;           // with fewer are divided by factor, between the two blended
   bool whole_pairs = true;          // yarn: the bounds of the blend are rounded outwards to whole pairs
   float amplitude = 1.0f;           // of the rotation: of queries and keys alike
+  std::vector<float> factors = {};  // by which the frequency of each pair is divided as well; empty: none
 };
 
 /// What an expert's score is made of its logit: softmax over all experts, or its sigmoid.

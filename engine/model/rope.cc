@@ -60,6 +60,7 @@ RopeTable::RopeTable(const RopeConfig& config) : amplitude_(config.amplitude) {
       case RopeScaling::kYarn: frequency = YarnBlend(config).frequency(frequency, pair); break;
       case RopeScaling::kLlama3: frequency = llama3_frequency(frequency, config); break;
     }
+    if (!config.factors.empty()) frequency /= config.factors[static_cast<std::size_t>(pair)];
     frequencies_.push_back(frequency);
   }
 }

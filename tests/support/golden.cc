@@ -31,8 +31,9 @@ std::vector<T> values_of(const std::vector<shard::Tensor>& tensors, const char* 
 
 }  // namespace
 
-Golden read_golden(const std::filesystem::path& directory) {
-  auto file = shard::MappedFile::open(directory / "golden.safetensors");
+Golden read_golden(const std::filesystem::path& directory_or_file) {
+  const bool is_directory = std::filesystem::is_directory(directory_or_file);
+  auto file = shard::MappedFile::open(is_directory ? directory_or_file / "golden.safetensors" : directory_or_file);
   if (!file.ok()) FAIL(file.error().message);
   auto tensors = shard::parse_safetensors(file->bytes(), "golden.safetensors");
   if (!tensors.ok()) FAIL(tensors.error().message);

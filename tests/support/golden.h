@@ -23,10 +23,10 @@ struct Golden {
   int vocab_size = 0;
 };
 
-/// Reads <directory>/golden.safetensors; fails the test when it cannot.
-Golden read_golden(const std::filesystem::path& directory);
+/// Reads <directory>/golden.safetensors, or the file itself; fails the test when it cannot.
+Golden read_golden(const std::filesystem::path& directory_or_file);
 
-/// Packs a Hugging Face directory (once a process and format) into a scratch folder; fails the test on an error.
+/// Packs a Hugging Face directory or a GGUF file (once a process and format) into a scratch folder; fails the test on an error.
 struct PackedModel {
   std::filesystem::path directory;
   shard::Manifest manifest;

@@ -1,0 +1,68 @@
+#include "shard/row_order.h"
+
+#include <utility>
+#include <vector>
+
+namespace colonnade::shard {
+namespace {
+
+using Inner = std::shared_ptr<const RowReader>;
+
+/// Where the file has number `i` of all heads.
+std::uint64_t turned(std::uint64_t i, std::uint64_t head_dim) {
+  const std::uint64_t half = head_dim / 2, within = i % head_dim;
+  return i - within + within % half * 2 + within / half;
+}
+
+class RowsFrom final : public RowReader {
+ public:
+  RowsFrom(Inner inner, std::uint64_t first) : inner_(std::move(inner)), first_(first) {}
+  Status read(std::uint64_t row, std::uint64_t first_col, std::uint64_t n_cols, float* out) const override {
+    return inner_->read(first_ + row, first_col, n_cols, out);
+  }
+
+ private:
+  Inner inner_;
+  std::uint64_t first_;
+};
+
+class TurnedRows final : public RowReader {
+ public:
+  TurnedRows(Inner inner, std::uint64_t head_dim) : inner_(std::move(inner)), head_dim_(head_dim) {}
+  Status read(std::uint64_t row, std::uint64_t first_col, std::uint64_t n_cols, float* out) const override {
+    return inner_->read(turned(row, head_dim_), first_col, n_cols, out);
+  }
+
+ private:
+  Inner inner_;
+  std::uint64_t head_dim_;
+};
+
+class TurnedValues final : public RowReader {
+ public:
+  TurnedValues(Inner inner, std::uint64_t count, std::uint64_t head_dim) : inner_(std::move(inner)), count_(count), head_dim_(head_dim) {}
+  Status read(std::uint64_t row, std::uint64_t first_col, std::uint64_t n_cols, float* out) const override {
+    std::vector<float> all(count_);
+    COLONNADE_TRY(inner_->read(row, 0, count_, all.data()));
+    for (std::uint64_t i = 0; i < n_cols; ++i) out[i] = all[turned(first_col + i, head_dim_)];
+    return {};
+  }
+
+ private:
+  Inner inner_;
+  std::uint64_t count_, head_dim_;
+};
+
+}  // namespace
+
+std::shared_ptr<const RowReader> rows_from(Inner inner, std::uint64_t first) { return std::make_shared<RowsFrom>(std::move(inner), first); }
+
+std::shared_ptr<const RowReader> turned_rows(Inner inner, std::uint64_t head_dim) {
+  return std::make_shared<TurnedRows>(std::move(inner), head_dim);
+}
+
+std::shared_ptr<const RowReader> turned_values(Inner inner, std::uint64_t count, std::uint64_t head_dim) {
+  return std::make_shared<TurnedValues>(std::move(inner), count, head_dim);
+}
+
+}  // namespace colonnade::shard

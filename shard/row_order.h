@@ -1,0 +1,21 @@
+// Rows of a tensor in another order: slices of stacks, and the two ways in which the numbers of a head are paired for rotation.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+
+#include "shard/tensor_rows.h"
+
+namespace colonnade::shard {
+
+/// Row r is row first + r of `inner`.
+std::shared_ptr<const RowReader> rows_from(std::shared_ptr<const RowReader> inner, std::uint64_t first);
+
+/// The rows of each head, which `inner` has as 0, n/2, 1, n/2 + 1, … (neighbours are rotated together), in order. `head_dim` is
+/// even.
+std::shared_ptr<const RowReader> turned_rows(std::shared_ptr<const RowReader> inner, std::uint64_t head_dim);
+
+/// The same for the numbers of a vector of `count`, which is all heads.
+std::shared_ptr<const RowReader> turned_values(std::shared_ptr<const RowReader> inner, std::uint64_t count, std::uint64_t head_dim);
+
+}  // namespace colonnade::shard

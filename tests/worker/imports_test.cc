@@ -1,0 +1,45 @@
+// Logits of models that others have quantised, against what other implementations computed with the dequantised weights.
+#include <catch2/catch.hpp>
+
+#include "tests/support/golden.h"
+#include "tests/support/shared_data.h"
+#include "tests/support/skip.h"
+
+using namespace colonnade;
+using namespace colonnade::tests;
+
+namespace {
+
+/// Largest difference of the logits of `model`, kept as f32, from those of the file `golden`.
+double difference(const std::filesystem::path& model, const std::filesystem::path& golden, int n_ranks = 1) {
+  const Golden expected = read_golden(golden);
+  worker::LocalRanksOptions exact;
+  exact.kv_type = engine::KvType::kF32;
+  TestJob job(packed_model(model, engine::FormatId::kF32), n_ranks, 1, exact);
+  return max_difference(job.logits(expected.tokens, 0), expected.logits);
+}
+
+}  // namespace
+
+TEST_CASE("GGUF models in every type give the golden logits") {
+  COLONNADE_SHARED_PATH(golden, "golden");
+  for (const auto& [directory, name, types] : std::vector<std::tuple<std::string, std::string, std::vector<std::string>>>{
+           {"llama", "llama", {"F32", "F16", "BF16", "Q8_0", "Q4_0", "Q4_1", "Q5_0", "Q5_1"}},
+           {"llama_k", "llama_k", {"F32", "Q2_K", "Q3_K", "Q4_K", "Q5_K", "Q6_K", "IQ4_NL", "IQ4_XS", "Q8_0", "Q4_K_M", "Q3_K_M"}},
+           {"qwen3_moe", "qwen3_moe", {"F32", "F16", "Q8_0", "Q4_0"}}}) {
+    for (const std::string& type : types) {
+      CAPTURE(name, type);
+      const auto own = golden / directory / ("golden." + type + ".safetensors");
+      const auto expected = std::filesystem::exists(own) ? own : golden / directory / "golden.safetensors";
+      CHECK(difference(golden / directory / (name + "." + type + ".gguf"), expected) < 1e-3);
+    }
+  }
+}
+
+TEST_CASE("GGUF models of every family give the golden logits") {
+  COLONNADE_SHARED_PATH(golden, "golden");
+  for (const char* name : {"llama3", "mixtral", "qwen2", "qwen3", "phi3"}) {
+    CAPTURE(name);
+    CHECK(difference(golden / "gguf_extra" / (std::string(name) + ".F32.gguf"), golden / name / "golden.safetensors", 2) < 1e-3);
+  }
+}
