@@ -65,8 +65,10 @@ Status check_model_config(const engine::ModelConfig& config) {
     COLONNADE_TRY(within("window_tokens", layer.window_tokens, 0, 1 << 30));
     COLONNADE_TRY(within("shared_hidden_dim", layer.shared_hidden_dim, 0, 1 << 22));
     if (layer.has_router()) COLONNADE_TRY(check_router(config.router, layer));
-    COLONNADE_TRY(within("rope of a layer", layer.rope, 0, static_cast<std::int64_t>(config.more_ropes.size())));
+    COLONNADE_TRY(within("rope of a layer", layer.rope, -1, static_cast<std::int64_t>(config.more_ropes.size())));
   }
+  if (config.position_embeddings)
+    COLONNADE_TRY(within("max_context_tokens * dim", std::int64_t{config.max_context_tokens} * config.dim, 1, 1 << 30));
   // Their list is held in memory, some 300 bytes each.
   COLONNADE_TRY(within("paths of the model", static_cast<std::int64_t>(count_paths(config)), 1, 1 << 24));
   COLONNADE_TRY(positive("norm_eps", config.norm_eps));
@@ -95,13 +97,17 @@ ParameterCount count_parameters(const engine::ModelConfig& config) {
   if (config.output_bias) attention += dim;
   if (config.qk_norm) attention += u(config.query_norm_dim()) + u(config.key_norm_dim());
   if (config.post_norms) attention += 2 * dim;
+  if (config.layer_norms) attention += 2 * dim;
   if (config.attention_sinks) attention += u(config.n_heads);
 
   ParameterCount count;
-  count.total = u(config.vocab_size) * dim * (config.tied_embeddings ? 1 : 2) + dim;
+  count.total = u(config.vocab_size) * dim * (config.tied_embeddings || config.encoder ? 1 : 2) + (config.encoder ? 0 : dim);
+  if (config.position_embeddings) count.total += u(config.max_context_tokens) * dim + 2 * dim;
   count.active = count.total;
   for (const engine::LayerConfig& layer : config.layers) {
-    const std::uint64_t expert = 3 * dim * u(layer.hidden_dim) + (config.neuron_bias ? 2 * u(layer.hidden_dim) + dim : 0);
+    const std::uint64_t inner = config.gated() ? 2 : 1;  // gate, up
+    const std::uint64_t expert =
+        (inner + 1) * dim * u(layer.hidden_dim) + (config.neuron_bias ? inner * u(layer.hidden_dim) + dim : 0);
     std::uint64_t shared = attention + 3 * dim * u(layer.shared_hidden_dim);
     if (layer.has_router())
       shared += u(layer.n_experts) * (dim + (config.router.correction_bias ? 1 : 0) + (config.router.logit_bias ? 1 : 0));

@@ -20,6 +20,7 @@ std::span<const Family* const> all_families() {
       &glm4_moe_family(),
       &phi3_family(),
       &gpt_oss_family(),
+      &bert_family(),
       &granite_family(),
       &granitemoe_family(),
       &gemma2_family(),

@@ -52,6 +52,10 @@ struct TensorNames {
   const char* expert_down = "down_proj";
   const char* attention_post_norm = "post_attention_layernorm";        // where there are norms after the blocks
   const char* feed_forward_post_norm = "post_feedforward_layernorm";
+  const char* positions = nullptr;         // where embeddings have them: a row for each position
+  const char* token_type = nullptr;        // its first row is added to every position
+  const char* embedding_norm = nullptr;
+  const char* prefix = "";                 // before all names, in checkpoints that have the embedding under it
   const char* sinks = "self_attn.sinks";  // a tensor, not a module
   const char* query_key_value = nullptr;  // one module for queries, keys, values, in that order
   const char* dense_gate_up = nullptr;    // one module for gate, up, in that order
@@ -77,6 +81,7 @@ const Family& olmoe_family();
 const Family& glm4_moe_family();
 const Family& phi3_family();
 const Family& gpt_oss_family();
+const Family& bert_family();
 const Family& granite_family();
 const Family& granitemoe_family();
 const Family& gemma2_family();
@@ -99,6 +104,7 @@ struct FamilyDefaults {
   bool tied_embeddings = false;
   const char* activation_field = "hidden_act";
   const char* activation = "silu";
+  bool gated = true;                // neurons have an up beside their gate
   std::optional<float> partial_rotary = {};  // part of a head that is rotated; without it others than 1 are refused
 };
 

@@ -86,6 +86,10 @@ Result<RopeConfig> read_rope(const ConfigFields& fields, const FamilyDefaults& d
 
 Result<engine::Activation> read_activation(const ConfigFields& fields, const FamilyDefaults& defaults) {
   COLONNADE_ASSIGN(const std::string name, fields.string(defaults.activation_field, defaults.activation));
+  if (!defaults.gated) {
+    if (name == "gelu") return engine::Activation::kGeluErf;
+    return fields.invalid(defaults.activation_field, "gelu (others are not supported)");
+  }
   if (name == "silu" || name == "swish") return engine::Activation::kSilu;
   if (name == "gelu_pytorch_tanh" || name == "gelu_new") return engine::Activation::kGeluTanh;
   return fields.invalid(defaults.activation_field, "silu or gelu_pytorch_tanh (others are not supported)");

@@ -77,7 +77,8 @@ Status check_known(const engine::ModelConfig& config) {
   COLONNADE_TRY(known("rope scaling", config.rope.scaling, engine::RopeScaling::kYarn));
   for (const engine::RopeConfig& rope : config.more_ropes)
     COLONNADE_TRY(known("rope scaling", rope.scaling, engine::RopeScaling::kYarn));
-  return known("activation", config.activation, engine::Activation::kClampedSwish);
+  COLONNADE_TRY(known("activation", config.activation, engine::Activation::kGeluErf));
+  return known("pooling", config.pooling, engine::Pooling::kFirst);
 }
 
 Status check_manifest(const Manifest& manifest) {

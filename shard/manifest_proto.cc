@@ -87,6 +87,12 @@ void encode_config(const engine::ModelConfig& config, proto::Config& out) {
   out.set_activation_steepness(config.activation_steepness);
   out.set_neuron_bias(config.neuron_bias);
   out.set_attention_sinks(config.attention_sinks);
+  out.set_layer_norms(config.layer_norms);
+  out.set_norm_after(config.norm_after);
+  out.set_position_embeddings(config.position_embeddings);
+  out.set_encoder(config.encoder);
+  out.set_pooling(static_cast<std::uint32_t>(config.pooling));
+  out.set_unit_length(config.unit_length);
   encode_rope(config.rope, *out.mutable_rope());
   for (const engine::RopeConfig& rope : config.more_ropes) encode_rope(rope, *out.add_more_ropes());
   for (const engine::LayerConfig& layer : config.layers) {
@@ -97,7 +103,7 @@ void encode_config(const engine::ModelConfig& config, proto::Config& out) {
     l.set_window_tokens(u32(layer.window_tokens));
     l.set_shared_hidden_dim(u32(layer.shared_hidden_dim));
     l.set_shared_gate(layer.shared_gate);
-    l.set_rope(u32(layer.rope));
+    l.set_rope(layer.rope);
   }
 }
 
@@ -142,6 +148,12 @@ engine::ModelConfig decode_config(const proto::Config& in) {
   config.activation_steepness = in.activation_steepness();
   config.neuron_bias = in.neuron_bias();
   config.attention_sinks = in.attention_sinks();
+  config.layer_norms = in.layer_norms();
+  config.norm_after = in.norm_after();
+  config.position_embeddings = in.position_embeddings();
+  config.encoder = in.encoder();
+  config.pooling = static_cast<engine::Pooling>(in.pooling());
+  config.unit_length = in.unit_length();
   config.layers.reserve(static_cast<std::size_t>(in.layers_size()));
   for (const proto::Layer& l : in.layers())
     config.layers.push_back({.hidden_dim = to_int(l.hidden_dim()),
@@ -150,7 +162,7 @@ engine::ModelConfig decode_config(const proto::Config& in) {
                              .window_tokens = to_int(l.window_tokens()),
                              .shared_hidden_dim = to_int(l.shared_hidden_dim()),
                              .shared_gate = l.shared_gate(),
-                             .rope = to_int(l.rope())});
+                             .rope = l.rope()});
   return config;
 }
 

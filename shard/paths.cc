@@ -62,10 +62,22 @@ PathSpec replicated(const engine::ModelConfig& config, int layer) {
     if (config.router.correction_bias) path.vectors.push_back(vector(VectorRole::kRouterBias, l.n_experts));
   }
   if (l.shared_gate) path.vectors.push_back(vector(VectorRole::kSharedGate, config.dim));
+  if (config.layer_norms) {
+    path.vectors.push_back(vector(VectorRole::kAttentionNormBias, config.dim));
+    path.vectors.push_back(vector(VectorRole::kFeedForwardNormBias, config.dim));
+  }
   if (config.post_norms) {
     path.vectors.push_back(vector(VectorRole::kAttentionPostNorm, config.dim));
     path.vectors.push_back(vector(VectorRole::kFeedForwardPostNorm, config.dim));
   }
+  return path;
+}
+
+/// What is added to embeddings, and their norm.
+PathSpec embedding_vectors(const engine::ModelConfig& config) {
+  PathSpec path{.kind = PathKind::kReplicated, .layer = 0, .index = 1};
+  path.vectors = {vector(VectorRole::kPositions, config.max_context_tokens * config.dim),
+                  vector(VectorRole::kEmbeddingNorm, config.dim), vector(VectorRole::kEmbeddingNormBias, config.dim)};
   return path;
 }
 
@@ -91,11 +103,12 @@ PathSpec feed_forward(const engine::ModelConfig& config, PathKind kind, int laye
                       FormatId format) {
   PathSpec path{.kind = kind, .layer = layer, .index = index, .expert = expert,
                 .first = neurons.first, .count = neurons.count};
-  path.matrices = {matrix(MatrixRole::kGate, 0, neurons.count, config.dim, format),
-                   matrix(MatrixRole::kUp, 0, neurons.count, config.dim, format),
-                   matrix(MatrixRole::kDown, 0, config.dim, neurons.count, format)};
+  path.matrices.push_back(matrix(MatrixRole::kGate, 0, neurons.count, config.dim, format));
+  if (config.gated()) path.matrices.push_back(matrix(MatrixRole::kUp, 0, neurons.count, config.dim, format));
+  path.matrices.push_back(matrix(MatrixRole::kDown, 0, config.dim, neurons.count, format));
   if (config.neuron_bias && kind == PathKind::kFeedForward) {
-    path.vectors = {vector(VectorRole::kGateBias, neurons.count), vector(VectorRole::kUpBias, neurons.count)};
+    path.vectors.push_back(vector(VectorRole::kGateBias, neurons.count));
+    if (config.gated()) path.vectors.push_back(vector(VectorRole::kUpBias, neurons.count));
     if (neurons.first == 0) path.vectors.push_back(vector(VectorRole::kDownBias, config.dim));
   }
   return path;
@@ -108,7 +121,8 @@ void append_strips(std::vector<StripRef>& order, const PathSpec& path, std::size
 }  // namespace
 
 std::uint64_t count_paths(const engine::ModelConfig& config) {
-  std::uint64_t count = static_cast<std::uint64_t>(count_groups(config.vocab_size)) * (config.tied_embeddings ? 1 : 2) + 1;
+  std::uint64_t count = static_cast<std::uint64_t>(count_groups(config.vocab_size)) * (config.tied_embeddings || config.encoder ? 1 : 2) +
+                        (config.encoder ? 0 : 1) + (config.position_embeddings ? 1 : 0);
   for (const engine::LayerConfig& layer : config.layers)
     count += 1 + static_cast<std::uint64_t>(config.n_kv_heads) +
              static_cast<std::uint64_t>(count_groups(layer.hidden_dim)) * static_cast<std::uint64_t>(layer.n_experts) +
@@ -145,6 +159,7 @@ std::vector<PathSpec> enumerate_paths(const engine::ModelConfig& config, const F
   for (int layer = 0; layer < config.n_layers; ++layer) {
     const engine::LayerConfig& l = config.layers[static_cast<std::size_t>(layer)];
     add(paths, replicated(config, layer));
+    if (layer == 0 && config.position_embeddings) add(paths, embedding_vectors(config));
     for (int kv_head = 0; kv_head < config.n_kv_heads; ++kv_head)
       add(paths, attention(config, layer, kv_head, formats.projections));
     int index = 0;
@@ -159,6 +174,7 @@ std::vector<PathSpec> enumerate_paths(const engine::ModelConfig& config, const F
       add(paths, feed_forward(config, PathKind::kSharedExpert, layer, index++, neurons, l.shared_expert(),
                               formats.projections));
   }
+  if (config.encoder) return paths;
   PathSpec last{.kind = PathKind::kReplicated, .layer = config.n_layers};
   last.vectors = {vector(VectorRole::kFinalNorm, config.dim)};
   add(paths, std::move(last));
@@ -188,7 +204,7 @@ std::vector<StripRef> execution_order(const PathSpec& path) {
   for (const MatrixSpec& m : path.matrices) n_strips += m.n_strips();
   order.reserve(n_strips);
   std::size_t next = 0;
-  if (has_neurons(path.kind)) {
+  if (has_neurons(path.kind) && path.matrices.size() == 3) {
     // Gate and up of the same neurons together, so that their product is formed while both are in registers.
     for (std::uint32_t s = 0; s < path.matrices[0].n_strips(); ++s) {
       order.push_back({0, s});

@@ -41,6 +41,8 @@ enum class VectorRole : std::uint32_t {
   kQueryBias, kKeyBias, kValueBias,  // kAttention
   kRouterBias = 100, kSharedGate,    // kReplicated
   kAttentionPostNorm = 200, kFeedForwardPostNorm, kRouterLogitBias,  // kReplicated
+  kAttentionNormBias = 205, kFeedForwardNormBias,                    // kReplicated
+  kPositions = 207, kEmbeddingNorm, kEmbeddingNormBias,              // kReplicated, index 1
   kSinks = 210,                             // kAttention, by query head
   kGateBias = 220, kUpBias, kDownBias,      // kFeedForward; the last one of an expert's first neurons only
 };
@@ -66,7 +68,7 @@ struct VectorSpec {
 struct PathSpec {
   PathKind kind = PathKind::kReplicated;
   int layer = 0;             // kReplicated with layer == n_layers holds the final norm
-  int index = 0;             // KV head, neuron group or vocabulary group
+  int index = 0;             // KV head, neuron group or vocabulary group; kReplicated of layer 0: 1 is what embeddings need
   int expert = 0;
   int first = 0;             // first neuron or first token
   int count = 0;             // neurons, tokens or query heads

@@ -8,7 +8,9 @@
 namespace colonnade::shard {
 
 std::uint64_t kv_head_bytes(const engine::ModelConfig& config, const PlanOptions& options) {
-  return div_up(options.kv_tokens, engine::kPageTokens) * engine::kv_block_bytes(config.head_dim, options.kv_type);
+  const std::uint64_t bytes = div_up(options.kv_tokens, engine::kPageTokens) * engine::kv_block_bytes(config.head_dim, options.kv_type);
+  // The layers of an encoder use the same memory one after the other.
+  return config.encoder ? div_up(bytes, static_cast<std::uint64_t>(config.n_layers)) : bytes;
 }
 
 std::uint64_t assignment_bytes(const PathSpec& path, const Assignment& assignment) {

@@ -84,6 +84,8 @@ void take_vectors(engine::LayerWeights& layer, const LoadedPath& loaded) {
   layer.query_norm = loaded.vector(VectorRole::kQueryNorm);
   layer.key_norm = loaded.vector(VectorRole::kKeyNorm);
   layer.output_bias = loaded.vector(VectorRole::kOutputBias);
+  layer.attention_norm_bias = loaded.vector(VectorRole::kAttentionNormBias);
+  layer.feed_forward_norm_bias = loaded.vector(VectorRole::kFeedForwardNormBias);
   layer.attention_post_norm = loaded.vector(VectorRole::kAttentionPostNorm);
   layer.feed_forward_post_norm = loaded.vector(VectorRole::kFeedForwardPostNorm);
   layer.router_logit_bias = loaded.vector(VectorRole::kRouterLogitBias);
@@ -146,7 +148,11 @@ Result<engine::RankWeights> make_rank_weights(const Manifest& manifest, const Pl
     };
     switch (path.kind) {
       case PathKind::kReplicated:
-        if (path.layer == manifest.config.n_layers)
+        if (path.layer == 0 && path.index == 1) {
+          weights.positions = loaded.vector(VectorRole::kPositions);
+          weights.embedding_norm = loaded.vector(VectorRole::kEmbeddingNorm);
+          weights.embedding_norm_bias = loaded.vector(VectorRole::kEmbeddingNormBias);
+        } else if (path.layer == manifest.config.n_layers)
           weights.final_norm = loaded.vector(VectorRole::kFinalNorm);
         else
           take_vectors(layer(), loaded);
@@ -162,7 +168,7 @@ Result<engine::RankWeights> make_rank_weights(const Manifest& manifest, const Pl
         layer().feed_forward.push_back({.expert = path.expert,
                                         .shared = path.kind == PathKind::kSharedExpert,
                                         .gate = loaded.matrix(MatrixRole::kGate),
-                                        .up = loaded.matrix(MatrixRole::kUp),
+                                        .up = manifest.config.gated() ? loaded.matrix(MatrixRole::kUp) : MatrixView{},
                                         .down = loaded.matrix(MatrixRole::kDown),
                                         .gate_bias = loaded.vector(VectorRole::kGateBias),
                                         .up_bias = loaded.vector(VectorRole::kUpBias),

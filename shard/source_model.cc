@@ -2,6 +2,7 @@
 
 #include "engine/base/format_text.h"
 #include "shard/hf_config.h"
+#include "shard/pooling.h"
 #include "shard/stored_model.h"
 
 namespace colonnade::shard {
@@ -25,7 +26,9 @@ Result<SourceModel> SourceModel::open(const std::filesystem::path& source) {
   const Family* family = find_family(model.config_.family);
   COLONNADE_CHECK(family != nullptr, "a configuration was read for a family that is not listed");
   model.names_ = family->names;
+  if (model.config_.encoder) COLONNADE_TRY(read_pooling(source, model.config_));
   COLONNADE_ASSIGN(model.source_, open_stored_tensors(source, content));
+  if (model.source_->open(model.names_.prefix + weight(model.names_.embedding)).ok()) model.prefix_ = model.names_.prefix;
   if (const Status status = model.find_all_tensors(); !status.ok())
     return Error{status.error().code, text(source.string(), ": ", status.error().message)};
   return model;
@@ -36,7 +39,7 @@ Status SourceModel::add(const std::string& name, int rows, int cols) {
 }
 
 Status SourceModel::add_shape(const std::string& name, std::initializer_list<int> shape) {
-  COLONNADE_ASSIGN(TensorRows found, source_->find(name, Shape(shape.begin(), shape.end())));
+  COLONNADE_ASSIGN(TensorRows found, source_->find(prefix_ + name, Shape(shape.begin(), shape.end())));
   tensors_.emplace(name, std::move(found));
   return {};
 }
@@ -51,7 +54,8 @@ std::string SourceModel::expert_module(int layer, int expert, MatrixRole role) c
     if (shape.has_shared() && expert == shape.shared_expert())
       return text(layer_module(layer, names_.shared_expert), ".", of_expert);
     return shape.has_router() ? text(layer_module(layer, names_.experts), ".", expert, ".", of_expert)
-                              : text(layer_module(layer, names_.dense), ".", dense);
+           : names_.dense[0] == '\0' ? layer_module(layer, dense)
+                                     : text(layer_module(layer, names_.dense), ".", dense);
   };
   switch (role) {
     case MatrixRole::kGate: return pick(names_.dense_gate, names_.expert_gate);
@@ -63,14 +67,33 @@ std::string SourceModel::expert_module(int layer, int expert, MatrixRole role) c
 Status SourceModel::find_all_tensors() {
   COLONNADE_TRY(add(weight(names_.embedding), config_.vocab_size, config_.dim));
   for (int layer = 0; layer < config_.n_layers; ++layer) COLONNADE_TRY(find_layer_tensors(layer));
+  if (config_.position_embeddings) COLONNADE_TRY(find_embedding_vectors());
+  if (config_.encoder) return {};
   COLONNADE_TRY(add(weight(names_.final_norm), 0, config_.dim));
   if (!config_.tied_embeddings) COLONNADE_TRY(add(weight(names_.head), config_.vocab_size, config_.dim));
+  return {};
+}
+
+Status SourceModel::find_embedding_vectors() {
+  COLONNADE_TRY(add(weight(names_.positions), config_.max_context_tokens, config_.dim));
+  COLONNADE_TRY(add(weight(names_.embedding_norm), 0, config_.dim));
+  COLONNADE_TRY(add(bias(names_.embedding_norm), 0, config_.dim));
+  const std::string types = weight(names_.token_type);
+  COLONNADE_ASSIGN(TensorRows found, source_->open(prefix_ + types));
+  if (found.rows() == 0 || found.cols() != static_cast<std::uint64_t>(config_.dim))
+    return Error{ErrorCode::kCorrupt, text("tensor ", prefix_, types, " in ", found.file(), ": expected rows of ", config_.dim,
+                                           ", found shape ", shape_text(found.shape()))};
+  tensors_.emplace(types, std::move(found));
   return {};
 }
 
 Status SourceModel::find_layer_tensors(int layer) {
   const auto module = [&](const char* name) { return layer_module(layer, name); };
   COLONNADE_TRY(add(weight(module(names_.attention_norm)), 0, config_.dim));
+  if (config_.layer_norms) {
+    COLONNADE_TRY(add(bias(module(names_.attention_norm)), 0, config_.dim));
+    COLONNADE_TRY(add(bias(module(names_.feed_forward_norm)), 0, config_.dim));
+  }
   COLONNADE_TRY(find_attention_tensors(layer));
   if (config_.post_norms) {
     COLONNADE_TRY(add(weight(module(names_.attention_post_norm)), 0, config_.dim));
@@ -139,7 +162,13 @@ Status SourceModel::find_expert_tensors(int layer) {
 
 Status SourceModel::add_expert(int layer, int expert, int hidden_dim) {
   COLONNADE_TRY(add(weight(expert_module(layer, expert, MatrixRole::kGate)), hidden_dim, config_.dim));
-  COLONNADE_TRY(add(weight(expert_module(layer, expert, MatrixRole::kUp)), hidden_dim, config_.dim));
+  if (config_.gated()) COLONNADE_TRY(add(weight(expert_module(layer, expert, MatrixRole::kUp)), hidden_dim, config_.dim));
+  const engine::LayerConfig& shape = config_.layers[static_cast<std::size_t>(layer)];
+  if (config_.neuron_bias && !(shape.has_shared() && expert == shape.shared_expert())) {
+    COLONNADE_TRY(add(bias(expert_module(layer, expert, MatrixRole::kGate)), 0, hidden_dim));
+    if (config_.gated()) COLONNADE_TRY(add(bias(expert_module(layer, expert, MatrixRole::kUp)), 0, hidden_dim));
+    COLONNADE_TRY(add(bias(expert_module(layer, expert, MatrixRole::kDown)), 0, config_.dim));
+  }
   return add(weight(expert_module(layer, expert, MatrixRole::kDown)), config_.dim, hidden_dim);
 }
 
@@ -186,6 +215,13 @@ TensorPart SourceModel::expert_part(int layer, int expert, MatrixRole role) cons
 
 TensorPart SourceModel::neuron_bias_part(const PathSpec& path, VectorRole role) const {
   const StackedExperts& stacked = names_.stacked;
+  if (stacked.gate_up == nullptr) {
+    const MatrixRole matrix = role == VectorRole::kGateBias ? MatrixRole::kGate
+                              : role == VectorRole::kUpBias ? MatrixRole::kUp
+                                                            : MatrixRole::kDown;
+    return {.tensor = bias(expert_module(path.layer, path.expert, matrix)),
+            .first = matrix == MatrixRole::kDown ? 0 : static_cast<std::uint64_t>(path.first)};
+  }
   const auto expert = static_cast<std::uint64_t>(path.expert), first = static_cast<std::uint64_t>(path.first);
   if (role == VectorRole::kDownBias)
     return {.tensor = layer_module(path.layer, stacked.down_bias), .slice_row = expert};
@@ -217,6 +253,11 @@ TensorPart SourceModel::vector_part(const PathSpec& path, VectorRole role) const
     case VectorRole::kKeyNorm: return of_layer(names_.key_norm);
     case VectorRole::kOutputBias: return {.tensor = bias(layer_module(path.layer, names_.output))};
     case VectorRole::kRouter: return of_layer(names_.router);
+    case VectorRole::kAttentionNormBias: return {.tensor = bias(layer_module(path.layer, names_.attention_norm))};
+    case VectorRole::kFeedForwardNormBias: return {.tensor = bias(layer_module(path.layer, names_.feed_forward_norm))};
+    case VectorRole::kPositions: return {.tensor = weight(names_.positions)};
+    case VectorRole::kEmbeddingNorm: return {.tensor = weight(names_.embedding_norm)};
+    case VectorRole::kEmbeddingNormBias: return {.tensor = bias(names_.embedding_norm)};
     case VectorRole::kRouterLogitBias: return {.tensor = bias(layer_module(path.layer, names_.router))};
     case VectorRole::kSinks: return {.tensor = layer_module(path.layer, names_.sinks), .first = static_cast<std::uint64_t>(path.first)};
     case VectorRole::kGateBias:
@@ -248,6 +289,16 @@ Window SourceModel::matrix_window(const PathSpec& path, const MatrixSpec& matrix
   return window;
 }
 
+Status SourceModel::read_positions(float* out) const {
+  const TensorRows& positions = tensor(weight(names_.positions));
+  const std::uint64_t dim = positions.cols();
+  COLONNADE_TRY(positions.read({0, positions.rows(), 0, dim}, out, dim));
+  std::vector<float> type(dim);
+  COLONNADE_TRY(tensor(weight(names_.token_type)).read({0, 1, 0, dim}, type.data(), dim));
+  for (std::uint64_t i = 0; i < positions.rows() * dim; ++i) out[i] += type[i % dim];
+  return {};
+}
+
 PathWeights SourceModel::weights_of(const PathSpec& path) const {
   PathWeights weights;
   weights.rows = [this, &path](const MatrixSpec& matrix, std::uint32_t first_row, std::uint32_t n_rows, float* out) {
@@ -258,6 +309,7 @@ PathWeights SourceModel::weights_of(const PathSpec& path) const {
     return read_matrix_part(tensor(part.tensor), part, window, out, matrix.cols);
   };
   weights.vector = [this, &path](const VectorSpec& vector, float* out) -> Status {
+    if (vector.role == VectorRole::kPositions) return read_positions(out);
     const TensorPart part = vector_part(path, vector.role);
     const TensorRows& source = tensor(part.tensor);
     if (vector.role == VectorRole::kRouter)

@@ -41,6 +41,8 @@ class SourceModel {
   std::string layer_module(int layer, const char* module) const;
   std::string expert_module(int layer, int expert, MatrixRole role) const;
   const TensorRows& tensor(const std::string& name) const;
+  Status find_embedding_vectors();
+  Status read_positions(float* out) const;
 
   TensorPart matrix_part(const PathSpec& path, MatrixRole role) const;
   TensorPart attention_part(int layer, MatrixRole role, std::string (*tensor_of)(const std::string& module)) const;
@@ -51,6 +53,7 @@ class SourceModel {
 
   engine::ModelConfig config_;
   TensorNames names_;
+  std::string prefix_;  // of all names in the source
   std::unique_ptr<const TensorSource> source_;
   std::unordered_map<std::string, TensorRows> tensors_;  // by full name
 };

@@ -96,7 +96,7 @@ Result<std::vector<fs::path>> list_stored_files(const fs::path& model) {
   if (is_gguf_file(model)) return gguf_set(model);
   std::vector<fs::path> files;
   std::error_code ignored;
-  for (const auto& folder : {model, model / kTemplateFolder})
+  for (const auto& folder : {model, model / kTemplateFolder, model / "1_Pooling"})
     for (const auto& entry : fs::directory_iterator(folder, ignored)) {
       const auto extension = entry.path().extension();
       if (extension == ".json" || extension == ".safetensors" || extension == ".jinja") files.push_back(entry.path());

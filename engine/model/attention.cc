@@ -171,7 +171,7 @@ void AttentionBlock::finish_unit(const Call& call, const Unit& unit, int token) 
     if (unit.norm != nullptr) kernels.rms_norm(head, unit.norm, context_.config.norm_eps, head_dim, head);
   }
   const int rope = call.shape.rope;
-  kernels.rope(head, batch.cosine(rope, token), batch.sine(rope, token), batch.n_pairs(rope));
+  if (rope >= 0) kernels.rope(head, batch.cosine(rope, token), batch.sine(rope, token), batch.n_pairs(rope));
   if (!unit.is_key()) return;
 
   const AttentionPath& path = call.layer.attention[unit.path];
@@ -186,7 +186,8 @@ void AttentionBlock::finish_unit(const Call& call, const Unit& unit, int token) 
 
 CacheLayout AttentionBlock::cache_layout(const Call& call) const {
   return {call.cache.block_bytes, projected_stride_, padded_head_, attended_.stride(),
-          static_cast<std::size_t>(context_.max_tokens) * attended_.stride(), call.shape.window_tokens};
+          static_cast<std::size_t>(context_.max_tokens) * attended_.stride(), call.shape.window_tokens,
+          context_.config.encoder};
 }
 
 QueryBlock AttentionBlock::query_block(const Call& call, std::size_t p) {

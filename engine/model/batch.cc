@@ -52,8 +52,15 @@ Status check_step(const Step& step, const StepLimits& limits) {
         return invalid(text("page ", page, " is outside of the pool of ", limits.n_pages));
     }
   }
+  if (limits.encoder)
+    for (const StepSequence& sequence : step.sequences)
+      if (sequence.first_position != 0)
+        return invalid(text("an encoder takes whole sequences, found one from position ", sequence.first_position));
   if (next != n_tokens) return invalid(text("sequences cover ", next, " of ", n_tokens, " tokens"));
   for (const StepRow& row : step.rows) {
+    const std::uint32_t possible = limits.encoder ? kRowFullLogits | kRowPooled : kRowFullLogits | kRowSample;
+    if ((row.flags & ~possible) != 0)
+      return invalid(limits.encoder ? "an encoder has no tokens to choose" : "only an encoder pools");
     if (row.n_top < 0 || row.n_top > kMaxTop)
       return invalid(text("expected at most ", kMaxTop, " most likely tokens, found ", row.n_top));
     if (row.target >= limits.vocab_size)

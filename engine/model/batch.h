@@ -18,6 +18,7 @@ struct StepLimits {
   int max_context_tokens = 0;
   int n_pages = 0;
   int max_step_tokens = 0;
+  bool encoder = false;  // whole sequences, no tokens to choose
 };
 
 /// kInvalidArgument names the first thing that does not fit. Cheap: a pass over the step.

@@ -19,6 +19,11 @@ int first_position(const CacheLayout& layout, int position) {
   return layout.window_tokens > 0 ? std::max(0, position - layout.window_tokens + 1) : 0;
 }
 
+/// The last position that a token sees.
+int last_position(const CacheLayout& layout, const Batch& batch, int token) {
+  return batch.position(layout.whole_sequence ? batch.sequence_end(token) - 1 : token);
+}
+
 }  // namespace
 
 CacheAttention::CacheAttention(const RankContext& context, std::size_t max_heads, std::size_t max_paths)
@@ -43,7 +48,7 @@ CacheAttention::CacheAttention(const RankContext& context, std::size_t max_heads
 
 CacheAttention::Runs CacheAttention::runs_of(const CacheLayout& layout, const Batch& batch, const QueryBlock& block) const {
   const int last_token = block.first_token + block.n_tokens - 1;
-  return {first_position(layout, batch.position(block.first_token)) / kRunTokens, batch.position(last_token) / kRunTokens};
+  return {first_position(layout, batch.position(block.first_token)) / kRunTokens, last_position(layout, batch, last_token) / kRunTokens};
 }
 
 void CacheAttention::attend_run(const CacheLayout& layout, const Batch& batch, const QueryBlock& block, int run,
@@ -52,16 +57,16 @@ void CacheAttention::attend_run(const CacheLayout& layout, const Batch& batch, c
   RunQuery* first = nullptr;  // positions ascend with tokens, so the queries that see the run are neighbours
   int count = 0;
   for (int t = 0; t < block.n_tokens; ++t) {
-    const int token = block.first_token + t, position = batch.position(token);
-    const int seen_from = first_position(layout, position);
-    const bool sees = position >= begin && seen_from <= last;
+    const int token = block.first_token + t, seen_to = last_position(layout, batch, token);
+    const int seen_from = first_position(layout, batch.position(token));
+    const bool sees = seen_to >= begin && seen_from <= last;
     const float* query = block.queries + static_cast<std::size_t>(token) * layout.query_stride;
     for (int h = 0; h < block.n_heads; ++h, ++queries, query += layout.query_head_stride) {
       queries->total = 0.0f;
       if (!sees) continue;
       queries->query = query;
       queries->first = std::max(seen_from, begin);
-      queries->last = std::min(position, last);
+      queries->last = std::min(seen_to, last);
       if (count++ == 0) first = queries;
     }
   }
@@ -116,12 +121,12 @@ void CacheAttention::attend(const CacheLayout& layout, const Batch& batch, const
   RunQuery* const done = begin_block(layout, block, thread);
   RunQuery* const parts = own_parts_.data() + static_cast<std::size_t>(thread) * max_queries_;
   const Runs runs = runs_of(layout, batch, block);
-  const int last_position = batch.position(block.first_token + block.n_tokens - 1);
+  const int furthest = last_position(layout, batch, block.first_token + block.n_tokens - 1);
   for (int run = runs.first; run <= runs.last; ++run) {
     if (run == 0) {  // whoever sees it sees nothing before: no copy
-      attend_run(layout, batch, block, run, done, last_position);
+      attend_run(layout, batch, block, run, done, furthest);
     } else {
-      attend_run(layout, batch, block, run, parts, last_position);
+      attend_run(layout, batch, block, run, parts, furthest);
       combine(done, parts, n_queries(block));
     }
   }

@@ -23,6 +23,7 @@ struct CacheLayout {
   std::size_t query_stride, query_head_stride;
   std::size_t out_stride, out_head_stride;
   int window_tokens;        // 0: all
+  bool whole_sequence;      // what comes later in the step is seen, too
 };
 
 /// The query heads of one KV head, for some consecutive tokens of one sequence.

@@ -42,10 +42,14 @@ struct RouterConfig {
   float scaling = 1.0f;          // and multiplied by this
 };
 
+/// What an encoder's answer for a sequence is made of.
+enum class Pooling : std::uint32_t { kMean = 0, kFirst = 1 };
+
 /// What makes a neuron's value of its gate g and up u.
 enum class Activation : std::uint32_t {
   kSilu = 0,          // g / (1 + exp(-g)) * u
   kGeluTanh = 1,      // gelu(g) * u, gelu by its tanh form
+  kGeluErf = 3,       // gelu(g) by the error function; there is no u
   kClampedSwish = 2,  // h / (1 + exp(-steepness * h)) * (v + 1), where h = min(g, limit) and v is u within ± limit
 };
 
@@ -57,7 +61,7 @@ struct LayerConfig {
   int window_tokens = 0;      // sliding window: key j is visible to i iff i - j < window; 0: all
   int shared_hidden_dim = 0;  // neurons of the expert that every token uses besides the chosen ones; 0: none
   bool shared_gate = false;   // weighted by a sigmoid of the input instead of 1
-  int rope = 0;               // 0: ModelConfig::rope; n: more_ropes[n - 1]
+  int rope = 0;               // 0: ModelConfig::rope; n: more_ropes[n - 1]; -1: none
 
   bool has_router() const { return n_experts > 1; }
   bool has_shared() const { return shared_hidden_dim > 0; }
@@ -87,6 +91,12 @@ struct ModelConfig {
   float activation_limit = 0.0f;      // of kClampedSwish
   float activation_steepness = 0.0f;  // of kClampedSwish
   bool neuron_bias = false;          // on gate, up and down of feed-forwards and experts, the shared one excepted
+  bool layer_norms = false;          // norms take the mean off and have biases
+  bool norm_after = false;           // norms are those of the residual stream after a block has been added; none before
+  bool position_embeddings = false;  // learned, one for each position, added to the token's; then a norm
+  bool encoder = false;              // tokens see their whole sequence, which is one step; vectors in place of logits
+  Pooling pooling = Pooling::kMean;  // of an encoder
+  bool unit_length = false;          // pooled vectors are divided by their length
   bool attention_sinks = false;      // a score for each query head that takes its share of the softmax and gives nothing
   bool post_norms = false;           // RMS norm of what a block gives, before it is added to the residual stream
   float embedding_scale = 1.0f;      // of embeddings as they enter the residual stream
@@ -97,6 +107,8 @@ struct ModelConfig {
   float logit_soft_cap = 0.0f;       // 0: none
   std::vector<LayerConfig> layers;   // n_layers
 
+  /// Neurons have an up beside their gate.
+  bool gated() const { return activation != Activation::kGeluErf; }
   int query_heads_per_kv() const { return n_heads / n_kv_heads; }
   int query_norm_dim() const { return qk_norm_joint ? n_heads * head_dim : head_dim; }
   int key_norm_dim() const { return qk_norm_joint ? n_kv_heads * head_dim : head_dim; }

@@ -9,6 +9,7 @@
 #include "engine/model/attention.h"
 #include "engine/model/batch.h"
 #include "engine/model/embedding.h"
+#include "engine/model/encoder_output.h"
 #include "engine/model/feed_forward.h"
 #include "engine/model/head.h"
 #include "engine/model/rank_context.h"
@@ -17,9 +18,13 @@
 namespace colonnade::engine {
 namespace {
 
-std::size_t layer_kv_slots(const RankWeights& weights) {
+std::size_t layer_kv_slots(const ModelConfig& config, const RankWeights& weights) {
   std::size_t slots = 0;
-  for (const LayerWeights& layer : weights.layers) slots += static_cast<std::size_t>(layer.n_kv_slots);
+  for (const LayerWeights& layer : weights.layers) {
+    const auto of_layer = static_cast<std::size_t>(layer.n_kv_slots);
+    // An encoder's layers use the same memory one after the other: nothing is kept.
+    slots = config.encoder ? std::max(slots, of_layer) : slots + of_layer;
+  }
   return slots;
 }
 
@@ -30,7 +35,7 @@ std::vector<LayerCache> layer_caches(const ModelConfig& config, const RankWeight
   const std::size_t slot = block * static_cast<std::size_t>(options.n_pages);
   for (const LayerWeights& layer : weights.layers) {
     caches.push_back({pool, block, slot});
-    pool += static_cast<std::size_t>(layer.n_kv_slots) * slot;
+    if (!config.encoder) pool += static_cast<std::size_t>(layer.n_kv_slots) * slot;
   }
   return caches;
 }
@@ -51,7 +56,7 @@ std::vector<LayerInputs> layer_inputs(const RankWeights& weights) {
     }
     for (const FeedForwardPath& path : layer.feed_forward) {
       one.feed_forward.add(path.gate.format);
-      one.feed_forward.add(path.up.format);
+      if (path.up.rows > 0) one.feed_forward.add(path.up.format);
     }
   }
   return inputs;
@@ -106,14 +111,15 @@ class Executor final : public RankExecutor {
 
   /// Collective over the last stage.
   Status add_head() {
-    if (!weights_.last_stage) return {};
+    if (!weights_.last_stage || context_.config.encoder) return {};
     COLONNADE_ASSIGN(head_, OutputHead::make(context_, weights_, *join_));
     return {};
   }
 
   Result<bool> run(const Step& step, StepResult& result) override {
     const ModelConfig& config = context_.config;
-    COLONNADE_TRY(check_step(step, {config.vocab_size, config.max_context_tokens, context_.n_pages, context_.max_tokens}));
+    COLONNADE_TRY(check_step(step, {config.vocab_size, config.max_context_tokens, context_.n_pages, context_.max_tokens,
+                                    config.encoder}));
     batch_.set(step);
     const int n_tokens = batch_.n_tokens();
     const std::size_t count = static_cast<std::size_t>(n_tokens) * context_.dim();
@@ -124,6 +130,7 @@ class Executor final : public RankExecutor {
       std::memset(x, 0, count * sizeof(float));
       COLONNADE_TRY(join_->reduce(x, count, context_.team));
       if (config.embedding_scale != 1.0f) context_.kernels.scale(x, config.embedding_scale, count);
+      if (config.position_embeddings) add_positions(n_tokens);
     } else {
       COLONNADE_TRY(receive_residual(count));
     }
@@ -132,22 +139,28 @@ class Executor final : public RankExecutor {
       const LayerWeights& layer = weights_.layers[l];
       const LayerConfig& shape = config.layers[static_cast<std::size_t>(weights_.first_layer) + l];
 
-      normalize(layer.attention_norm, inputs_[l].attention, n_tokens);
+      prepare_input(layer.attention_norm, layer.attention_norm_bias, inputs_[l].attention, n_tokens);
       COLONNADE_TRY(attention_.run(shape, layer, caches_[l], batch_, normed_,
                                    by_columns(layer.attention.size(), n_tokens), *join_));
       COLONNADE_TRY(add_joined(layer.attention_post_norm, layer.output_bias, n_tokens));
+      if (config.norm_after) normalize_residual(layer.attention_norm, layer.attention_norm_bias, n_tokens);
 
-      normalize(layer.feed_forward_norm, inputs_[l].feed_forward, n_tokens);
+      prepare_input(layer.feed_forward_norm, layer.feed_forward_norm_bias, inputs_[l].feed_forward, n_tokens);
       router_.route(shape, layer, normed_, n_tokens);
       feed_forward_.run(layer, router_, normed_, n_tokens, by_columns(layer.feed_forward.size(), n_tokens),
                         join_->contribution());
       COLONNADE_TRY(add_joined(layer.feed_forward_post_norm, nullptr, n_tokens));
+      if (config.norm_after) normalize_residual(layer.feed_forward_norm, layer.feed_forward_norm_bias, n_tokens);
     }
 
     for (const int target : place_.targets)
       COLONNADE_TRY(comm_.send(target, Channel::kActivations, std::as_bytes(std::span(x, count))));
     if (!weights_.last_stage) return false;
-    COLONNADE_TRY(head_->run(step, x, result));
+    if (config.encoder) {
+      pool_rows(context_, batch_, step, x, result);
+    } else {
+      COLONNADE_TRY(head_->run(step, x, result));
+    }
     return place_.index == 0;
   }
 
@@ -172,12 +185,33 @@ class Executor final : public RankExecutor {
     context_.team.run([&](int thread) { rows(thread, context_.team.size()); });
   }
 
-  void normalize(const float* norm, const ActivationKinds& wanted, int n_tokens) {
+  /// What a block reads: the residual stream, normalised before where the model does that.
+  void prepare_input(const float* norm, const float* norm_bias, const ActivationKinds& wanted, int n_tokens) {
     for_tokens(n_tokens, [&](std::size_t t) {
-      context_.kernels.rms_norm(residual_.data() + t * context_.dim(), norm, context_.config.norm_eps, context_.dim(),
-                                normed_.row(t));
+      const float* const row = residual_.data() + t * context_.dim();
+      if (context_.config.norm_after) {
+        std::copy_n(row, context_.dim(), normed_.row(t));
+      } else {
+        context_.normalize(row, norm, norm_bias, normed_.row(t));
+      }
       normed_.quantize(context_.kernels, t, 0, context_.dim(), wanted);
     });
+  }
+
+  void normalize_residual(const float* norm, const float* norm_bias, int n_tokens) {
+    for_tokens(n_tokens, [&](std::size_t t) {
+      float* const row = residual_.data() + t * context_.dim();
+      context_.normalize(row, norm, norm_bias, row);
+    });
+  }
+
+  void add_positions(int n_tokens) {
+    const std::size_t dim = context_.dim();
+    for_tokens(n_tokens, [&](std::size_t t) {
+      const auto position = static_cast<std::size_t>(batch_.position(static_cast<int>(t)));
+      context_.kernels.add(residual_.data() + t * dim, weights_.positions + position * dim, dim);
+    });
+    normalize_residual(weights_.embedding_norm, weights_.embedding_norm_bias, n_tokens);
   }
 
   /// Adds what the ranks' contributions come to, and `bias`, to the residual stream, normalised first where there is a norm.
@@ -235,7 +269,7 @@ class Executor final : public RankExecutor {
 }  // namespace
 
 std::size_t kv_pool_bytes(const ModelConfig& config, const RankWeights& weights, KvType type, int n_pages) {
-  return layer_kv_slots(weights) * kv_block_bytes(config.head_dim, type) * static_cast<std::size_t>(n_pages);
+  return layer_kv_slots(config, weights) * kv_block_bytes(config.head_dim, type) * static_cast<std::size_t>(n_pages);
 }
 
 Result<std::unique_ptr<RankExecutor>> make_executor(const ModelConfig& config, RankWeights weights,

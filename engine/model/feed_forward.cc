@@ -107,9 +107,9 @@ void FeedForwardBlock::gate_up(const Unit& unit, std::uint32_t first, std::uint3
   for (std::uint32_t s = first; s < last; s += step) {
     const std::uint32_t end = std::min(s + step, last);
     multiply(context_.kernels, path.gate, s, end, rows, n_tokens, hidden_.row(unit.first_row), hidden_.stride());
-    multiply_tile(context_.kernels, path.up, s, end, rows, n_tokens, up, kTileColumns);
+    if (context_.config.gated()) multiply_tile(context_.kernels, path.up, s, end, rows, n_tokens, up, kTileColumns);
     const std::size_t first_neuron = s * kStripRows;
-    const std::size_t n_neurons = std::min<std::size_t>(end * kStripRows, path.up.rows) - first_neuron;
+    const std::size_t n_neurons = std::min<std::size_t>(end * kStripRows, path.gate.rows) - first_neuron;
     for (std::size_t i = 0; i < unit.experts.tokens.size(); ++i) {
       float* const gate = hidden_.row(unit.first_row + i) + first_neuron;
       if (path.gate_bias != nullptr) context_.kernels.add(gate, path.gate_bias + first_neuron, n_neurons);

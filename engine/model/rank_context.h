@@ -25,11 +25,17 @@ struct RankContext {
   float attention_scale() const {
     return config.attention_scale != 0.0f ? config.attention_scale : 1.0f / std::sqrt(static_cast<float>(config.head_dim));
   }
+  /// RMS norm, or layer norm where there is a bias.
+  void normalize(const float* x, const float* weight, const float* bias, float* out) const {
+    if (bias == nullptr) return kernels.rms_norm(x, weight, config.norm_eps, dim(), out);
+    kernels.layer_norm(x, weight, bias, config.norm_eps, dim(), out);
+  }
   /// gate becomes what a neuron gives.
   void activate(float* gate, const float* up, std::size_t count) const {
     switch (config.activation) {
       case Activation::kSilu: return kernels.silu_gate(gate, up, count);
       case Activation::kGeluTanh: return kernels.gelu_tanh_gate(gate, up, count);
+      case Activation::kGeluErf: return kernels.gelu_erf(gate, count);
       case Activation::kClampedSwish:
         return kernels.clamped_swish_gate(gate, up, config.activation_limit, config.activation_steepness, count);
     }

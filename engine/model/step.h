@@ -22,7 +22,8 @@ struct StepSequence {
 
 enum RowFlags : std::uint32_t {
   kRowSample = 1,      // choose a token
-  kRowFullLogits = 2,  // return all logits
+  kRowFullLogits = 2,  // return all logits; of an encoder, the token's vector
+  kRowPooled = 4,      // of an encoder: return the vector of the token's sequence
 };
 
 /// A token whose logits are wanted.

@@ -29,7 +29,7 @@ struct FeedForwardPath {
   int expert = 0;   // of LayerConfig::n_experts; the shared one comes after them
   bool shared = false;
   MatrixView gate;  // (n_neurons, dim)
-  MatrixView up;    // (n_neurons, dim)
+  MatrixView up;    // (n_neurons, dim); empty where neurons have none
   MatrixView down;  // (dim, n_neurons)
   const float* gate_bias = nullptr;  // n_neurons, or nullptr
   const float* up_bias = nullptr;
@@ -43,6 +43,8 @@ struct LayerWeights {
   const float* feed_forward_post_norm = nullptr;  // dim, or nullptr
   const float* query_norm = nullptr;         // ModelConfig::query_norm_dim(), or nullptr
   const float* key_norm = nullptr;           // ModelConfig::key_norm_dim(), or nullptr
+  const float* attention_norm_bias = nullptr;     // dim, or nullptr: ModelConfig::layer_norms
+  const float* feed_forward_norm_bias = nullptr;
   const float* output_bias = nullptr;        // dim, or nullptr; added once, where the residual is
   const float* router = nullptr;             // (n_experts, dim), or nullptr
   const float* router_logit_bias = nullptr;  // n_experts, or nullptr
@@ -67,6 +69,10 @@ struct RankWeights {
   std::vector<VocabularyPath> embedding;   // this rank's part, first stage only
   std::vector<VocabularyPath> head;        // this rank's part, last stage only; ascending tokens, contiguous
   const float* final_norm = nullptr;       // dim, last stage only
+  // First stage only, with ModelConfig::position_embeddings.
+  const float* positions = nullptr;            // (max_context_tokens, dim)
+  const float* embedding_norm = nullptr;       // dim
+  const float* embedding_norm_bias = nullptr;  // dim
 };
 
 }  // namespace colonnade::engine

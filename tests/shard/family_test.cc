@@ -5,6 +5,7 @@
 #include "engine/base/json.h"
 #include "shard/family.h"
 #include "shard/hf_config.h"
+#include "shard/source_model.h"
 #include "tests/shard/checkpoint_files.h"
 #include "tests/support/shared_data.h"
 #include "tests/support/skip.h"
@@ -319,6 +320,50 @@ TEST_CASE("gpt_oss: windows, clamped activation, biases, yarn") {
   CHECK(windows(read("gpt_oss", {{"layer_types", "remove"}, {"sliding_window", "remove"}})) == std::vector<int>{128, 0, 128, 0});
   CHECK_THAT(refusal("gpt_oss", {{"swiglu_limit", 0}}), Contains("swiglu_limit"));
   CHECK_THAT(refusal("gpt_oss", {{"num_experts_per_tok", 9}}), Contains("num_experts_per_tok") && Contains("9"));
+}
+
+TEST_CASE("bert: an encoder with learned positions") {
+  const auto config = read("bert");
+  CHECK(config.encoder);
+  CHECK(config.norm_after);
+  CHECK(config.max_context_tokens == 64);
+  CHECK(config.norm_eps == 1e-12f);
+  CHECK(config.layers[0].rope == -1);
+  CHECK_FALSE(config.gated());
+  // Words, positions and a norm; per layer four projections, two matrices, their biases and two norms. Types are in the positions.
+  const std::uint64_t layer = 4 * (64 * 64 + 64) + 2 * 64 * 160 + 160 + 64 + 4 * 64;
+  CHECK(shard::count_parameters(config).total == (280 + 64) * 64 + 2 * 64 + 3 * layer);
+  CHECK_THAT(refusal("bert", {{"position_embedding_type", "relative_key"}}), Contains("position_embedding_type"));
+  CHECK_THAT(refusal("bert", {{"hidden_act", "silu"}}), Contains("expected gelu"));
+  CHECK_THAT(refusal("bert", {{"is_decoder", true}}), Contains("is_decoder"));
+}
+
+TEST_CASE("bert: pooling is what modules.json says") {
+  const auto folder = scratch_folder();
+  const auto open = [&](const std::string& modules, const std::string& pooling) {
+    copy_golden("bert", folder);
+    std::filesystem::create_directories(folder / "1_Pooling");
+    write_file(folder / "modules.json", modules);
+    write_file(folder / "1_Pooling" / "config.json", pooling);
+    return shard::SourceModel::open(folder);
+  };
+  const std::string transformer = R"({"type": "sentence_transformers.models.Transformer", "path": ""})";
+  const std::string pool = R"({"type": "sentence_transformers.models.Pooling", "path": "1_Pooling"})";
+  const std::string first = R"({"pooling_mode_cls_token": true, "pooling_mode_mean_tokens": false})";
+  const auto config = open("[" + transformer + "," + pool + "]", first);
+  REQUIRE(config.ok());
+  CHECK(config->config().pooling == engine::Pooling::kFirst);
+  CHECK_FALSE(config->config().unit_length);
+  const auto refused = [&](const std::string& modules, const std::string& pooling) {
+    const auto model = open(modules, pooling);
+    REQUIRE_FALSE(model.ok());
+    return model.error().message;
+  };
+  CHECK_THAT(refused("[" + pool + "]", R"({"pooling_mode_max_tokens": true})"), Contains("pooling_mode_max_tokens"));
+  CHECK_THAT(refused("[" + pool + "]", "{}"), Contains("found none"));
+  CHECK_THAT(refused(R"([{"type": "sentence_transformers.models.Dense", "path": "2_Dense"}])", first), Contains("Dense"));
+  CHECK_THAT(refused(R"([{"type": "x.Pooling", "path": "../secret"}])", first), Contains("field path"));
+  CHECK_THAT(refused("{}", first), Contains("a list of modules"));
 }
 
 TEST_CASE("What is not supported is refused by name with what is") {

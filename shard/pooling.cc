@@ -1,0 +1,65 @@
+#include "shard/pooling.h"
+
+#include "engine/base/format_text.h"
+#include "engine/base/json.h"
+#include "shard/config_fields.h"
+#include "shard/mapped_file.h"
+
+namespace colonnade::shard {
+namespace {
+
+constexpr std::uint64_t kMaxBytes = 1u << 20;
+
+Result<Json> read_json(const std::filesystem::path& path) {
+  COLONNADE_ASSIGN(const std::string content, read_small_file(path, kMaxBytes));
+  return parse_json(content, path.string());
+}
+
+Status read_pooling_module(const std::filesystem::path& path, engine::ModelConfig& config) {
+  COLONNADE_ASSIGN(const Json json, read_json(path));
+  if (!json.is_object()) return Error{ErrorCode::kInvalidArgument, text(path.string(), ": expected a JSON object")};
+  const ConfigFields fields(json, path.string());
+  COLONNADE_ASSIGN(const bool first, fields.flag("pooling_mode_cls_token", false));
+  COLONNADE_ASSIGN(const bool mean, fields.flag("pooling_mode_mean_tokens", false));
+  for (const auto& [key, value] : json.items())
+    if (key.starts_with("pooling_mode_") && key != "pooling_mode_cls_token" && key != "pooling_mode_mean_tokens" && value == true)
+      return Error{ErrorCode::kUnsupported, text(path.string(), ": ", dump_json(Json(key)).substr(0, 60),
+                                                 " is not supported; supported are mean_tokens and cls_token")};
+  if (first == mean)
+    return Error{ErrorCode::kUnsupported,
+                 text(path.string(), ": expected one of pooling_mode_mean_tokens and pooling_mode_cls_token, found ",
+                      first ? "both" : "none")};
+  config.pooling = first ? engine::Pooling::kFirst : engine::Pooling::kMean;
+  return {};
+}
+
+}  // namespace
+
+Status read_pooling(const std::filesystem::path& directory, engine::ModelConfig& config) {
+  const auto list = directory / "modules.json";
+  std::error_code ignored;
+  if (!std::filesystem::exists(list, ignored)) return {};
+  COLONNADE_ASSIGN(const Json modules, read_json(list));
+  if (!modules.is_array()) return Error{ErrorCode::kInvalidArgument, text(list.string(), ": expected a list of modules")};
+  for (const Json& module : modules) {
+    if (!module.is_object()) return Error{ErrorCode::kInvalidArgument, text(list.string(), ": expected a list of objects")};
+    const ConfigFields fields(module, list.string());
+    COLONNADE_ASSIGN(const std::string type, fields.string("type", ""));
+    COLONNADE_ASSIGN(const std::string path, fields.string("path", ""));
+    const std::string kind = type.substr(type.rfind('.') + 1);
+    if (kind == "Transformer") continue;
+    if (kind == "Normalize") {
+      config.unit_length = true;
+    } else if (kind == "Pooling") {
+      if (path.empty() || path.find("..") != std::string::npos || path.front() == '/')
+        return fields.invalid("path", "a folder beside modules.json");
+      COLONNADE_TRY(read_pooling_module(directory / path / "config.json", config));
+    } else {
+      return Error{ErrorCode::kUnsupported, text(list.string(), ": module ", dump_json(Json(type)).substr(0, 80),
+                                                 " is not supported; supported are Transformer, Pooling and Normalize")};
+    }
+  }
+  return {};
+}
+
+}  // namespace colonnade::shard

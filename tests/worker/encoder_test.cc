@@ -1,0 +1,133 @@
+// Encoders against vectors that other implementations computed, at every rank and stage count, alone and in a batch.
+#include <catch2/catch.hpp>
+
+#include <numeric>
+
+#include "shard/mapped_file.h"
+#include "shard/safetensors.h"
+#include "tests/support/golden.h"
+#include "tests/support/shared_data.h"
+
+using namespace colonnade;
+using namespace colonnade::tests;
+using engine::FormatId;
+
+namespace {
+
+std::filesystem::path folder() { return tests::source_folder() / "tests/data/golden/bert"; }
+
+struct EncoderGolden {
+  std::vector<std::int32_t> tokens;
+  std::vector<float> hidden, mean, mean_unit;
+};
+
+EncoderGolden read_encoder_golden() {
+  auto file = shard::MappedFile::open(folder() / "golden.safetensors");
+  REQUIRE(file.ok());
+  const auto tensors = shard::parse_safetensors(file->bytes(), "golden.safetensors");
+  REQUIRE(tensors.ok());
+  EncoderGolden golden;
+  const auto take = [&](const char* name, auto& values) {
+    for (const shard::Tensor& tensor : *tensors) {
+      if (tensor.name != name) continue;
+      values.resize(tensor.data.size() / 4);
+      std::memcpy(values.data(), tensor.data.data(), tensor.data.size());
+    }
+    REQUIRE_FALSE(values.empty());
+  };
+  take("tokens", golden.tokens);
+  take("last_hidden_state", golden.hidden);
+  take("embedding_mean", golden.mean);
+  take("embedding_mean_norm", golden.mean_unit);
+  return golden;
+}
+
+worker::LocalRanksOptions exact() {
+  worker::LocalRanksOptions options;
+  options.kv_type = engine::KvType::kF32;
+  return options;
+}
+
+/// One row with the vector of a sequence.
+void ask_pooled(engine::Step& step, std::size_t sequence) {
+  engine::StepRow row;
+  row.token_index = step.sequences[sequence].first_token + step.sequences[sequence].n_tokens - 1;
+  row.flags = engine::kRowPooled;
+  step.rows.push_back(row);
+}
+
+}  // namespace
+
+TEST_CASE("bert gives the golden vectors of every token and of the sequence, on any number of ranks and stages") {
+  const EncoderGolden golden = read_encoder_golden();
+  const int n_tokens = static_cast<int>(golden.tokens.size());
+  for (const auto& [n_ranks, n_stages] : std::vector<std::pair<int, int>>{{1, 1}, {2, 1}, {3, 1}, {4, 1}, {5, 1}, {7, 1}, {2, 2}, {5, 2}, {3, 3}}) {
+    CAPTURE(n_ranks, n_stages);
+    for (const FormatId values : {FormatId::kF32, FormatId::kBf16}) {
+      TestJob job(packed_model(folder(), values), n_ranks, n_stages, exact());
+      engine::Step step;
+      add_sequence(step, golden.tokens, 0, n_tokens, 0);
+      CHECK(max_difference(job.run(step).logits, golden.hidden) < 1e-4);
+      step.rows.clear();
+      ask_pooled(step, 0);
+      // modules.json asks for vectors of length 1.
+      CHECK(max_difference(job.run(step).logits, golden.mean_unit) < 1e-4);
+    }
+  }
+}
+
+TEST_CASE("an encoder's vectors do not depend on the batch, on cores or on the schedule") {
+  const EncoderGolden golden = read_encoder_golden();
+  auto options = exact();
+  std::vector<float> alone;
+  for (const int threads : {1, 3}) {
+    for (const auto schedule : {engine::Schedule::kRows, engine::Schedule::kColumns}) {
+      options.threads_per_rank = threads;
+      options.schedule = schedule;
+      TestJob job(packed_model(folder(), FormatId::kInt8), 2, 1, options);
+      const std::vector<std::int32_t> few(golden.tokens.begin(), golden.tokens.begin() + 3);
+      engine::Step step;
+      add_sequence(step, few, 0, 3, 5);
+      step.rows.clear();
+      ask_pooled(step, 0);
+      const auto found = job.run(step).logits;
+      if (alone.empty()) alone = found;
+      CHECK(found == alone);
+
+      engine::Step batch;
+      const int n_tokens = static_cast<int>(golden.tokens.size());
+      add_sequence(batch, golden.tokens, 0, n_tokens, 0);
+      add_sequence(batch, few, 0, 3, 9);
+      add_sequence(batch, golden.tokens, 0, 17, 4);
+      batch.rows.clear();
+      for (const std::size_t s : {0, 1, 2}) ask_pooled(batch, s);
+      const auto together = job.run(batch).logits;
+      REQUIRE(together.size() == 3 * alone.size());
+      if (schedule == engine::Schedule::kRows)
+        CHECK(std::vector<float>(together.begin() + 64, together.begin() + 128) == alone);
+    }
+  }
+}
+
+TEST_CASE("steps that are none for an encoder are refused") {
+  const EncoderGolden golden = read_encoder_golden();
+  auto options = exact();
+  const PackedModel& model = packed_model(folder(), FormatId::kF32);
+  shard::PlanOptions plan_options;
+  const auto plan = shard::make_plan(model.manifest.config, model.manifest.paths, std::vector<shard::RankMachine>(1), plan_options);
+  REQUIRE(plan.ok());
+  auto ranks = worker::LocalRanks::start(model.manifest, *plan, worker::slices_of(model.manifest, model.directory), options);
+  REQUIRE(ranks.ok());
+  engine::StepResult result;
+  engine::Step step;
+  add_sequence(step, golden.tokens, 4, 3, 0);
+  auto status = (*ranks)->run(step, result);
+  REQUIRE_FALSE(status.ok());
+  CHECK_THAT(status.error().message, Catch::Matchers::Contains("whole sequences") && Catch::Matchers::Contains("position 4"));
+  step = {};
+  add_sequence(step, golden.tokens, 0, 3, 0);
+  step.rows[0].flags = engine::kRowSample;
+  status = (*ranks)->run(step, result);
+  REQUIRE_FALSE(status.ok());
+  CHECK_THAT(status.error().message, Catch::Matchers::Contains("no tokens to choose"));
+}
