@@ -5,6 +5,20 @@
 namespace colonnade::shard {
 namespace {
 
+/// The scale of scores is that of the heads, but of the width over the heads in the largest (27B) of both generations.
+void complete_gemma(Json& config) {
+  const int layers = config.value("num_hidden_layers", 0), heads = config.value("num_attention_heads", 0);
+  const bool largest = layers == 46 || layers == 62;
+  config["query_pre_attn_scalar"] = largest && heads > 0 ? config.value("hidden_size", 0) / heads : config.value("head_dim", 0);
+}
+
+std::vector<GgufKey> granite_keys(std::vector<GgufKey> more = {}) {
+  for (const GgufKey key : {GgufKey{"attention.scale", "attention_multiplier"}, GgufKey{"embedding_scale", "embedding_multiplier"},
+                            GgufKey{"residual_scale", "residual_multiplier"}, GgufKey{"logit_scale", "logits_scaling"}})
+    more.push_back(key);
+  return more;
+}
+
 const std::vector<GgufArchitecture>& architectures() {
   // Of entries with one name the first that applies counts.
   static const std::vector<GgufArchitecture> all{
@@ -27,6 +41,51 @@ const std::vector<GgufArchitecture>& architectures() {
                 {"expert_used_count", "num_experts_per_tok"},
                 {"expert_feed_forward_length", "moe_intermediate_size"}},
        .implied = {{"norm_topk_prob", "true"}, {"decoder_sparse_step", "1"}}},
+      {.name = "qwen2moe",
+       .model_type = "qwen2_moe",
+       .keys = {{"expert_count", "num_experts"},
+                {"expert_used_count", "num_experts_per_tok"},
+                {"expert_feed_forward_length", "moe_intermediate_size"},
+                {"expert_shared_feed_forward_length", "shared_expert_intermediate_size"}},
+       .implied = {{"norm_topk_prob", "false"}, {"decoder_sparse_step", "1"}}},
+      {.name = "olmoe",
+       .model_type = "olmoe",
+       .keys = {{"expert_count", "num_experts"}, {"expert_used_count", "num_experts_per_tok"}},
+       .implied = {{"norm_topk_prob", "false"}}},
+      {.name = "glm4moe",
+       .model_type = "glm4_moe",
+       .keys = {{"expert_count", "n_routed_experts"},
+                {"expert_used_count", "num_experts_per_tok"},
+                {"expert_feed_forward_length", "moe_intermediate_size"},
+                {"expert_shared_count", "n_shared_experts"},
+                {"leading_dense_block_count", "first_k_dense_replace"},
+                {"expert_group_count", "n_group"},
+                {"expert_group_used_count", "topk_group"},
+                {"expert_weights_scale", "routed_scaling_factor"},
+                {"expert_weights_norm", "norm_topk_prob", GgufKeyKind::kFlag}}},
+      {.name = "gpt-oss",
+       .model_type = "gpt_oss",
+       .keys = {{"expert_count", "num_local_experts"}, {"expert_used_count", "num_experts_per_tok"}, {"attention.sliding_window", "sliding_window"}}},
+      {.name = "gemma2",
+       .model_type = "gemma2",
+       .keys = {{"attention.sliding_window", "sliding_window"},
+                {"attn_logit_softcapping", "attn_logit_softcapping"},
+                {"final_logit_softcapping", "final_logit_softcapping"}},
+       .complete = complete_gemma,
+       .norms_with_offset = true},
+      {.name = "gemma3",
+       .model_type = "gemma3_text",
+       .keys = {{"attention.sliding_window", "sliding_window"}},
+       .complete = complete_gemma,
+       .norms_with_offset = true},
+      {.name = "granite",
+       .model_type = "granite",
+       .keys = granite_keys(),
+       .rotates_neighbours = true},
+      {.name = "granitemoe",
+       .model_type = "granitemoe",
+       .keys = granite_keys({{"expert_count", "num_local_experts"}, {"expert_used_count", "num_experts_per_tok"}}),
+       .rotates_neighbours = true},
       {.name = "phi3", .model_type = "phi3", .keys = {{"attention.sliding_window", "sliding_window"}}},
   };
   return all;
@@ -60,7 +119,12 @@ std::span<const GgufModule> shared_gguf_modules() {
       {&TensorNames::output, "attn_output"},
       {&TensorNames::query_norm, "attn_q_norm"},
       {&TensorNames::key_norm, "attn_k_norm"},
+      {&TensorNames::attention_post_norm, "post_attention_norm"},
+      {&TensorNames::feed_forward_post_norm, "post_ffw_norm"},
+      {&TensorNames::sinks, "attn_sinks", true},
       {&TensorNames::router, "ffn_gate_inp"},
+      {&TensorNames::router_bias, "exp_probs_b", true},
+      {&TensorNames::shared_gate, "ffn_gate_inp_shexp"},
   };
   return modules;
 }

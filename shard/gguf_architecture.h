@@ -7,6 +7,7 @@
 #include <string_view>
 #include <vector>
 
+#include "engine/base/json.h"
 #include "engine/base/result.h"
 #include "shard/family.h"
 #include "shard/gguf.h"
@@ -32,6 +33,7 @@ struct GgufImplied {
 struct GgufModule {
   const char* TensorNames::*family;
   const char* gguf;
+  bool whole_name = false;  // the family's is that of a tensor, without ".weight" or ".bias"
 };
 
 struct GgufArchitecture {
@@ -41,6 +43,7 @@ struct GgufArchitecture {
   std::vector<GgufKey> keys = {};       // beside those of all architectures
   std::vector<GgufImplied> implied = {};
   std::vector<GgufModule> modules = {}; // where they differ from those of most architectures
+  void (*complete)(Json& config) = nullptr;  // what follows from several fields; they are all there
   /// Rows of queries and keys are ordered for a rotation of neighbours (2i, 2i + 1), where transformers rotates (i, i + n / 2).
   bool rotates_neighbours = false;
   /// Norms hold what transformers adds TensorNames::norm_offset to with the offset already added.

@@ -28,6 +28,7 @@ class ConfigMaker {
     COLONNADE_TRY(add_sizes());
     COLONNADE_TRY(add_rope());
     COLONNADE_TRY(add_tokens());
+    if (architecture_.complete != nullptr) architecture_.complete(config_);
     return std::move(config_);
   }
 
@@ -78,6 +79,7 @@ class ConfigMaker {
     config_["vocab_size"] = embedding->shape[0];
     config_["tie_word_embeddings"] = files_.find("output.weight") == nullptr;
     config_["attention_bias"] = files_.find("blk.0.attn_q.bias") != nullptr;
+    config_["use_qk_norm"] = files_.find("blk.0.attn_q_norm.weight") != nullptr;
     return {};
   }
 

@@ -75,7 +75,7 @@ bool GgufTensors::place_in_layer(const GgufPlacedTensor& tensor, const std::stri
       const char* name = names_.*entry.family;
       if (module != entry.gguf || name == nullptr) continue;
       const bool turned = entry.family == &TensorNames::query || entry.family == &TensorNames::key;
-      places_[layer + name + ending] = {.tensor = &tensor, .rotated = turned && architecture_.rotates_neighbours};
+      places_[layer + name + (entry.whole_name ? "" : ending)] = {.tensor = &tensor, .rotated = turned && architecture_.rotates_neighbours};
       return true;
     }
   }
@@ -97,6 +97,11 @@ bool GgufTensors::place_feed_forward(const GgufPlacedTensor& tensor, const std::
       places_[both ? layer + names_.dense_gate_up + ending : text(layer, names_.dense, ".", matrix.dense, ending)] = {.tensor = &tensor};
       return true;
     }
+    if (rest == "_shexp") {
+      places_[text(layer, names_.shared_expert, ".", matrix.expert, ending)] = {.tensor = &tensor};
+      return true;
+    }
+    if (rest == "_exps" && names_.stacked.gate_up != nullptr) return place_stack(tensor, layer, gguf, ending);
     if (rest == "_exps") {  // a stack of all experts
       for (std::uint64_t e = 0; e < tensor.shape.front(); ++e) places_[text(experts, e, ".", matrix.expert, ending)] = {.tensor = &tensor, .slice = e};
       return true;
@@ -107,6 +112,18 @@ bool GgufTensors::place_feed_forward(const GgufPlacedTensor& tensor, const std::
     }
   }
   return false;
+}
+
+/// Of a family that has one tensor for gate and up of all experts, and one for down.
+bool GgufTensors::place_stack(const GgufPlacedTensor& tensor, const std::string& layer, std::string_view matrix, const std::string& ending) {
+  const StackedExperts& stacked = names_.stacked;
+  const bool is_bias = ending == ".bias";
+  const char* name = matrix == "ffn_down" ? (is_bias ? stacked.down_bias : stacked.down) : (is_bias ? stacked.gate_up_bias : stacked.gate_up);
+  if (name == nullptr) return false;
+  Place& place = places_[layer + name];
+  if (matrix == "ffn_up") place.joined = &tensor;
+  else place.tensor = &tensor;
+  return true;
 }
 
 std::vector<std::string> GgufTensors::names() const {
@@ -121,6 +138,7 @@ Result<TensorRows> GgufTensors::open(const std::string& name) const {
     return Error{ErrorCode::kNotFound, text("tensor ", name, " is missing: expected in ", files_.file_names().front(),
                                             files_.file_names().size() > 1 ? " or the other files" : "")};
   const Place& place = at->second;
+  if (place.joined != nullptr) return open_joined(name, place);
   const GgufPlacedTensor& tensor = *place.tensor;
   const std::string& file = files_.file_names()[tensor.file];
   const std::uint64_t cols = tensor.shape.back();
@@ -140,7 +158,24 @@ Result<TensorRows> GgufTensors::open(const std::string& name) const {
       return Error{ErrorCode::kCorrupt, text("tensor ", tensor.name, " in ", file, ": expected heads of ", head_dim_, " rows, found ", turned, " rows")};
     reader = shape.size() == 1 ? turned_values(std::move(reader), cols, head_dim_) : turned_rows(std::move(reader), head_dim_);
   }
-  return TensorRows(name, file, std::move(shape), {.name = tensor.type->name, .bytes = bytes}, std::move(reader));
+  if (architecture_.norms_with_offset && name.ends_with("norm.weight")) reader = shifted_values(std::move(reader), -names_.norm_offset);
+  if (at->first.ends_with(std::string(names_.shared_gate) + ".weight") && shape.size() == 1) shape.insert(shape.begin(), 1);
+  return TensorRows(name, file, std::move(shape), {.name = tensor.type->name, .bytes = bytes, .outputs_first = true}, std::move(reader));
+}
+
+Result<TensorRows> GgufTensors::open_joined(const std::string& name, const Place& place) const {
+  if (place.tensor == nullptr || place.tensor->shape != place.joined->shape || place.joined->shape.size() < 2)
+    return Error{ErrorCode::kCorrupt, text("tensor ", place.joined->name, " in ", files_.file_names()[place.joined->file], ": expected a stack of the shape of that of the gates, found ",
+                                           shape_text(place.joined->shape), " and ", place.tensor == nullptr ? "none" : shape_text(place.tensor->shape))};
+  const bool is_bias = place.tensor->shape.size() == 2;
+  const auto reader = [](const GgufPlacedTensor& tensor) { return gguf_rows(*tensor.type, tensor.data.data(), tensor.shape.back()); };
+  const std::uint64_t n = place.tensor->shape[1];
+  Shape shape = place.tensor->shape;
+  shape[1] *= 2;
+  const auto join = is_bias ? joined_values : joined_rows;
+  return TensorRows(name, files_.file_names()[place.tensor->file], std::move(shape),
+                    {.name = place.tensor->type->name, .bytes = place.tensor->data.size() + place.joined->data.size(), .outputs_first = true},
+                    join(reader(*place.tensor), reader(*place.joined), n, names_.stacked.interleaved));
 }
 
 }  // namespace colonnade::shard

@@ -23,6 +23,7 @@ class GgufTensors final : public TensorSource {
 
   Result<TensorRows> open(const std::string& name) const override;
   std::vector<std::string> names() const override;
+  bool holds_only_the_model() const override { return true; }
   std::uint64_t bytes() const override { return files_.bytes(); }
 
  private:
@@ -31,6 +32,7 @@ class GgufTensors final : public TensorSource {
     const GgufPlacedTensor* tensor = nullptr;
     std::uint64_t slice = kWhole;
     bool rotated = false;  // rows are in the other order
+    const GgufPlacedTensor* joined = nullptr;  // the tensor is the first of two that transformers has as one
   };
   static constexpr std::uint64_t kWhole = ~std::uint64_t{0};
 
@@ -38,6 +40,8 @@ class GgufTensors final : public TensorSource {
       : files_(std::move(files)), architecture_(architecture), names_(names), head_dim_(static_cast<std::uint64_t>(head_dim)) {}
   Status place_all(int n_layers);
   bool place_in_layer(const GgufPlacedTensor& tensor, const std::string& layer, const std::string& module, const std::string& ending);
+  bool place_stack(const GgufPlacedTensor& tensor, const std::string& layer, std::string_view matrix, const std::string& ending);
+  Result<TensorRows> open_joined(const std::string& name, const Place& place) const;
   bool place_feed_forward(const GgufPlacedTensor& tensor, const std::string& layer, const std::string& module, const std::string& ending);
 
   GgufFiles files_;

@@ -11,16 +11,12 @@
 namespace colonnade::shard {
 
 /// Reads `path`, a config.json, a directory that has one, or a GGUF file. Weights are not needed, and their layout
-/// (quantization_config) is not looked at. kUnsupported names the architecture or option and lists what is
+/// (shard/quantization_config.h) is not looked at. kUnsupported names the architecture or option and lists what is
 /// supported; kInvalidArgument names the field, the expected and the found value.
 Result<engine::ModelConfig> read_model_config(const std::filesystem::path& path);
 
 /// The same from the text of the file; `where` names it in messages. Untrusted bytes.
 Result<engine::ModelConfig> parse_model_config(std::string_view text, std::string_view where);
-
-/// Checks that quantization_config (if any) says a layout of weights that is read here: none, or compressed-tensors
-/// with sparse-bitmask. kUnsupported names the layout.
-Status check_weight_layout(std::string_view config_text, std::string_view where);
 
 /// The checks that every user of a configuration relies on, whoever made it: sizes within limits, counts that divide.
 /// kInvalidArgument names the field in the engine's words.

@@ -45,6 +45,9 @@ void convert_values(Dtype dtype, const std::byte* from, std::uint64_t count, flo
     case Dtype::kBf16: return convert_each<std::uint16_t>(from, count, out, engine::bf16_to_f32);
     case Dtype::kF8E4M3: return convert_each<std::uint8_t>(from, count, out, e4m3_to_f32);
     case Dtype::kF8E5M2: return convert_each<std::uint8_t>(from, count, out, e5m2_to_f32);
+    case Dtype::kF8E8M0: return convert_each<std::uint8_t>(from, count, out, e8m0_to_f32);
+    case Dtype::kI32: return convert_each<std::int32_t>(from, count, out, [](std::int32_t v) { return static_cast<float>(v); });
+    case Dtype::kI64: return convert_each<std::int64_t>(from, count, out, [](std::int64_t v) { return static_cast<float>(v); });
     case Dtype::kI8: return convert_each<std::int8_t>(from, count, out, [](std::int8_t v) { return static_cast<float>(v); });
     case Dtype::kU8: return convert_each<std::uint8_t>(from, count, out, [](std::uint8_t v) { return static_cast<float>(v); });
     default: COLONNADE_CHECK(false, "values of a type that is no number of a weight");

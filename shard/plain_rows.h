@@ -22,7 +22,7 @@ Bits load_bits(const std::byte* at) {
 /// F64, F32, F16, BF16: those that are weights by themselves.
 bool is_weight_dtype(Dtype dtype);
 
-/// `dtype` is one of the above, F8_E4M3, F8_E5M2, I8 or U8.
+/// `dtype` is one of the above, an eight-bit float, I8, U8, I32 or I64.
 void convert_values(Dtype dtype, const std::byte* from, std::uint64_t count, float* out);
 
 /// Rows of `cols` values.

@@ -53,7 +53,75 @@ class TurnedValues final : public RowReader {
   std::uint64_t count_, head_dim_;
 };
 
+/// Which of two a number of both joined is of, and which there.
+struct JoinedPlace {
+  bool second;
+  std::uint64_t at;
+};
+JoinedPlace joined_place(std::uint64_t i, std::uint64_t n, bool interleaved) {
+  if (interleaved) return {i % 2 != 0, i / 2};
+  return {i >= n, i % n};
+}
+
+class JoinedRows final : public RowReader {
+ public:
+  JoinedRows(Inner first, Inner second, std::uint64_t n, bool interleaved) : first_(std::move(first)), second_(std::move(second)), n_(n), interleaved_(interleaved) {}
+  Status read(std::uint64_t row, std::uint64_t first_col, std::uint64_t n_cols, float* out) const override {
+    const JoinedPlace place = joined_place(row % (2 * n_), n_, interleaved_);
+    return (place.second ? second_ : first_)->read(row / (2 * n_) * n_ + place.at, first_col, n_cols, out);
+  }
+
+ private:
+  Inner first_, second_;
+  std::uint64_t n_;
+  bool interleaved_;
+};
+
+class JoinedValues final : public RowReader {
+ public:
+  JoinedValues(Inner first, Inner second, std::uint64_t n, bool interleaved) : first_(std::move(first)), second_(std::move(second)), n_(n), interleaved_(interleaved) {}
+  Status read(std::uint64_t row, std::uint64_t first_col, std::uint64_t n_cols, float* out) const override {
+    std::vector<float> both(2 * n_);
+    COLONNADE_TRY(first_->read(row, 0, n_, both.data()));
+    COLONNADE_TRY(second_->read(row, 0, n_, both.data() + n_));
+    for (std::uint64_t i = 0; i < n_cols; ++i) {
+      const JoinedPlace place = joined_place(first_col + i, n_, interleaved_);
+      out[i] = both[(place.second ? n_ : 0) + place.at];
+    }
+    return {};
+  }
+
+ private:
+  Inner first_, second_;
+  std::uint64_t n_;
+  bool interleaved_;
+};
+
+class ShiftedValues final : public RowReader {
+ public:
+  ShiftedValues(Inner inner, float offset) : inner_(std::move(inner)), offset_(offset) {}
+  Status read(std::uint64_t row, std::uint64_t first_col, std::uint64_t n_cols, float* out) const override {
+    COLONNADE_TRY(inner_->read(row, first_col, n_cols, out));
+    for (std::uint64_t i = 0; i < n_cols; ++i) out[i] += offset_;
+    return {};
+  }
+
+ private:
+  Inner inner_;
+  float offset_;
+};
+
 }  // namespace
+
+std::shared_ptr<const RowReader> joined_rows(Inner first, Inner second, std::uint64_t n, bool interleaved) {
+  return std::make_shared<JoinedRows>(std::move(first), std::move(second), n, interleaved);
+}
+
+std::shared_ptr<const RowReader> joined_values(Inner first, Inner second, std::uint64_t n, bool interleaved) {
+  return std::make_shared<JoinedValues>(std::move(first), std::move(second), n, interleaved);
+}
+
+std::shared_ptr<const RowReader> shifted_values(Inner inner, float offset) { return std::make_shared<ShiftedValues>(std::move(inner), offset); }
 
 std::shared_ptr<const RowReader> rows_from(Inner inner, std::uint64_t first) { return std::make_shared<RowsFrom>(std::move(inner), first); }
 

@@ -18,4 +18,14 @@ std::shared_ptr<const RowReader> turned_rows(std::shared_ptr<const RowReader> in
 /// The same for the numbers of a vector of `count`, which is all heads.
 std::shared_ptr<const RowReader> turned_values(std::shared_ptr<const RowReader> inner, std::uint64_t count, std::uint64_t head_dim);
 
+/// The rows of two stacks of slices of `n` rows as one of 2 n rows a slice: first 0, second 0, first 1, … or all of the first, then all
+/// of the second.
+std::shared_ptr<const RowReader> joined_rows(std::shared_ptr<const RowReader> first, std::shared_ptr<const RowReader> second, std::uint64_t n, bool interleaved);
+
+/// The same for the numbers of rows of `n`.
+std::shared_ptr<const RowReader> joined_values(std::shared_ptr<const RowReader> first, std::shared_ptr<const RowReader> second, std::uint64_t n, bool interleaved);
+
+/// Every number plus `offset`.
+std::shared_ptr<const RowReader> shifted_values(std::shared_ptr<const RowReader> inner, float offset);
+
 }  // namespace colonnade::shard

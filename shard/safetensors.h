@@ -16,7 +16,7 @@
 
 namespace colonnade::shard {
 
-enum class Dtype { kF64, kF32, kF16, kBf16, kI64, kI32, kI16, kI8, kU64, kU32, kU16, kU8, kBool, kF8E4M3, kF8E5M2 };
+enum class Dtype { kF64, kF32, kF16, kBf16, kI64, kI32, kI16, kI8, kU64, kU32, kU16, kU8, kBool, kF8E4M3, kF8E5M2, kF8E8M0 };
 
 const char* dtype_name(Dtype dtype);  // "BF16": as in the file
 std::uint64_t dtype_bytes(Dtype dtype);

@@ -29,7 +29,9 @@ Result<SourceModel> SourceModel::open(const std::filesystem::path& source) {
   if (model.config_.encoder) COLONNADE_TRY(read_pooling(source, model.config_));
   COLONNADE_ASSIGN(model.source_, open_stored_tensors(source, content));
   if (model.source_->open(model.names_.prefix + weight(model.names_.embedding)).ok()) model.prefix_ = model.names_.prefix;
-  if (const Status status = model.find_all_tensors(); !status.ok())
+  Status status = model.find_all_tensors();
+  if (status.ok()) status = model.check_nothing_left();
+  if (!status.ok())
     return Error{status.error().code, text(source.string(), ": ", status.error().message)};
   return model;
 }
@@ -84,6 +86,14 @@ Status SourceModel::find_embedding_vectors() {
     return Error{ErrorCode::kCorrupt, text("tensor ", prefix_, types, " in ", found.file(), ": expected rows of ", config_.dim,
                                            ", found shape ", shape_text(found.shape()))};
   tensors_.emplace(types, std::move(found));
+  return {};
+}
+
+Status SourceModel::check_nothing_left() const {
+  if (!source_->holds_only_the_model()) return {};
+  for (const std::string& name : source_->names())
+    if (!name.starts_with(prefix_) || !tensors_.contains(name.substr(prefix_.size())))
+      return Error{ErrorCode::kUnsupported, text("tensor ", name, " is none that the family ", config_.family, " has here")};
   return {};
 }
 
@@ -142,8 +152,9 @@ Status SourceModel::find_expert_tensors(int layer) {
   if (shape.has_router() && stacked.gate_up != nullptr) {
     const auto add_stacked = [&](const char* name, int outputs, int inputs) -> Status {
       const std::string full = layer_module(layer, name);
-      const int rows = stacked.transposed ? inputs : outputs, cols = stacked.transposed ? outputs : inputs;
-      return add_shape(full, {shape.n_experts, rows, cols});
+      COLONNADE_ASSIGN(const TensorRows found, source_->open(prefix_ + full));
+      const bool transposed = stacked.transposed && !found.form().outputs_first;
+      return add_shape(full, {shape.n_experts, transposed ? inputs : outputs, transposed ? outputs : inputs});
     };
     COLONNADE_TRY(add_stacked(stacked.gate_up, 2 * hidden_dim, dim));
     if (config_.neuron_bias) {
@@ -202,8 +213,8 @@ TensorPart SourceModel::expert_part(int layer, int expert, MatrixRole role) cons
     const bool down = role == MatrixRole::kDown;
     const std::uint64_t outputs = down ? dim : 2 * hidden_dim, inputs = down ? hidden_dim : dim;
     TensorPart part{.tensor = layer_module(layer, down ? stacked.down : stacked.gate_up)};
-    part.slice_row = static_cast<std::uint64_t>(expert) * (stacked.transposed ? inputs : outputs);
-    part.transposed = stacked.transposed;
+    part.transposed = stacked.transposed && !tensor(part.tensor).form().outputs_first;
+    part.slice_row = static_cast<std::uint64_t>(expert) * (part.transposed ? inputs : outputs);
     if (!down && stacked.interleaved) part.step = 2;
     if (role == MatrixRole::kUp) part.first = stacked.interleaved ? 1 : hidden_dim;
     return part;

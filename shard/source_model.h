@@ -32,6 +32,7 @@ class SourceModel {
 
  private:
   Status find_all_tensors();
+  Status check_nothing_left() const;
   Status find_layer_tensors(int layer);
   Status find_attention_tensors(int layer);
   Status find_expert_tensors(int layer);

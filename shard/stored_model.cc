@@ -87,8 +87,8 @@ Result<std::unique_ptr<const TensorSource>> open_stored_tensors(const fs::path& 
     COLONNADE_ASSIGN(auto tensors, GgufTensors::make(std::move(files), sizes.n_layers, sizes.head_dim));
     return std::unique_ptr<const TensorSource>(std::move(tensors));
   }
-  COLONNADE_TRY(check_weight_layout(config, stored_config_name(model)));
-  COLONNADE_ASSIGN(auto tensors, CheckpointTensors::open_directory(model));
+  COLONNADE_ASSIGN(QuantizationConfig quantization, QuantizationConfig::parse(config, stored_config_name(model)));
+  COLONNADE_ASSIGN(auto tensors, CheckpointTensors::open_directory(model, std::move(quantization)));
   return std::unique_ptr<const TensorSource>(std::move(tensors));
 }
 

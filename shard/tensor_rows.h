@@ -24,6 +24,7 @@ struct StoredForm {
   std::string name = {};    // "BF16", "sparse-bitmask BF16", "Q4_K", "int4 in groups of 128"
   std::uint64_t bytes = 0;  // with its scales and masks
   bool sparse = false;      // zeros are not stored
+  bool outputs_first = false;  // a stack whose rows are outputs, also where transformers' own has inputs
 };
 
 /// Decodes one stored form. Refers to bytes that somebody else keeps; read-only, so thread-safe.

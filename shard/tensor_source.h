@@ -23,6 +23,10 @@ class TensorSource {
   /// Names that open() knows, sorted.
   virtual std::vector<std::string> names() const = 0;
 
+  /// Whether a tensor that is not asked for shows that the model is another one than its configuration says. Directories hold
+  /// all kinds of things; GGUF files only what is computed with.
+  virtual bool holds_only_the_model() const { return false; }
+
   /// Of all files.
   virtual std::uint64_t bytes() const = 0;
 

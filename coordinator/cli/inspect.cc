@@ -1,12 +1,14 @@
-// colonnade inspect DIR: what a packed model consists of.
+// colonnade inspect MODEL: what a packed model, or one that is not packed yet, consists of.
 #include <cstdio>
 
 #include "coordinator/cli/command.h"
 #include "coordinator/cli/inspect_report.h"
+#include "coordinator/cli/inspect_source.h"
 #include "engine/base/format_text.h"
 #include "engine/base/units.h"
 #include "engine/kernels/kernels.h"
 #include "engine/platform/topology.h"
+#include "shard/stored_model.h"
 #include "shard/verify.h"
 
 namespace colonnade::cli {
@@ -15,7 +17,14 @@ namespace {
 void write_out(const std::string& output) { std::fwrite(output.data(), 1, output.size(), stdout); }
 
 int run(const Options& options) {
-  const std::string directory = options.positional("DIR");
+  const std::string directory = options.positional("MODEL");
+  if (!shard::is_packed_model(directory) && shard::check_stored_model(directory).ok()) {
+    if (options.flag("verify")) return fail({ErrorCode::kInvalidArgument, text("inspect: ", directory, " is not packed: it has no checksums to --verify")});
+    const auto stored = inspect_source(directory, options.flag("json"), options.flag("paths"));
+    if (!stored.ok()) return fail(stored.error());
+    write_out(*stored);
+    return 0;
+  }
   const auto manifest = shard::read_manifest(directory);
   if (!manifest.ok()) return fail(manifest.error());
   shard::FormatCosts costs = shard::built_in_costs();
@@ -55,13 +64,15 @@ int run(const Options& options) {
 const Command& inspect_command() {
   static const Command command{
       {.name = "inspect",
-       .summary = "Shows what a packed model consists of: sizes, densities, bits per weight, formats.",
+       .summary = "Shows what a model consists of: sizes, densities, bits per weight, formats.",
        .details = "  colonnade inspect /data/qwen3\n"
                   "  colonnade inspect /data/qwen3 --costs costs.json\n"
                   "  colonnade inspect /data/qwen3 --verify\n"
-                  "  colonnade inspect /data/qwen3 --paths --json",
-       .positionals = {{"DIR", "a packed model"}},
-       .options = {{.name = "paths", .kind = OptionKind::kFlag, .default_value = "false", .help = "List every path."},
+                  "  colonnade inspect /data/qwen3 --paths --json\n"
+                  "  colonnade inspect Qwen3-30B-A3B-Q4_K_M.gguf\n\n"
+                  "Of a model that is not packed yet it shows how its tensors are stored.",
+       .positionals = {{"MODEL", "a packed model, a Hugging Face directory or a GGUF file"}},
+       .options = {{.name = "paths", .kind = OptionKind::kFlag, .default_value = "false", .help = "List every path, or every tensor."},
                    {.name = "json", .kind = OptionKind::kFlag, .default_value = "false", .help = "Print JSON."},
                    {.name = "verify", .kind = OptionKind::kFlag, .default_value = "false",
                     .help = "Read everything and compare the checksums."},

@@ -36,9 +36,9 @@ const Command& pack_command() {
   static const Command command{
       {.name = "pack",
        .summary = "Packs a Hugging Face directory or a GGUF file into a model that any number of ranks can run.",
-       .details = "SOURCE has config.json, *.safetensors (plain or of compressed-tensors) and the tokenizer, or is a GGUF file (of a\n"
-                  "split one, any). DIR must not exist or be empty. The need of disk and memory is stated first. An interrupted\n"
-                  "pack leaves nothing that opens; the next one removes it.\n\n"
+       .details = "SOURCE has config.json, *.safetensors (plain, sparse or quantised) and the tokenizer, or is a GGUF file\n"
+                  "(of a split one, any). DIR must not exist or be empty. The need of disk and memory is stated first.\n"
+                  "An interrupted pack leaves nothing that opens; the next one removes it.\n\n"
                   "Each matrix is stored in the format that decodes fastest by the cost table, of those that hold the values\n"
                   "that were asked for: a dense one, or a sparse one where enough of its weights are zero.\n\n"
                   "  colonnade pack deploy/demo -o /tmp/demo\n"

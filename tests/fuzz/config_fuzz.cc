@@ -1,4 +1,5 @@
 #include "shard/hf_config.h"
+#include "shard/quantization_config.h"
 
 #include <string_view>
 
@@ -10,6 +11,6 @@ int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   const auto config = colonnade::shard::parse_model_config(text, "config.json");
   // What is accepted can be counted: sizes are within limits.
   if (config.ok() && colonnade::shard::count_parameters(*config).total == 0) __builtin_trap();
-  (void)colonnade::shard::check_weight_layout(text, "config.json").ok();
+  (void)colonnade::shard::QuantizationConfig::parse(text, "config.json").ok();
   return 0;
 }

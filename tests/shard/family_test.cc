@@ -404,18 +404,3 @@ TEST_CASE("Sizes whose products are beyond every real model are refused before a
   CHECK_THAT(refusal("qwen3_moe", {{"num_experts", 65536}, {"num_hidden_layers", 16384}}),
              Contains("paths of the model: expected 1 to 16777216, found 10737909"));
 }
-
-TEST_CASE("Layouts of weights other than plain and sparse-bitmask are refused by name") {
-  const auto check = [](const char* quantization) {
-    return shard::check_weight_layout(std::string(R"({"quantization_config":)") + quantization + "}", "config.json");
-  };
-  CHECK(shard::check_weight_layout("{}", "c").ok());
-  CHECK(check("null").ok());
-  CHECK(check(R"({"quant_method":"compressed-tensors","sparsity_config":{}})").ok());
-  CHECK(check(R"({"quant_method":"compressed-tensors","format":"dense","sparsity_config":{"format":"sparse-bitmask"}})").ok());
-  const auto refused = [&](const char* quantization) { return check(quantization).error().message; };
-  CHECK_THAT(refused(R"({"quant_method":"fp8"})"), Contains("fp8"));
-  CHECK_THAT(refused(R"({"quant_method":"compressed-tensors","format":"pack-quantized"})"), Contains("pack-quantized"));
-  CHECK_THAT(refused(R"({"quant_method":"compressed-tensors","sparsity_config":{"format":"sparse-24-bitmask"}})"),
-             Contains("sparse-24-bitmask") && Contains("sparse-bitmask"));
-}

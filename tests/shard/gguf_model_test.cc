@@ -45,7 +45,7 @@ GgufWriter small_model() {
   return w;
 }
 
-void add_weights(GgufWriter& w, const std::string& without = "") {
+void add_weights(GgufWriter& w, const std::string& without = "", bool dense = true) {
   const std::vector<GgufTestTensor> tensors{{"token_embd.weight", {4, 3}, 0, floats(12)},
                                             {"output_norm.weight", {4}, 0, floats(4)},
                                             {"blk.0.attn_norm.weight", {4}, 0, floats(4)},
@@ -58,7 +58,7 @@ void add_weights(GgufWriter& w, const std::string& without = "") {
                                             {"blk.0.ffn_up.weight", {4, 6}, 0, floats(24)},
                                             {"blk.0.ffn_down.weight", {6, 4}, 0, floats(24)}};
   for (const GgufTestTensor& tensor : tensors)
-    if (tensor.name != without) w.add(tensor);
+    if (tensor.name != without && (dense || tensor.dims.size() == 1 || !tensor.name.starts_with("blk.0.ffn_"))) w.add(tensor);
 }
 
 std::filesystem::path written(const std::string& bytes, const std::string& name = "m.gguf") {
@@ -88,7 +88,8 @@ TEST_CASE("The tensors of every GGUF file are those of its Hugging Face director
   COLONNADE_SHARED_PATH(golden_folder, "golden");
   for (const auto& [file, directory] : std::vector<std::pair<std::string, std::string>>{
            {"llama/llama.F32.gguf", "llama"}, {"llama/llama.F16.gguf", "llama"}, {"llama/llama.BF16.gguf", "llama"}, {"gguf_extra/mistral.F32.gguf", "mistral"},
-           {"gguf_extra/mixtral.F32.gguf", "mixtral"}, {"qwen3_moe/qwen3_moe.F16.gguf", "qwen3_moe"}, {"gguf_extra/qwen2.F32.gguf", "qwen2"}, {"gguf_extra/phi3.F32.gguf", "phi3"}}) {
+           {"gguf_extra/mixtral.F32.gguf", "mixtral"}, {"qwen3_moe/qwen3_moe.F16.gguf", "qwen3_moe"}, {"gguf_extra/qwen2.F32.gguf", "qwen2"}, {"gguf_extra/phi3.F32.gguf", "phi3"},
+           {"gguf_extra/qwen2_moe.F32.gguf", "qwen2_moe"}, {"gguf_extra/olmoe.F32.gguf", "olmoe"}}) {
     CAPTURE(file);
     const auto model = SourceModel::open(golden_folder / file);
     INFO((model.ok() ? "" : model.error().message));
@@ -157,7 +158,7 @@ TEST_CASE("A small GGUF file: configuration, tied embeddings, rows of queries in
 TEST_CASE("Experts of a stack, or each in a tensor of its own as in old files") {
   for (const bool old : {false, true}) {
     GgufWriter w = small_model();
-    add_weights(w, "blk.0.ffn_gate.weight");
+    add_weights(w, "", false);
     w.add("llama.expert_count", std::uint32_t{2});
     w.add("llama.expert_used_count", std::uint32_t{1});
     w.add({"blk.0.ffn_gate_inp.weight", {4, 2}, 0, floats(8)});
@@ -220,7 +221,8 @@ TEST_CASE("GGUF files that are broken are refused with one line") {
   CHECK_THAT(tensor_fails({"blk.0.attn_q.bias", {0}, 0, ""}), Contains("found [0]"));
   CHECK_THAT(tensor_fails({"blk.0.attn_q.bias", {20}, 8, std::string(34, 'a')}), Contains("multiple of 32 numbers for Q8_0, found 20"));
   CHECK_THAT(tensor_fails({"blk.0.attn_k.weight", {4, 4}, 0, floats(16)}), Contains("tensor blk.0.attn_k.weight is described twice"));
-  CHECK_THAT(tensor_fails({"blk.0.attn_sinks.weight", {4}, 0, floats(4)}), Contains("blk.0.attn_sinks.weight is none that architecture llama has"));
+  CHECK_THAT(tensor_fails({"blk.0.attn_sinks.weight", {4}, 0, floats(4)}), Contains("tensor model.layers.0.self_attn.sinks is none that the family llama has here"));
+  CHECK_THAT(tensor_fails({"blk.0.ssm_in.weight", {4}, 0, floats(4)}), Contains("blk.0.ssm_in.weight is none that architecture llama has"));
   CHECK_THAT(tensor_fails({"elsewhere", {4}, 0, floats(4)}), Contains("tensor elsewhere is none"));
   {
     GgufWriter w = small_model();

@@ -1,6 +1,7 @@
 // Logits of models that others have quantised, against what other implementations computed with the dequantised weights.
 #include <catch2/catch.hpp>
 
+#include "engine/base/json.h"
 #include "tests/support/golden.h"
 #include "tests/support/shared_data.h"
 #include "tests/support/skip.h"
@@ -38,8 +39,34 @@ TEST_CASE("GGUF models in every type give the golden logits") {
 
 TEST_CASE("GGUF models of every family give the golden logits") {
   COLONNADE_SHARED_PATH(golden, "golden");
-  for (const char* name : {"llama3", "mixtral", "qwen2", "qwen3", "phi3"}) {
+  for (const char* name : {"llama3", "mixtral", "qwen2", "qwen3", "phi3", "qwen2_moe", "olmoe", "glm4_moe", "gpt_oss_trunc", "gemma2", "gemma3", "granitemoe"}) {
     CAPTURE(name);
     CHECK(difference(golden / "gguf_extra" / (std::string(name) + ".F32.gguf"), golden / name / "golden.safetensors", 2) < 1e-3);
+  }
+  CHECK(difference(golden / "gpt_oss_mxfp4/gpt_oss.MXFP4.gguf", golden / "gpt_oss_mxfp4/golden.MXFP4.safetensors", 3) < 1e-3);
+}
+
+TEST_CASE("Quantised and sparse safetensors give the golden logits") {
+  COLONNADE_SHARED_PATH(golden, "golden");
+  for (const char* name : {"llama_f16", "llama_sparse_bitmask", "llama_sparse24_bitmask", "llama_int4_pack", "llama_int4_pack_asym", "llama_int8", "llama_int8_pack", "gpt_oss_mxfp4"}) {
+    CAPTURE(name);
+    CHECK(difference(golden / name, golden / name / "golden.safetensors") < 1e-3);
+  }
+}
+
+TEST_CASE("A real small model in nine layouts gives the logits that an independent decoder gives") {
+  COLONNADE_SHARED_PATH(derived, "data/sparse/derived-from-stories260K");
+  for (const char* name : {"int-quantized-int8", "pack-quantized-int4", "pack-quantized-int4-asym", "sparse-24-bitmask", "sparse-bitmask", "sparse-bitmask-90", "sparse-bitmask-bf16",
+                           "sparse-bitmask-int8", "sparse-bitmask-legacy-names"}) {
+    CAPTURE(name);
+    const Json expected = read_json(derived / name / "expected_logits.json");
+    worker::LocalRanksOptions exact;
+    exact.kv_type = engine::KvType::kF32;
+    TestJob job(packed_model(derived / name, engine::FormatId::kF32), 2, 1, exact);
+    const auto tokens = expected.at("teacher_forced_ids").get<std::vector<std::int32_t>>();
+    std::vector<float> logits;
+    for (const Json& row : expected.at("logits"))
+      for (const Json& value : row) logits.push_back(value);
+    CHECK(max_difference(job.logits(tokens, 0), logits) < 1e-3);
   }
 }
