@@ -4,6 +4,7 @@
 
 #include "coordinator/api_backend.h"
 #include "coordinator/api_completion.h"
+#include "coordinator/api_embedding.h"
 #include "coordinator/api_error.h"
 #include "coordinator/api_request.h"
 #include "coordinator/request_fields.h"
@@ -33,7 +34,9 @@ class Api {
     HttpResponse response;
     if (route->completion != Completion::kNo) {
       // Answers by itself, unless it cannot begin.
-      auto error = complete(exchange, route->completion == Completion::kChat);
+      auto error = route->completion == Completion::kEmbedding
+                       ? start_embedding(backend_, completion_metrics_.prompt_tokens, exchange, common_headers())
+                       : complete(exchange, route->completion == Completion::kChat);
       if (!error) return count(route->path, 200);
       response = error_response(*error);
     } else {
@@ -63,7 +66,7 @@ class Api {
   }
 
  private:
-  enum class Completion { kNo, kText, kChat };
+  enum class Completion { kNo, kText, kChat, kEmbedding };
   struct Route {
     const char* path;
     const char* method;
@@ -76,6 +79,7 @@ class Api {
     static constexpr Route kRoutes[] = {
         {"/v1/chat/completions", "POST", false, Completion::kChat, nullptr},
         {"/v1/completions", "POST", false, Completion::kText, nullptr},
+        {"/v1/embeddings", "POST", false, Completion::kEmbedding, nullptr},
         {"/v1/models", "GET", false, Completion::kNo, &Api::models},
         {"/v1/models/", "GET", false, Completion::kNo, &Api::one_model},  // and everything below
         {"/health", "GET", true, Completion::kNo, &Api::health},
@@ -135,6 +139,9 @@ class Api {
   }
 
   std::optional<ApiError> complete(const std::shared_ptr<HttpExchange>& exchange, bool chat) {
+    if (backend_.vector_dim > 0)
+      return ApiError{.message = text("the model ", backend_.model, " is an encoder: it gives embeddings (/v1/embeddings), no completions"),
+                      .param = "model"};
     ApiRequest request;
     if (auto error = read_api_request(exchange->take_body(), chat, backend_, request)) return error;
     return start_completion(backend_, completion_metrics_, std::move(request), exchange, common_headers());

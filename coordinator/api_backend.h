@@ -39,6 +39,7 @@ struct ApiBackend {
   std::string model;                // the name that /v1/models shows
   std::int64_t created = 0;         // seconds since 1970
   int context_tokens = 0;
+  int vector_dim = 0;               // of an encoder, which only gives embeddings; 0: the model only generates
   GenerationDefaults defaults;
   ChatSettings chat;
   std::shared_ptr<ConstraintCompiler> constraints;  // for grammars and schemas; none: they are refused

@@ -47,6 +47,7 @@ SchedulerLimits scheduler_limits(const ServiceOptions& options) {
   limits.max_running = options.max_running;
   limits.n_stages = options.n_stages;
   limits.prefix_reuse = options.prefix_reuse;
+  limits.vector_dim = options.vector_dim;
   limits.hash_seed = random_seed();
   return limits;
 }

@@ -22,6 +22,7 @@ struct ServiceOptions {
   int max_waiting = 4096;         // requests in the queue; more are refused with kExhausted
   int n_stages = 1;
   bool prefix_reuse = true;
+  int vector_dim = 0;             // of an encoder; 0: the model generates
   double step_deadline_s = 120;   // a step that takes longer means that the job is stuck
   double heartbeat_timeout_s = 15;
   double connect_timeout_s = 60;  // from connect() to the job's Welcome

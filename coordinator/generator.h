@@ -19,6 +19,7 @@ enum class PromptOutput {
   kNone,
   kLogprobs,    // log-probability of each prompt token after the first, with n_top alternatives
   kFullLogits,  // all logits at every prompt position
+  kVector,      // of an encoder: the vector of the whole prompt
 };
 
 /// The largest number of logit_bias entries: each travels with every sample row of every step.
@@ -60,7 +61,7 @@ enum class FinishReason { kStop, kLength, kCancelled, kError };
 
 /// Called on the generator's thread, in order; must not block. on_prompt gets prompt positions in order: for
 /// kLogprobs TokenEvent of prompt token i + 1 as seen at position i; for kFullLogits the vocab_size logits at
-/// position i. on_finish is the last call, exactly once.
+/// position i; for kVector the vector in place of logits, once, at the last position. on_finish is the last call, exactly once.
 struct GenerationCallbacks {
   std::function<void(int position, const TokenEvent&)> on_prompt_token;
   std::function<void(int position, std::vector<float> logits)> on_prompt_logits;

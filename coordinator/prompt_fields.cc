@@ -9,12 +9,12 @@ namespace {
 
 constexpr const char* kPromptForms = "a string, a list of strings, a list of token ids, or a list of such lists";
 
-void append_tokens(RequestFields& fields, const Json& list, int vocab_size, Prompts& prompts) {
+void append_tokens(RequestFields& fields, const char* name, const Json& list, int vocab_size, Prompts& prompts) {
   std::vector<std::int32_t> ids;
   ids.reserve(list.size());
   for (const Json& id : list) {
     const std::optional<std::int32_t> token = token_of(id, vocab_size);
-    if (!token) return fields.wrong("prompt", text("made of token ids from 0 to ", vocab_size - 1), id);
+    if (!token) return fields.wrong(name, text("made of token ids from 0 to ", vocab_size - 1), id);
     ids.push_back(*token);
   }
   prompts.push_back(std::move(ids));
@@ -22,11 +22,11 @@ void append_tokens(RequestFields& fields, const Json& list, int vocab_size, Prom
 
 }  // namespace
 
-Prompts read_prompts(RequestFields& fields, const ApiBackend& backend) {
+Prompts read_prompts(RequestFields& fields, const ApiBackend& backend, const char* name, int most) {
   Prompts prompts;
-  const Json* value = fields.find("prompt");
+  const Json* value = fields.find(name);
   if (value == nullptr) {
-    fields.fail("prompt", text("prompt is missing: expected ", kPromptForms));
+    fields.fail(name, text(name, " is missing: expected ", kPromptForms));
     return prompts;
   }
   const int vocab_size = backend.tokenizer->vocab_size();
@@ -36,18 +36,18 @@ Prompts read_prompts(RequestFields& fields, const ApiBackend& backend) {
   if (value->is_string()) {
     append_text(*value);
   } else if (value->is_array() && !value->empty() && value->front().is_number()) {
-    append_tokens(fields, *value, vocab_size, prompts);
-  } else if (value->is_array() && !value->empty() && value->size() <= static_cast<std::size_t>(kMaxPrompts)) {
+    append_tokens(fields, name, *value, vocab_size, prompts);
+  } else if (value->is_array() && !value->empty() && value->size() <= static_cast<std::size_t>(most)) {
     for (const Json& one : *value) {
       if (one.is_string()) append_text(one);
-      else if (one.is_array()) append_tokens(fields, one, vocab_size, prompts);
-      else fields.wrong("prompt", kPromptForms, one);
+      else if (one.is_array()) append_tokens(fields, name, one, vocab_size, prompts);
+      else fields.wrong(name, kPromptForms, one);
     }
   } else {
-    fields.wrong("prompt", text(kPromptForms, ", at most ", kMaxPrompts, " of them"), *value);
+    fields.wrong(name, text(kPromptForms, ", at most ", most, " of them"), *value);
   }
   if (std::any_of(prompts.begin(), prompts.end(), [](const auto& ids) { return ids.empty(); })) {
-    fields.fail("prompt", "prompt must have at least one token, found none");
+    fields.fail(name, text(name, " must have at least one token, found none"));
   }
   return prompts;
 }

@@ -1,4 +1,4 @@
-// The prompts of /v1/completions: "prompt" in its four forms.
+// The prompts of /v1/completions and the inputs of /v1/embeddings: a field in four forms.
 #pragma once
 
 #include <cstdint>
@@ -14,6 +14,6 @@ inline constexpr int kMaxPrompts = 128;  // of one request
 using Prompts = std::vector<std::vector<std::int32_t>>;
 
 /// A string, a list of strings, a list of token ids, or a list of such lists. Mistakes go to `fields`.
-Prompts read_prompts(RequestFields& fields, const ApiBackend& backend);
+Prompts read_prompts(RequestFields& fields, const ApiBackend& backend, const char* name = "prompt", int most = kMaxPrompts);
 
 }  // namespace colonnade::coordinator

@@ -15,6 +15,10 @@ Error invalid(std::string message) { return {ErrorCode::kInvalidArgument, std::m
 SchedulerLimits bounded(SchedulerLimits limits) {
   const std::int64_t all_pages = std::int64_t{limits.n_pages} * limits.page_tokens;
   limits.context_tokens = static_cast<int>(std::min<std::int64_t>(limits.context_tokens, all_pages));
+  if (limits.vector_dim > 0) {
+    limits.context_tokens = std::min(limits.context_tokens, limits.max_step_tokens);
+    limits.prefix_reuse = false;  // what a token is depends on those behind it
+  }
   return limits;
 }
 
@@ -76,6 +80,10 @@ Scheduler::Scheduler(const SchedulerLimits& limits)
 
 Status Scheduler::validate(const GenerationRequest& request, const SchedulerLimits& unbounded_limits) {
   const SchedulerLimits limits = bounded(unbounded_limits);
+  const bool vector = request.prompt_output == PromptOutput::kVector;
+  if (limits.vector_dim > 0 && !(vector && request.max_tokens == 0))
+    return invalid("the model is an encoder: it gives embeddings and generates nothing");
+  if (limits.vector_dim == 0 && vector) return invalid("the model is no encoder: it gives no embeddings");
   if (request.prompt.empty()) return invalid("the prompt has no tokens");
   const std::size_t n_prompt = request.prompt.size();
   const auto context = static_cast<std::size_t>(limits.context_tokens);
@@ -151,13 +159,15 @@ Status Scheduler::apply_row(const control::StepResult& result, int index, const 
   Sequence* sequence = find(target.sequence);
   if (sequence == nullptr) return {};
   const control::RowResult& row = result.rows(index);
-  if (target.prompt && sequence->request.prompt_output == PromptOutput::kFullLogits) {
-    const std::size_t expected = static_cast<std::size_t>(limits_.vocab_size) * sizeof(float);
+  const PromptOutput output = sequence->request.prompt_output;
+  if (target.prompt && (output == PromptOutput::kFullLogits || output == PromptOutput::kVector)) {
+    const int count = output == PromptOutput::kVector ? limits_.vector_dim : limits_.vocab_size;
+    const std::size_t expected = static_cast<std::size_t>(count) * sizeof(float);
     if (row.logits().size() != expected) {
       return Error{ErrorCode::kCorrupt, text("expected ", expected, " bytes of logits in the result of step ",
                                              result.id(), ", found ", row.logits().size())};
     }
-    std::vector<float> logits(static_cast<std::size_t>(limits_.vocab_size));
+    std::vector<float> logits(static_cast<std::size_t>(count));
     std::memcpy(logits.data(), row.logits().data(), expected);
     if (sequence->callbacks.on_prompt_logits) {
       sequence->callbacks.on_prompt_logits(target.position, std::move(logits));

@@ -41,6 +41,7 @@ struct SchedulerLimits {
   int max_running = 256;
   int n_stages = 1;           // steps in flight
   bool prefix_reuse = true;
+  int vector_dim = 0;         // of an encoder, which takes whole prompts and gives vectors; 0: the model generates
   std::uint64_t hash_seed = 0;
 };
 
@@ -149,6 +150,7 @@ class Scheduler {
   void share_out(Sequence& sequence, int n_tokens, Room& room);
   void choose_decodes(Room& room);
   void choose_prefills(Room& room);
+  void choose_whole_prompts(Room& room);
   void place(const Share& share, int token_index, control::Step& step, InFlight& flight);
   static void fill_sampling(const Sequence& sequence, control::StepRow& row);
 

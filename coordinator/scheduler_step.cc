@@ -10,10 +10,12 @@ namespace {
 // Flags of a StepRow on the control link: engine::RowFlags.
 constexpr std::uint32_t kSampleFlag = 1;
 constexpr std::uint32_t kFullLogitsFlag = 2;
+constexpr std::uint32_t kPooledFlag = 4;
 
 bool wants_prompt_output(const Sequence& sequence, int position) {
   const PromptOutput output = sequence.request.prompt_output;
   if (output == PromptOutput::kNone || position < sequence.prompt_asked) return false;
+  if (output == PromptOutput::kVector) return position == sequence.n_prompt - 1;
   return position < (output == PromptOutput::kLogprobs ? sequence.n_prompt - 1 : sequence.n_prompt);
 }
 
@@ -52,7 +54,7 @@ int Scheduler::fitting_tokens(const Sequence& sequence, int n_tokens, Rows room,
 void Scheduler::share_out(Sequence& sequence, int n_tokens, Room& room) {
   Rows rows;
   const int fitting = fitting_tokens(sequence, std::min(n_tokens, room.tokens), room.rows, rows);
-  if (fitting == 0) return;
+  if (fitting == 0 || (limits_.vector_dim > 0 && fitting < sequence.remaining())) return;
   room.tokens -= fitting;
   room.rows.all -= rows.all;
   room.rows.full -= rows.full;
@@ -128,13 +130,24 @@ void Scheduler::choose_prefills(Room& room) {
   share_out(oldest, oldest.remaining(), room);
 }
 
+void Scheduler::choose_whole_prompts(Room& room) {
+  for (Sequence* sequence : running_) {
+    if (room.tokens == 0 || room.rows.all == 0) break;
+    if (!sequence->awaiting && sequence->remaining() > 0) share_out(*sequence, sequence->remaining(), room);
+  }
+}
+
 bool Scheduler::next_step(double now_s, control::Step& step) {
   if (n_in_flight() >= limits_.n_stages) return false;
   admit();
   shares_.clear();
   Room room{limits_.max_step_tokens, {limits_.max_step_rows, limits_.max_full_rows, limits_.max_step_edits}};
-  choose_decodes(room);
-  choose_prefills(room);
+  if (limits_.vector_dim > 0) {
+    choose_whole_prompts(room);
+  } else {
+    choose_decodes(room);
+    choose_prefills(room);
+  }
   if (shares_.empty()) return false;
 
   InFlight flight;
@@ -172,7 +185,8 @@ void Scheduler::place(const Share& share, int token_index, control::Step& step, 
     if (!prompt && !sample) continue;
     control::StepRow& row = *step.add_rows();
     row.set_token_index(token_index + p - sequence.scheduled);
-    row.set_flags((sample ? kSampleFlag : 0u) | (prompt && !logprobs ? kFullLogitsFlag : 0u));
+    const std::uint32_t whole = limits_.vector_dim > 0 ? kPooledFlag : kFullLogitsFlag;
+    row.set_flags((sample ? kSampleFlag : 0u) | (prompt && !logprobs ? whole : 0u));
     row.set_target(prompt && logprobs ? tokens[p + 1] : -1);
     row.set_n_top(sequence.request.n_top);
     row.set_position(p + 1);

@@ -22,6 +22,7 @@ int fail(const Error& error);
 
 const Command& serve_command();
 const Command& run_command();
+const Command& embed_command();
 const Command& pack_command();
 const Command& inspect_command();
 const Command& plan_command();

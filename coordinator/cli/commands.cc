@@ -7,6 +7,7 @@ std::span<const Command* const> all_commands() {
   static const Command* const kCommands[] = {
       &serve_command(),
       &run_command(),
+      &embed_command(),
       &pack_command(),
       &inspect_command(),
       &plan_command(),

@@ -16,7 +16,7 @@ namespace {
 
 // The coordinator may not see the engine's headers; here both are seen.
 static_assert(coordinator::kMaxAlternatives == engine::kMaxTop);
-static_assert(engine::kRowSample == 1 && engine::kRowFullLogits == 2);
+static_assert(engine::kRowSample == 1 && engine::kRowFullLogits == 2 && engine::kRowPooled == 4);
 
 coordinator::ServiceOptions service_options(const LaunchSetup& setup) {
   coordinator::ServiceOptions options;
@@ -27,6 +27,7 @@ coordinator::ServiceOptions service_options(const LaunchSetup& setup) {
   options.max_step_tokens = setup.worker.max_step_tokens;
   options.n_stages = setup.options.n_stages;
   options.prefix_reuse = setup.options.prefix_reuse;
+  if (setup.model.manifest.config.encoder) options.vector_dim = setup.model.manifest.config.dim;
   options.step_deadline_s = setup.worker.step_timeout_s;
   options.heartbeat_timeout_s = setup.worker.heartbeat_timeout_s;
   return options;

@@ -111,6 +111,9 @@ Status choose_kv(const engine::Topology& topology, LaunchSetup& setup) {
   plan_options.n_stages = options.n_stages;
   plan_options.kv_type = options.kv_type;
   plan_options.max_step_tokens = options.max_step_tokens != 0 ? options.max_step_tokens : kDefaultStepTokens;
+  // A sequence of an encoder is one step.
+  if (config.encoder && options.max_step_tokens == 0)
+    plan_options.max_step_tokens = std::max(plan_options.max_step_tokens, static_cast<int>(std::max(longest, asked_context)));
   std::uint64_t asked_tokens = options.kv_tokens;
   if (options.kv_bytes != 0) {
     COLONNADE_ASSIGN(asked_tokens, tokens_in(options.kv_bytes, setup, plan_options));

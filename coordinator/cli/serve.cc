@@ -53,7 +53,8 @@ Result<coordinator::ApiBackend> make_backend(RunningJob& job, const engine::Toke
   backend.model = manifest.name;
   backend.created = std::time(nullptr);
   backend.context_tokens = job.context_tokens();
-  backend.constraints = std::make_shared<coordinator::ConstraintCompiler>(tokenizer, static_cast<int>(manifest.config.vocab_size));
+  if (manifest.config.encoder) backend.vector_dim = manifest.config.dim;
+  else backend.constraints = std::make_shared<coordinator::ConstraintCompiler>(tokenizer, static_cast<int>(manifest.config.vocab_size));
   backend.job_state = [&job] { return job.service().state(); };
   backend.counters = [&job] { return job.service().counters(); };
   return backend;
@@ -121,7 +122,8 @@ Status serve(const Options& options, const LaunchOptions& launch) {
   coordinator::Metrics metrics;
   COLONNADE_ASSIGN(coordinator::ApiBackend backend, make_backend(*job, *tokenizer, metrics, options.text("chat-template")));
   apply_chat_options(options, backend.chat);
-  print_line(coordinator::describe(backend.chat));
+  print_line(backend.vector_dim > 0 ? text("an encoder: embeddings of ", backend.vector_dim, " dimensions, no completions")
+                                    : coordinator::describe(backend.chat));
   coordinator::HttpServerOptions server_options;
   server_options.host = options.text("host");
   server_options.port = static_cast<std::uint16_t>(options.integer("port"));

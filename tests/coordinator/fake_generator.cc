@@ -18,6 +18,10 @@ TokenEvent event_of(std::int32_t token, int n_top) {
 
 float fake_logprob(std::int32_t token) { return -0.25f - static_cast<float>(token % 64) / 64.0f; }
 
+std::vector<float> fake_vector(const std::vector<std::int32_t>& prompt) {
+  return {static_cast<float>(prompt.size()), static_cast<float>(prompt.front()), static_cast<float>(prompt.back())};
+}
+
 FakeGenerator::FakeGenerator(Script script) : script_(std::move(script)), thread_([this] { run(); }) {}
 
 FakeGenerator::~FakeGenerator() {
@@ -97,6 +101,8 @@ bool FakeGenerator::advance(Running& running) const {
       running.callbacks.on_prompt_token(static_cast<int>(i) - 1, event_of(request.prompt[i], request.n_top));
     }
   }
+  if (request.prompt_output == PromptOutput::kVector)
+    running.callbacks.on_prompt_logits(static_cast<int>(request.prompt.size()) - 1, fake_vector(request.prompt));
   if (running.done == fail_after) {
     const Error error{ErrorCode::kUnavailable, "the worker job ended"};
     running.callbacks.on_finish(FinishReason::kError, &error);

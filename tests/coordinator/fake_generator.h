@@ -57,4 +57,7 @@ class FakeGenerator final : public coordinator::Generator {
 /// The log-probability that the fake gives a token: the same for prompts, choices and alternatives.
 float fake_logprob(std::int32_t token);
 
+/// The vector that the fake gives a prompt: its length, its first and its last token.
+std::vector<float> fake_vector(const std::vector<std::int32_t>& prompt);
+
 }  // namespace colonnade::tests

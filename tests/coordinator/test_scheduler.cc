@@ -60,6 +60,50 @@ TEST_CASE("one request alone takes one step a chunk and one a token") {
   CHECK(driver.n_steps == 3 + 4);  // 8 + 8 + 1 tokens, the last with the first answer
 }
 
+TEST_CASE("an encoder gets whole prompts, as many as fit into a step, and answers with vectors") {
+  SchedulerLimits limits = small_limits();
+  limits.vector_dim = 2;
+  Scheduler scheduler(limits);
+  CHECK(scheduler.limits().context_tokens == 8);  // a step
+  std::map<GenerationId, std::vector<float>> vectors;
+  int n_finished = 0;
+  const auto submit = [&](GenerationId id, int n_tokens) {
+    GenerationRequest request = plain_request(n_tokens, 0);
+    request.prompt_output = PromptOutput::kVector;
+    GenerationCallbacks callbacks;
+    callbacks.on_prompt_logits = [&vectors, id](int, std::vector<float> vector) { vectors[id] = std::move(vector); };
+    callbacks.on_finish = [&n_finished](FinishReason, const Error*) { ++n_finished; };
+    return scheduler.add(id, std::move(request), std::move(callbacks));
+  };
+  CHECK_FALSE(submit(1, 9).ok());
+  for (const auto& [id, n_tokens] : std::map<GenerationId, int>{{2, 5}, {3, 4}, {4, 3}, {5, 1}, {6, 8}}) REQUIRE(submit(id, n_tokens).ok());
+  std::vector<std::vector<int>> steps;
+  control::Step step;
+  while (scheduler.next_step(0, step)) {
+    std::vector<int> lengths;
+    control::StepResult result;
+    result.set_id(step.id());
+    REQUIRE(step.rows_size() == step.sequences_size());
+    for (int s = 0; s < step.sequences_size(); ++s) {
+      CHECK(step.sequences(s).first_position() == 0);
+      CHECK(step.rows(s).flags() == 4);
+      lengths.push_back(step.sequences(s).tokens_size());
+      const float vector[] = {static_cast<float>(lengths.back()), 1.0f};
+      result.add_rows()->set_logits(vector, sizeof vector);
+    }
+    steps.push_back(lengths);
+    REQUIRE(scheduler.apply(result).ok());
+  }
+  CHECK(steps == std::vector<std::vector<int>>{{5, 3}, {4, 1}, {8}});
+  CHECK(n_finished == 5);
+  CHECK(vectors[3] == std::vector<float>{4.0f, 1.0f});
+  CHECK(scheduler.pool().available() == limits.n_pages);
+  CHECK_FALSE(Scheduler::validate(plain_request(3, 5), limits).ok());
+  GenerationRequest vector = plain_request(3, 0);
+  vector.prompt_output = PromptOutput::kVector;
+  CHECK_FALSE(Scheduler::validate(vector, small_limits()).ok());
+}
+
 TEST_CASE("decoding goes on while a long prompt is read") {
   SchedulerDriver driver(small_limits());
   const auto small = driver.submit(plain_request(2, 6));
