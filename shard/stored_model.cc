@@ -25,6 +25,14 @@ constexpr const char* kFiles[] = {"config.json", "generation_config.json", "toke
 // More chat templates, each with a name of its own.
 constexpr const char* kTemplateFolder = "additional_chat_templates";
 
+/// Of a directory that is neither.
+std::string what_else(const fs::path& directory) {
+  std::error_code ignored;
+  for (const auto& entry : fs::directory_iterator(directory, ignored))
+    if (entry.path().extension() == ".gguf") return text("GGUF files such as ", entry.path().filename().string(), ": name one of them");
+  return "neither";
+}
+
 Result<std::vector<SourceFile>> read_gguf_texts(const fs::path& model) {
   COLONNADE_ASSIGN(std::string config, read_stored_config(model));
   COLONNADE_ASSIGN(const GgufHeader header, read_gguf_file_header(model));
@@ -46,7 +54,7 @@ Status check_stored_model(const fs::path& model) {
   }
   if (!fs::exists(model / "config.json", ignored))
     return Error{ErrorCode::kNotFound, text(model.string(), ": expected ", kManifestName, " (a packed model) or "
-                                            "config.json (a Hugging Face model), found neither")};
+                                            "config.json (a Hugging Face model), found ", what_else(model))};
   return {};
 }
 

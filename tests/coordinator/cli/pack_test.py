@@ -105,6 +105,33 @@ class Pack(unittest.TestCase):
         self.assertEqual(run("inspect", self.out)[0], 0)
         self.assert_refused(run("inspect", self.out, "--verify"), "blob of", "checksum", "model-00000.paths")
 
+    def test_a_gguf_file_is_a_model(self):
+        golden = SHARED / "golden/llama/llama.Q4_0.gguf"
+        if not golden.exists():
+            self.skipTest(f"{golden} is not there")
+        source = self.folder / "small.gguf"
+        shutil.copy(golden, source)
+        status, text, _ = run("inspect", source)
+        self.assertEqual(status, 0)
+        self.assertRegex(text, r"Q4_0 +16 +126976 +69\.8 KiB +4\.500")
+        report = json.loads(run("inspect", source, "--json", "--paths")[1])
+        self.assertEqual(report["parameters"], 127296)
+        self.assertIn("model.layers.1.mlp.down_proj.weight", [tensor["name"] for tensor in report["tensors"]])
+        status, out, err = run("pack", source, "-o", self.out, "--values", "f32")
+        self.assertEqual(status, 0, err)
+        self.assertEqual(json.loads(run("inspect", self.out, "--json")[1])["name"], "small")
+        for model in (source, self.out):
+            status, out, err = run("run", model, "a b", "--max-tokens", "3", "--cache", self.folder / "cache")
+            self.assertEqual(status, 0, err)
+        text = self.folder / "text"
+        text.write_text("once upon a time " * 4)
+        self.assertIn("perplexity", run("perplexity", source, text, "--cache", self.folder / "cache")[1])
+        self.assertEqual(run("tokenize", source, "--text", "a b")[1], run("tokenize", self.out, "--text", "a b")[1])
+        with open(source, "r+b") as file:
+            file.truncate(60000)
+        self.assert_refused(run("inspect", source), "small.gguf: tensor", "truncated?")
+        self.assert_refused(run("inspect", source, "--verify"), "is not packed", expected_status=2)
+
     def test_mistakes(self):
         self.assert_refused(run("pack", DEMO), "--output", expected_status=2)
         self.assert_refused(run("pack", self.folder / "none", "-o", self.out), "none/config.json", "No such file")
