@@ -13,6 +13,21 @@ Status within(const char* name, std::int64_t value, std::int64_t least, std::int
   return Error{ErrorCode::kInvalidArgument, text(name, ": expected ", least, " to ", most, ", found ", value)};
 }
 
+Status check_latent(const engine::ModelConfig& config) {
+  const engine::LatentConfig& latent = config.latent;
+  COLONNADE_TRY(within("latent dim", latent.dim, 16, 1 << 14));
+  COLONNADE_TRY(within("latent dim modulo 16", latent.dim % 16, 0, 0));
+  COLONNADE_TRY(within("latent rotary_dim", latent.rotary_dim, config.rope.rotary_dim, config.rope.rotary_dim));
+  COLONNADE_TRY(within("latent query_dim", latent.query_dim, 0, 1 << 20));
+  COLONNADE_TRY(within("latent plain_dim", latent.plain_dim, 1, 1 << 14));
+  COLONNADE_TRY(within("latent value_dim", latent.value_dim, 1, 1 << 14));
+  COLONNADE_TRY(within("n_kv_heads of latents", config.n_kv_heads, 1, 1));
+  COLONNADE_TRY(within("head_dim of latents", config.head_dim, latent.cached_dim(), latent.cached_dim()));
+  if (!(latent.norm_eps > 0.0f)) return Error{ErrorCode::kInvalidArgument, text("latent norm_eps: expected more than 0, found ", latent.norm_eps)};
+  if (config.qk_norm || config.qkv_bias) return Error{ErrorCode::kInvalidArgument, "latents: expected neither biases nor norms of heads"};
+  return {};
+}
+
 Status check_router(const engine::RouterConfig& router, const engine::LayerConfig& layer) {
   COLONNADE_TRY(within("router score", static_cast<std::int64_t>(router.score), 0, 1));
   COLONNADE_TRY(within("router group score", static_cast<std::int64_t>(router.group_score), 0, 1));
@@ -56,6 +71,7 @@ Status check_model_config(const engine::ModelConfig& config) {
   COLONNADE_TRY(within("ropes", static_cast<std::int64_t>(config.more_ropes.size()), 0, 8));
   for (const engine::RopeConfig& rope : config.more_ropes) COLONNADE_TRY(check_rope(rope, config.head_dim));
   COLONNADE_TRY(within("n_heads modulo n_kv_heads", config.n_heads % config.n_kv_heads, 0, 0));
+  if (config.latent.used()) COLONNADE_TRY(check_latent(config));
   COLONNADE_TRY(within("layers", static_cast<std::int64_t>(config.layers.size()), config.n_layers, config.n_layers));
   for (const engine::LayerConfig& layer : config.layers) {
     COLONNADE_TRY(within("hidden_dim", layer.hidden_dim, 1, 1 << 22));
@@ -93,6 +109,11 @@ ParameterCount count_parameters(const engine::ModelConfig& config) {
   const std::uint64_t kv_width = u(config.n_kv_heads) * u(config.head_dim);
 
   std::uint64_t attention = 2 * query_width * dim + 2 * kv_width * dim + 2 * dim;  // with both norms
+  if (const engine::LatentConfig& l = config.latent; l.used()) {
+    const std::uint64_t heads = u(config.n_heads), query_input = l.query_dim > 0 ? u(l.query_dim) : dim;
+    attention = 2 * dim + u(l.query_dim) * (dim + 1) + u(l.cached_dim()) * dim + u(l.dim) +
+                heads * (u(l.query_rows()) * query_input + u(l.plain_dim + l.value_dim) * u(l.dim) + dim * u(l.value_dim));
+  }
   if (config.qkv_bias) attention += query_width + 2 * kv_width;
   if (config.output_bias) attention += dim;
   if (config.qk_norm) attention += u(config.query_norm_dim()) + u(config.key_norm_dim());

@@ -57,6 +57,14 @@ struct TensorNames {
   const char* embedding_norm = nullptr;
   const char* prefix = "";                 // before all names, in checkpoints that have the embedding under it
   const char* sinks = "self_attn.sinks";  // a tensor, not a module
+  // Of latents; output as above.
+  const char* query_latent = "self_attn.q_a_proj";
+  const char* query_latent_norm = "self_attn.q_a_layernorm";
+  const char* query_of_latent = "self_attn.q_b_proj";  // `query` where there is no latent of queries
+  const char* latent = "self_attn.kv_a_proj_with_mqa";
+  const char* latent_norm = "self_attn.kv_a_layernorm";
+  const char* heads_of_latent = "self_attn.kv_b_proj";  // for each head the plain part of its key, then its value
+  bool interleaved_rotation = false;                    // neighbouring rows are rotated together; here halves are
   const char* query_key_value = nullptr;  // one module for queries, keys, values, in that order
   const char* dense_gate_up = nullptr;    // one module for gate, up, in that order
   StackedExperts stacked = {};
@@ -79,6 +87,9 @@ const Family& qwen2_moe_family();
 const Family& qwen3_moe_family();
 const Family& olmoe_family();
 const Family& glm4_moe_family();
+const Family& deepseek_v2_family();
+const Family& deepseek_v3_family();
+const Family& kimi_k2_family();
 const Family& phi3_family();
 const Family& gpt_oss_family();
 const Family& bert_family();

@@ -1,6 +1,7 @@
 #include "shard/known_shapes.h"
 
 #include "engine/base/format_text.h"
+#include "shard/hf_config.h"
 
 namespace colonnade::shard {
 namespace {
@@ -38,6 +39,33 @@ constexpr Shape kShapes[] = {
     {"qwen3-coder-480b-a35b", "qwen3_moe", 6144, 62, 96, 8, 128, 2560, 151936, 160, 8, false, 262144, 1e7f, 0, 1e-6f},
 };
 
+/// Shapes that a family reads from its own words: what their config.json files say, as far as it is about sizes.
+struct Described {
+  const char* name;
+  const char* config;
+};
+constexpr Described kDescribed[] = {
+    {"deepseek-v3", R"({"model_type":"deepseek_v3","hidden_size":7168,"num_hidden_layers":61,"num_attention_heads":128,
+        "num_key_value_heads":128,"intermediate_size":18432,"moe_intermediate_size":2048,"n_routed_experts":256,
+        "num_experts_per_tok":8,"n_shared_experts":1,"first_k_dense_replace":3,"n_group":8,"topk_group":4,
+        "routed_scaling_factor":2.5,"q_lora_rank":1536,"kv_lora_rank":512,"qk_nope_head_dim":128,"qk_rope_head_dim":64,
+        "v_head_dim":128,"vocab_size":129280,"max_position_embeddings":163840,"rope_theta":10000,
+        "rope_scaling":{"type":"yarn","factor":40,"beta_fast":32,"beta_slow":1,"mscale":1.0,"mscale_all_dim":1.0,
+        "original_max_position_embeddings":4096}})"},
+    {"kimi-k2", R"({"model_type":"kimi_k2","hidden_size":7168,"num_hidden_layers":61,"num_attention_heads":64,
+        "num_key_value_heads":64,"intermediate_size":18432,"moe_intermediate_size":2048,"n_routed_experts":384,
+        "num_experts_per_tok":8,"n_shared_experts":1,"first_k_dense_replace":1,"n_group":1,"topk_group":1,
+        "routed_scaling_factor":2.827,"q_lora_rank":1536,"kv_lora_rank":512,"qk_nope_head_dim":128,"qk_rope_head_dim":64,
+        "v_head_dim":128,"vocab_size":163840,"max_position_embeddings":131072,"rope_theta":50000,
+        "rope_scaling":{"type":"yarn","factor":32,"beta_fast":1,"beta_slow":1,"mscale":1.0,"mscale_all_dim":1.0,
+        "original_max_position_embeddings":4096}})"},
+    {"glm-4.5", R"({"model_type":"glm4_moe","hidden_size":5120,"num_hidden_layers":92,"num_attention_heads":96,
+        "num_key_value_heads":8,"head_dim":128,"intermediate_size":12288,"moe_intermediate_size":1536,
+        "n_routed_experts":160,"num_experts_per_tok":8,"n_shared_experts":1,"first_k_dense_replace":3,
+        "routed_scaling_factor":2.5,"partial_rotary_factor":0.5,"use_qk_norm":true,"attention_bias":true,
+        "vocab_size":151552,"max_position_embeddings":131072,"rope_theta":1000000})"},
+};
+
 engine::ModelConfig config_of(const Shape& s) {
   engine::ModelConfig config;
   config.family = s.family;
@@ -69,15 +97,17 @@ engine::ModelConfig config_of(const Shape& s) {
 std::vector<std::string> known_shape_names() {
   std::vector<std::string> names;
   for (const Shape& s : kShapes) names.emplace_back(s.name);
+  for (const Described& d : kDescribed) names.emplace_back(d.name);
   return names;
 }
 
 Result<engine::ModelConfig> known_shape(std::string_view name) {
-  std::string names;
-  for (const Shape& s : kShapes) {
+  for (const Shape& s : kShapes)
     if (name == s.name) return config_of(s);
-    names += text(names.empty() ? "" : ", ", s.name);
-  }
+  for (const Described& d : kDescribed)
+    if (name == d.name) return parse_model_config(d.config, d.name);
+  std::string names;
+  for (const std::string& known : known_shape_names()) names += text(names.empty() ? "" : ", ", known);
   return Error{ErrorCode::kNotFound, text("no known shape is called \"", name, "\": expected one of ", names)};
 }
 

@@ -65,6 +65,15 @@ void encode_config(const engine::ModelConfig& config, proto::Config& out) {
   out.set_output_bias(config.output_bias);
   out.set_qk_norm(config.qk_norm);
   out.set_qk_norm_joint(config.qk_norm_joint);
+  if (config.latent.used()) {
+    proto::Latent& latent = *out.mutable_latent();
+    latent.set_dim(u32(config.latent.dim));
+    latent.set_rotary_dim(u32(config.latent.rotary_dim));
+    latent.set_query_dim(u32(config.latent.query_dim));
+    latent.set_plain_dim(u32(config.latent.plain_dim));
+    latent.set_value_dim(u32(config.latent.value_dim));
+    latent.set_norm_eps(config.latent.norm_eps);
+  }
   out.set_tied_embeddings(config.tied_embeddings);
   out.set_normalize_expert_weights(config.router.normalize);
   proto::Router& router = *out.mutable_router();
@@ -122,6 +131,13 @@ engine::ModelConfig decode_config(const proto::Config& in) {
   config.output_bias = in.output_bias();
   config.qk_norm = in.qk_norm();
   config.qk_norm_joint = in.qk_norm_joint();
+  if (in.has_latent())
+    config.latent = {.dim = to_int(in.latent().dim()),
+                     .rotary_dim = to_int(in.latent().rotary_dim()),
+                     .query_dim = to_int(in.latent().query_dim()),
+                     .plain_dim = to_int(in.latent().plain_dim()),
+                     .value_dim = to_int(in.latent().value_dim()),
+                     .norm_eps = in.latent().norm_eps()};
   config.tied_embeddings = in.tied_embeddings();
   config.router.normalize = in.normalize_expert_weights();
   if (in.has_router()) {

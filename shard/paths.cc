@@ -56,6 +56,8 @@ PathSpec replicated(const engine::ModelConfig& config, int layer) {
     path.vectors.push_back(vector(VectorRole::kKeyNorm, config.key_norm_dim()));
   }
   if (config.output_bias) path.vectors.push_back(vector(VectorRole::kOutputBias, config.dim));
+  if (config.latent.query_dim > 0) path.vectors.push_back(vector(VectorRole::kQueryLatentNorm, config.latent.query_dim));
+  if (config.latent.used()) path.vectors.push_back(vector(VectorRole::kLatentNorm, config.latent.dim));
   if (l.has_router()) {
     path.vectors.push_back(vector(VectorRole::kRouter, l.n_experts * config.dim));
     if (config.router.logit_bias) path.vectors.push_back(vector(VectorRole::kRouterLogitBias, l.n_experts));
@@ -99,6 +101,33 @@ PathSpec attention(const engine::ModelConfig& config, int layer, int kv_head, Fo
   return path;
 }
 
+void add_latents(std::vector<PathSpec>& paths, const engine::ModelConfig& config, int layer, FormatId format) {
+  int index = 0;
+  const auto add_rows = [&](MatrixRole role, int n_rows) {
+    if (n_rows == 0) return;
+    for (const Group& rows : split_groups(n_rows)) {
+      PathSpec path{.kind = PathKind::kLatent, .layer = layer, .index = index++, .first = rows.first, .count = rows.count};
+      path.matrices = {matrix(role, 0, rows.count, config.dim, format)};
+      add(paths, std::move(path));
+    }
+  };
+  add_rows(MatrixRole::kQueryLatent, config.latent.query_dim);
+  add_rows(MatrixRole::kLatent, config.latent.cached_dim());
+}
+
+PathSpec latent_attention(const engine::ModelConfig& config, int layer, FormatId format) {
+  const engine::LatentConfig& latent = config.latent;
+  const int query_input = latent.query_dim > 0 ? latent.query_dim : config.dim;
+  PathSpec path{.kind = PathKind::kAttention, .layer = layer, .count = config.n_heads};
+  for (int h = 0; h < config.n_heads; ++h) {
+    path.matrices.push_back(matrix(MatrixRole::kQuery, h, latent.query_rows(), query_input, format));
+    path.matrices.push_back(matrix(MatrixRole::kIntoLatent, h, latent.dim, latent.plain_dim, format));
+    path.matrices.push_back(matrix(MatrixRole::kOutOfLatent, h, latent.value_dim, latent.dim, format));
+    path.matrices.push_back(matrix(MatrixRole::kOutput, h, config.dim, latent.value_dim, format));
+  }
+  return path;
+}
+
 PathSpec feed_forward(const engine::ModelConfig& config, PathKind kind, int layer, int index, Group neurons, int expert,
                       FormatId format) {
   PathSpec path{.kind = kind, .layer = layer, .index = index, .expert = expert,
@@ -123,6 +152,11 @@ void append_strips(std::vector<StripRef>& order, const PathSpec& path, std::size
 std::uint64_t count_paths(const engine::ModelConfig& config) {
   std::uint64_t count = static_cast<std::uint64_t>(count_groups(config.vocab_size)) * (config.tied_embeddings || config.encoder ? 1 : 2) +
                         (config.encoder ? 0 : 1) + (config.position_embeddings ? 1 : 0);
+  if (config.latent.used()) {
+    const int queries = config.latent.query_dim > 0 ? count_groups(config.latent.query_dim) : 0;
+    count += static_cast<std::uint64_t>(config.n_layers) *
+             static_cast<std::uint64_t>(queries + count_groups(config.latent.cached_dim()));
+  }
   for (const engine::LayerConfig& layer : config.layers)
     count += 1 + static_cast<std::uint64_t>(config.n_kv_heads) +
              static_cast<std::uint64_t>(count_groups(layer.hidden_dim)) * static_cast<std::uint64_t>(layer.n_experts) +
@@ -160,7 +194,11 @@ std::vector<PathSpec> enumerate_paths(const engine::ModelConfig& config, const F
     const engine::LayerConfig& l = config.layers[static_cast<std::size_t>(layer)];
     add(paths, replicated(config, layer));
     if (layer == 0 && config.position_embeddings) add(paths, embedding_vectors(config));
-    for (int kv_head = 0; kv_head < config.n_kv_heads; ++kv_head)
+    if (config.latent.used()) {
+      add_latents(paths, config, layer, formats.projections);
+      add(paths, latent_attention(config, layer, formats.projections));
+    }
+    for (int kv_head = 0; !config.latent.used() && kv_head < config.n_kv_heads; ++kv_head)
       add(paths, attention(config, layer, kv_head, formats.projections));
     int index = 0;
     for (const Group& neurons : split_groups(l.hidden_dim)) {
@@ -231,6 +269,7 @@ std::string path_title(const PathSpec& path) {
   switch (path.kind) {
     case PathKind::kReplicated: return text("layer ", path.layer, ", norms and router");
     case PathKind::kEmbedding: return text("embedding of tokens ", path.first, "-", last);
+    case PathKind::kLatent: return text("layer ", path.layer, ", latent rows ", path.first, "-", last);
     case PathKind::kAttention: return text("layer ", path.layer, ", KV head ", path.index);
     case PathKind::kFeedForward:
       return text("layer ", path.layer, ", neurons ", path.first, "-", last, " of expert ", path.expert);

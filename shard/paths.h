@@ -7,9 +7,10 @@
 //   vectors               f32, each 64-byte aligned, in the order of PathSpec::vectors
 //   strips                64-byte aligned, in execution order:
 //     attention           k strips, v strips, then per query head its q strips and o strips
+//     attention, latents  per query head its q strips, those into the latent space, out of it, and o strips
 //     feed-forward, also of the shared expert
 //                         gate strip 0, up strip 0, gate strip 1, up strip 1, …, then the down strips
-//     vocabulary          row strips
+//     vocabulary, latent  row strips
 #pragma once
 
 #include <cstdint>
@@ -25,21 +26,32 @@ namespace colonnade::shard {
 enum class PathKind : std::uint32_t {
   kReplicated = 1,   // norms, router, biases: small, held by every rank of the stage
   kEmbedding = 2,    // rows of the embedding (also of the head when they are tied)
-  kAttention = 3,    // one KV-head group
+  kAttention = 3,    // one KV-head group; with latents all heads
   kFeedForward = 4,  // one neuron group of one expert
   kHead = 5,         // rows of the output head, when not tied
   kSharedExpert = 100,  // one neuron group of the expert that every token uses beside those it chooses
+  kLatent = 101,     // rows of the projections to latents
 };
 /// A neuron group of whichever expert.
 constexpr bool has_neurons(PathKind kind) { return kind == PathKind::kFeedForward || kind == PathKind::kSharedExpert; }
 /// Of a layer's blocks: what is shared out, multiplied and may be pruned.
-constexpr bool is_projection(PathKind kind) { return kind == PathKind::kAttention || has_neurons(kind); }
+constexpr bool is_projection(PathKind kind) {
+  return kind == PathKind::kAttention || kind == PathKind::kLatent || has_neurons(kind);
+}
 
-enum class MatrixRole : std::uint32_t { kKey = 1, kValue, kQuery, kOutput, kGate, kUp, kDown, kVocabulary };
+enum class MatrixRole : std::uint32_t {
+  kKey = 1, kValue, kQuery, kOutput, kGate, kUp, kDown, kVocabulary,
+  kQueryLatent = 100, kLatent, kIntoLatent, kOutOfLatent,
+};
+/// Of one query head of an attention path.
+constexpr bool is_of_query_head(MatrixRole role) {
+  return role == MatrixRole::kQuery || role == MatrixRole::kOutput || role == MatrixRole::kIntoLatent ||
+         role == MatrixRole::kOutOfLatent;
+}
 enum class VectorRole : std::uint32_t {
   kAttentionNorm = 1, kFeedForwardNorm, kQueryNorm, kKeyNorm, kOutputBias, kRouter, kFinalNorm,  // kReplicated
   kQueryBias, kKeyBias, kValueBias,  // kAttention
-  kRouterBias = 100, kSharedGate,    // kReplicated
+  kRouterBias = 100, kSharedGate, kQueryLatentNorm, kLatentNorm,  // kReplicated
   kAttentionPostNorm = 200, kFeedForwardPostNorm, kRouterLogitBias,  // kReplicated
   kAttentionNormBias = 205, kFeedForwardNormBias,                    // kReplicated
   kPositions = 207, kEmbeddingNorm, kEmbeddingNormBias,              // kReplicated, index 1
@@ -49,7 +61,7 @@ enum class VectorRole : std::uint32_t {
 
 struct MatrixSpec {
   MatrixRole role = MatrixRole::kKey;
-  int part = 0;              // query head within its KV group, for kQuery and kOutput
+  int part = 0;              // query head within its KV group, where is_of_query_head
   std::uint32_t rows = 0;
   std::uint32_t cols = 0;
   engine::FormatId format = engine::FormatId::kF32;
@@ -70,8 +82,8 @@ struct PathSpec {
   int layer = 0;             // kReplicated with layer == n_layers holds the final norm
   int index = 0;             // KV head, neuron group or vocabulary group; kReplicated of layer 0: 1 is what embeddings need
   int expert = 0;
-  int first = 0;             // first neuron or first token
-  int count = 0;             // neurons, tokens or query heads
+  int first = 0;             // first neuron, token or row
+  int count = 0;             // neurons, tokens, rows or query heads
   std::vector<MatrixSpec> matrices = {};
   std::vector<VectorSpec> vectors = {};
   std::uint64_t bytes = 0;   // of the blob without padding to 4 KiB; expected before pack, exact after
@@ -101,7 +113,7 @@ struct Group {
 };
 std::vector<Group> split_groups(int total);
 
-/// All paths in plan order: embedding groups; per layer the replicated path, attention by KV head, feed-forward by
+/// All paths in plan order: embedding groups; per layer the replicated path, rows of latents, attention by KV head, feed-forward by
 /// (neuron group, expert), then the shared expert by neuron group; the final replicated path; head groups when not tied. With expected bytes for `formats`.
 std::vector<PathSpec> enumerate_paths(const engine::ModelConfig& config, const FormatChoice& formats);
 

@@ -162,6 +162,7 @@ class Planner {
     for (const StageBlock& s : stage_blocks) {
       const PathKind kind = paths_[s.first_path].kind;
       Block block{.block_class = kind == PathKind::kAttention      ? BlockClass::kAttention
+                                 : kind == PathKind::kLatent       ? BlockClass::kLatent
                                  : kind == PathKind::kFeedForward  ? BlockClass::kFeedForward
                                  : kind == PathKind::kSharedExpert ? BlockClass::kSharedExpert
                                                                    : BlockClass::kVocabulary,

@@ -3,12 +3,12 @@
 #include <algorithm>
 
 #include "engine/base/units.h"
-#include "engine/kernels/kernels.h"
+#include "engine/model/rank_context.h"
 
 namespace colonnade::shard {
 
 std::uint64_t kv_head_bytes(const engine::ModelConfig& config, const PlanOptions& options) {
-  const std::uint64_t bytes = div_up(options.kv_tokens, engine::kPageTokens) * engine::kv_block_bytes(config.head_dim, options.kv_type);
+  const std::uint64_t bytes = div_up(options.kv_tokens, engine::kPageTokens) * engine::RankContext::cache_block_bytes(config, options.kv_type);
   // The layers of an encoder use the same memory one after the other.
   return config.encoder ? div_up(bytes, static_cast<std::uint64_t>(config.n_layers)) : bytes;
 }
@@ -31,6 +31,23 @@ double read_share(const engine::ModelConfig& config, const PathSpec& path, bool 
   return 1.0;
 }
 
+namespace {
+
+/// What a rank with all heads holds for latent attention: 64 tokens' heads at a time.
+std::uint64_t latent_buffer_bytes(const engine::ModelConfig& config, std::uint64_t max_step_tokens) {
+  const engine::LatentConfig& l = config.latent;
+  if (!l.used()) return 0;
+  const auto u = [](int value) { return static_cast<std::uint64_t>(value) + 16; };
+  const std::uint64_t tokens = std::min<std::uint64_t>(max_step_tokens, 64), heads = u(config.n_heads);
+  const std::uint64_t floats = heads * (u(l.query_rows()) + u(l.cached_dim()));
+  const std::uint64_t multiplied = heads * (u(l.plain_dim) + u(l.dim) + u(l.value_dim) + 3 * engine::kWideGroup);
+  // Latents of all tokens: this rank's, all ranks', two contributions, and what is multiplied.
+  const std::uint64_t joined = 4 * (u(l.query_dim) + u(l.cached_dim())) * sizeof(float) + u(l.query_dim) * 41 / 8;
+  return tokens * (floats * sizeof(float) + multiplied * 41 / 8) + max_step_tokens * joined;
+}
+
+}  // namespace
+
 std::uint64_t activation_buffer_bytes(const engine::ModelConfig& config, int max_step_tokens) {
   const auto u = [](int value) { return static_cast<std::uint64_t>(value); };
   std::uint64_t hidden = 0, experts = 1;
@@ -38,7 +55,7 @@ std::uint64_t activation_buffer_bytes(const engine::ModelConfig& config, int max
     hidden = std::max(hidden, u(l.hidden_dim) * u(l.n_active) + u(l.shared_hidden_dim));
     experts = std::max(experts, u(l.n_experts));
   }
-  const std::uint64_t dim = u(config.dim), queries = u(config.n_heads) * u(config.head_dim);
+  const std::uint64_t dim = u(config.dim), queries = config.latent.used() ? 0 : u(config.n_heads) * u(config.head_dim);
   const std::uint64_t keys = u(config.n_kv_heads) * u(config.head_dim), vocab = u(config.vocab_size);
   // Rows that are multiplied also exist as int8 with a scale and a sum for each 64 columns: 4 + 1 + 1/8 bytes.
   const std::uint64_t multiplied = (dim + queries + hidden) * 41 / 8;
@@ -52,8 +69,9 @@ std::uint64_t activation_buffer_bytes(const engine::ModelConfig& config, int max
   const std::uint64_t slots = 4 * dim * (hidden / kGroupRows + u(config.n_heads) + 2);
   // Where cores share a context, each of up to 16 queries (or all heads of a path) has a sum for each run of positions.
   const std::uint64_t runs = div_up(u(config.max_context_tokens), u(engine::kRunTokens));
-  const std::uint64_t parts = runs * std::max<std::uint64_t>(16, u(config.query_heads_per_kv())) * (u(config.head_dim) + 16);
-  return u(max_step_tokens) * per_token + sizeof(float) * (slots + parts + (32 + kCores + 4) * vocab);
+  const std::uint64_t sharing = config.latent.used() ? 16 : std::max<std::uint64_t>(16, u(config.query_heads_per_kv()));
+  const std::uint64_t parts = runs * sharing * (u(config.attended_dim()) + 16);
+  return u(max_step_tokens) * per_token + latent_buffer_bytes(config, u(max_step_tokens)) + sizeof(float) * (slots + parts + (32 + kCores + 4) * vocab);
 }
 
 }  // namespace colonnade::shard

@@ -8,8 +8,8 @@
 namespace colonnade::shard {
 
 /// Blocks that are alike, so that what one leaves unevenly shared the next can make up for.
-enum class BlockClass { kAttention, kFeedForward, kSharedExpert, kVocabulary };
-inline constexpr int kBlockClasses = 4;
+enum class BlockClass { kAttention, kFeedForward, kSharedExpert, kLatent, kVocabulary };
+inline constexpr int kBlockClasses = 5;
 
 /// A block as a row of units (paths, or query heads of shared KV heads) that are handed out in contiguous runs.
 struct Block {

@@ -14,7 +14,7 @@ bool is_whole(const PathSpec& path, const Assignment& a) {
   return path.kind != PathKind::kAttention || a.n_heads == path.count;
 }
 
-bool of_query_head(const MatrixSpec& m) { return m.role == MatrixRole::kQuery || m.role == MatrixRole::kOutput; }
+bool of_query_head(const MatrixSpec& m) { return is_of_query_head(m.role); }
 
 /// One path in memory, checked: its vectors and matrices.
 class LoadedPath {
@@ -60,19 +60,26 @@ class LoadedPath {
   const std::byte* head_base_;
 };
 
-engine::AttentionPath attention_path(const PathSpec& path, const Assignment& held, const LoadedPath& loaded, int kv_slot) {
+engine::AttentionPath attention_path(const PathSpec& path, const Assignment& held, const LoadedPath& loaded, int kv_slot,
+                                     bool latent) {
   engine::AttentionPath a;
   a.kv_head = path.index;
   a.first_head = path.first + held.first_head;
   a.kv_slot = kv_slot;
-  a.key = loaded.matrix(MatrixRole::kKey);
-  a.value = loaded.matrix(MatrixRole::kValue);
+  if (!latent) {
+    a.key = loaded.matrix(MatrixRole::kKey);
+    a.value = loaded.matrix(MatrixRole::kValue);
+  }
   a.key_bias = loaded.vector(VectorRole::kKeyBias);
   a.value_bias = loaded.vector(VectorRole::kValueBias);
   if (const float* sinks = loaded.vector(VectorRole::kSinks)) a.sinks = sinks + held.first_head;
   for (int h = held.first_head; h < held.first_head + held.n_heads; ++h) {
     a.query.push_back(loaded.matrix(MatrixRole::kQuery, h));
     a.output.push_back(loaded.matrix(MatrixRole::kOutput, h));
+    if (latent) {
+      a.into_latent.push_back(loaded.matrix(MatrixRole::kIntoLatent, h));
+      a.out_of_latent.push_back(loaded.matrix(MatrixRole::kOutOfLatent, h));
+    }
     if (const float* bias = loaded.vector(VectorRole::kQueryBias, h)) a.query_bias.push_back(bias);
   }
   return a;
@@ -89,6 +96,8 @@ void take_vectors(engine::LayerWeights& layer, const LoadedPath& loaded) {
   layer.attention_post_norm = loaded.vector(VectorRole::kAttentionPostNorm);
   layer.feed_forward_post_norm = loaded.vector(VectorRole::kFeedForwardPostNorm);
   layer.router_logit_bias = loaded.vector(VectorRole::kRouterLogitBias);
+  layer.query_latent_norm = loaded.vector(VectorRole::kQueryLatentNorm);
+  layer.latent_norm = loaded.vector(VectorRole::kLatentNorm);
   layer.router = loaded.vector(VectorRole::kRouter);
   layer.router_bias = loaded.vector(VectorRole::kRouterBias);
   layer.shared_gate = loaded.vector(VectorRole::kSharedGate);
@@ -159,8 +168,13 @@ Result<engine::RankWeights> make_rank_weights(const Manifest& manifest, const Pl
         break;
       case PathKind::kAttention: {
         engine::LayerWeights& l = layer();
-        l.attention.push_back(attention_path(path, held, loaded, l.n_kv_slots));
+        l.attention.push_back(attention_path(path, held, loaded, l.n_kv_slots, manifest.config.latent.used()));
         ++l.n_kv_slots;  // a rank holds at most one run of a KV head's query heads
+        break;
+      }
+      case PathKind::kLatent: {
+        const bool of_query = path.matrices.front().role == MatrixRole::kQueryLatent;
+        layer().latents.push_back({.of_query = of_query, .first_row = path.first, .rows = loaded.matrix(path.matrices.front().role)});
         break;
       }
       case PathKind::kFeedForward:

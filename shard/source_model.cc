@@ -104,7 +104,7 @@ Status SourceModel::find_layer_tensors(int layer) {
     COLONNADE_TRY(add(bias(module(names_.attention_norm)), 0, config_.dim));
     COLONNADE_TRY(add(bias(module(names_.feed_forward_norm)), 0, config_.dim));
   }
-  COLONNADE_TRY(find_attention_tensors(layer));
+  COLONNADE_TRY(config_.latent.used() ? find_latent_tensors(layer) : find_attention_tensors(layer));
   if (config_.post_norms) {
     COLONNADE_TRY(add(weight(module(names_.attention_post_norm)), 0, config_.dim));
     COLONNADE_TRY(add(weight(module(names_.feed_forward_post_norm)), 0, config_.dim));
@@ -275,6 +275,8 @@ TensorPart SourceModel::vector_part(const PathSpec& path, VectorRole role) const
     case VectorRole::kUpBias:
     case VectorRole::kDownBias: return neuron_bias_part(path, role);
     case VectorRole::kRouterBias: return {.tensor = layer_module(path.layer, names_.router_bias)};
+    case VectorRole::kQueryLatentNorm: return of_layer(names_.query_latent_norm);
+    case VectorRole::kLatentNorm: return of_layer(names_.latent_norm);
     case VectorRole::kSharedGate: return of_layer(names_.shared_gate);
     case VectorRole::kFinalNorm: return {.tensor = weight(names_.final_norm)};
     case VectorRole::kQueryBias: return attention_part(path.layer, MatrixRole::kQuery, bias);
@@ -293,7 +295,7 @@ Window SourceModel::matrix_window(const PathSpec& path, const MatrixSpec& matrix
     case MatrixRole::kKey:
     case MatrixRole::kValue: window.first_row = u(path.index) * u(config_.head_dim); break;
     case MatrixRole::kQuery: window.first_row = u(path.first + matrix.part) * u(config_.head_dim); break;
-    case MatrixRole::kOutput: window.first_col = u(path.first + matrix.part) * u(config_.head_dim); break;
+    case MatrixRole::kOutput: window.first_col = u(path.first + matrix.part) * u(static_cast<int>(matrix.cols)); break;
     case MatrixRole::kDown: window.first_col = u(path.first); break;
     default: window.first_row = u(path.first); break;
   }
@@ -313,6 +315,9 @@ Status SourceModel::read_positions(float* out) const {
 PathWeights SourceModel::weights_of(const PathSpec& path) const {
   PathWeights weights;
   weights.rows = [this, &path](const MatrixSpec& matrix, std::uint32_t first_row, std::uint32_t n_rows, float* out) {
+    const bool of_latents = config_.latent.used() && (path.kind == PathKind::kLatent || path.kind == PathKind::kAttention);
+    if (of_latents && matrix.role != MatrixRole::kOutput)
+      return read_latent_rows(path, matrix, first_row, n_rows, out);
     Window window = matrix_window(path, matrix);
     window.first_row += first_row;
     window.n_rows = n_rows;

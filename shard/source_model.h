@@ -35,6 +35,7 @@ class SourceModel {
   Status check_nothing_left() const;
   Status find_layer_tensors(int layer);
   Status find_attention_tensors(int layer);
+  Status find_latent_tensors(int layer);
   Status find_expert_tensors(int layer);
   Status add_expert(int layer, int expert, int hidden_dim);
   Status add(const std::string& name, int rows, int cols);
@@ -50,6 +51,9 @@ class SourceModel {
   TensorPart expert_part(int layer, int expert, MatrixRole role) const;
   TensorPart neuron_bias_part(const PathSpec& path, VectorRole role) const;
   TensorPart vector_part(const PathSpec& path, VectorRole role) const;
+  /// Of latents, and what heads make of them: source_latent.cc.
+  Status read_latent_rows(const PathSpec& path, const MatrixSpec& matrix, std::uint32_t first_row, std::uint32_t n_rows,
+                          float* out) const;
   Window matrix_window(const PathSpec& path, const MatrixSpec& matrix) const;
 
   engine::ModelConfig config_;

@@ -147,7 +147,7 @@ void fill_path(const PathSpec& path, const Assignment& held, const Strips& strip
     const MatrixSpec& matrix = path.matrices[m];
     const std::span<const std::byte> strip = strips.of(path, matrix, s);
     table[m][s] = offset;
-    const bool of_head = matrix.role == MatrixRole::kQuery || matrix.role == MatrixRole::kOutput;
+    const bool of_head = is_of_query_head(matrix.role);
     const bool is_held = !of_head || (matrix.part >= held.first_head && matrix.part < held.first_head + held.n_heads);
     if (is_held) std::memcpy((of_head ? heads : base) + offset, strip.data(), strip.size());
     offset += strip.size();

@@ -4,6 +4,7 @@
 #include <cmath>
 
 #include "engine/base/clock.h"
+#include "engine/model/rank_context.h"
 #include "shard/plan_bytes.h"
 
 namespace colonnade::cli {
@@ -68,7 +69,7 @@ double step_weight_bytes(const shard::Manifest& manifest, const shard::Plan& pla
 }
 
 double step_kv_bytes(const engine::ModelConfig& config, engine::KvType type, int n_tokens, int batch) {
-  const double position = static_cast<double>(engine::kv_block_bytes(config.head_dim, type)) / engine::kPageTokens;
+  const double position = static_cast<double>(engine::RankContext::cache_block_bytes(config, type)) / engine::kPageTokens;
   return position * config.n_layers * config.n_kv_heads * batch * (n_tokens + 1) / 2;
 }
 

@@ -31,6 +31,10 @@ const char* matrix_words(PathKind kind, MatrixRole role) {
     case MatrixRole::kKey: return "attention, keys";
     case MatrixRole::kValue: return "attention, values";
     case MatrixRole::kOutput: return "attention, output";
+    case MatrixRole::kQueryLatent: return "attention, query latent";
+    case MatrixRole::kLatent: return "attention, latent";
+    case MatrixRole::kIntoLatent: return "attention, into latent";
+    case MatrixRole::kOutOfLatent: return "attention, from latent";
     case MatrixRole::kGate: return "feed-forward, gate";
     case MatrixRole::kUp: return "feed-forward, up";
     default: return "feed-forward, down";

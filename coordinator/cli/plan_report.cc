@@ -5,6 +5,7 @@
 #include <map>
 
 #include "coordinator/cli/plan_runs.h"
+#include "shard/plan_bytes.h"
 #include "engine/base/format_text.h"
 #include "engine/base/units.h"
 
@@ -34,6 +35,7 @@ const char* kind_name(PathKind kind) {
     case PathKind::kFeedForward: return "feed_forward";
     case PathKind::kHead: return "head";
     case PathKind::kSharedExpert: return "shared_expert";
+    case PathKind::kLatent: return "latent";
   }
   return "";
 }
@@ -77,6 +79,11 @@ Copies extra_copies(const PlanReport& report) {
   return copies;
 }
 
+/// The KV cache of all layers, once.
+std::uint64_t latent_cache_bytes(const PlanReport& report) {
+  return static_cast<std::uint64_t>(report.config.n_layers) * shard::kv_head_bytes(report.config, report.options);
+}
+
 std::string copies_text(const PlanReport& report) {
   const Copies copies = extra_copies(report);
   std::string out;
@@ -84,6 +91,15 @@ std::string copies_text(const PlanReport& report) {
     if (bytes > 0) out += text("  ", format_bytes(bytes), "  ", what, "\n");
   };
   line(copies.vectors, "norms, routers and output biases, on every rank of their stage");
+  if (report.config.latent.used()) {
+    line(copies.keys_and_values, "offset tables of attention, on every rank that has heads");
+    std::uint64_t caches = 0;
+    for (const RankPlan& rank : report.plan.ranks) caches += rank.kv_bytes;
+    const std::uint64_t one = report.plan.stages.empty() ? 0 : latent_cache_bytes(report);
+    line(caches - std::min(caches, one), "KV cache: the latents of all heads, on every rank that has heads");
+    line(copies.embedding, "embedding that is also the head, on the first and on the last stage");
+    return text("held more than once, bytes of the extra copies:\n", out.empty() ? "  nothing\n" : out);
+  }
   line(copies.keys_and_values, "key and value rows of KV heads whose query heads several ranks share (their KV cache, too)");
   line(copies.embedding, "embedding that is also the head, on the first and on the last stage");
   return text("held more than once, bytes of the extra copies:\n", out.empty() ? "  nothing\n" : out);
@@ -100,7 +116,7 @@ std::string share_text(const PlanReport& report, const RankPlan& rank) {
       kv_heads += run.n_paths();
     } else if (has_neurons(run.kind)) {
       groups += run.n_paths();
-    } else {
+    } else if (run.kind != PathKind::kLatent) {
       vocabulary += text(", ", kind_name(run.kind), " ", run_title(run, report.paths, false));
     }
   }
@@ -222,6 +238,10 @@ OrderedJson plan_json(const PlanReport& report) {
         item["last_head"] = run.last_head;
       } else {
         const bool neurons = has_neurons(run.kind);
+        if (run.kind == PathKind::kLatent) {
+          entry["runs"].push_back(std::move(item));
+          continue;
+        }
         item[neurons ? "first_neuron" : "first_token"] = first.first;
         item[neurons ? "last_neuron" : "last_token"] = last.first + last.count - 1;
         if (neurons) {

@@ -36,6 +36,7 @@ std::string run_title(const PlanRun& run, const std::vector<PathSpec>& paths, bo
       if (first.index == last.index) return text(neurons, " of ", range_text("expert", first.expert, last.expert));
       return text(neurons, " of expert ", first.expert, " to ", last.first, "-", end, " of expert ", last.expert);
     }
+    case PathKind::kLatent: return range_text("latent path", first.index, last.index);
     case PathKind::kSharedExpert: return text(range_text("neuron", first.first, end), " of the shared expert");
     default: return range_text("token", first.first, end);
   }

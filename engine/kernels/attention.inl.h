@@ -16,21 +16,21 @@ namespace colonnade::engine {
 template <class V>
 struct KvF32 {
   using Element = float;
-  static constexpr bool kScaled = false;
+  static constexpr bool kScaled = false, kScaledScores = false;
   [[gnu::always_inline]] static inline typename V::F load(const float* p) { return V::load(p); }
 };
 
 template <class V>
 struct KvBf16 {
   using Element = std::uint16_t;
-  static constexpr bool kScaled = false;
+  static constexpr bool kScaled = false, kScaledScores = false;
   [[gnu::always_inline]] static inline typename V::F load(const std::uint16_t* p) { return V::load_bf16(p); }
 };
 
 template <class V>
 struct KvInt8 {
   using Element = std::int8_t;
-  static constexpr bool kScaled = true;
+  static constexpr bool kScaled = true, kScaledScores = true;  // scores are to be multiplied by the scale of their key
   [[gnu::always_inline]] static inline typename V::F load(const std::int8_t* p) { return V::load_int8(p); }
 };
 
@@ -120,7 +120,7 @@ void weigh(const Run<typename Kv::Element>& run, float scale, float soft_cap, Ru
     const int from = begin - half * 16, to = end - half * 16;
     const unsigned counted = (to >= 16 ? 0xffffu : (1u << to) - 1u) & (from > 0 ? 0xffffu << from : 0xffffu);
     F score = V::mul(V::load(scores + half * 16), V::set(scale));
-    if constexpr (Kv::kScaled) score = V::mul(score, V::load(run.scales(half / 2) + half % 2 * 16));
+    if constexpr (Kv::kScaledScores) score = V::mul(score, V::load(run.scales(half / 2) + half % 2 * 16));
     if (soft_cap != 0.0f) score = soft_capped<V>(score, soft_cap);
     // What lies in slots that do not count may be anything, NaN too: it is replaced, not multiplied.
     score = V::select(counted, score, lowest);

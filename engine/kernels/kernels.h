@@ -42,6 +42,9 @@ using StripsFunction = void (*)(const MatrixView& matrix, std::uint32_t first, s
 /// Writes one position's key and value (head_dim floats each) into its block at `slot` = position % kPageTokens.
 using StoreKvFunction = void (*)(const float* key, const float* value, int head_dim, int slot, std::byte* block);
 
+/// The same for a latent row: latent_dim floats of the latent, then the rotated key, row_dim in all.
+using StoreLatentFunction = void (*)(const float* row, int latent_dim, int row_dim, int slot, std::byte* block);
+
 /// Positions whose softmax is one exact softmax; those of a longer context are combined by ascending run. A run begins
 /// at a multiple of this, so where runs begin depends on nothing but the position.
 inline constexpr int kRunTokens = 256;
@@ -49,7 +52,7 @@ inline constexpr int kRunTokens = 256;
 /// One query head of one token, and what it finds in a run of positions.
 struct RunQuery {
   const float* query = nullptr;  // head_dim, rotated and not yet scaled
-  float* sum = nullptr;          // head_dim padded to 16, 64-byte aligned: sum of weight * value, zeros in the padding
+  float* sum = nullptr;          // the value's dimensions padded to 16, 64-byte aligned: sum of weight * value, zeros in the padding
   int first = 0, last = 0;       // positions that it sees, inclusive, in the run
   float largest = 0;             // score
   float total = 0;               // sum of the weights exp(score - largest)
@@ -61,6 +64,7 @@ struct AttendArgs {
   RunQuery* queries = nullptr;  // `sum`, `largest` and `total` are written
   int n_queries = 0;
   int head_dim = 0;
+  int value_dim = 0;                    // of latents: the first dimensions of a row, which are also the value
   float scale = 0;                      // usually 1 / sqrt(head_dim)
   float soft_cap = 0;                   // scores become soft_cap * tanh(score / soft_cap); 0: they stay
   const std::int32_t* pages = nullptr;  // page table of the sequence: page of position p is pages[p / kPageTokens]
@@ -75,6 +79,8 @@ struct KernelTable {
   StripsFunction strips[kFormatSlots];    // by FormatId; nullptr where there is no such format
   StoreKvFunction store_kv[kKvTypes];     // by KvType
   AttendFunction attend[kKvTypes];        // by KvType
+  StoreLatentFunction store_latent[kKvTypes];  // by KvType
+  AttendFunction attend_latent[kKvTypes];      // by KvType: blocks of latents; head_dim is that of a row
 
   /// Adds what a query found in the next run to what it found before (count: head_dim padded to 16).
   void (*combine_runs)(RunQuery& before, const RunQuery& next, std::size_t count);

@@ -6,6 +6,12 @@
 //   key scales    (kPageTokens) floats, kInt8 only
 //   value scales  (kPageTokens) floats, kInt8 only
 //
+// Where all heads share one latent row (multi-head latent attention), a block holds rows, latent first, then rotated key:
+//
+//   rows            (row_dim, kPageTokens)              neighbours: positions
+//   rotated scales  (kPageTokens) floats, kInt8 only
+//   latent scales   (kPageTokens) floats, kInt8 only
+//
 // Elements are f32, bf16 or int8. An int8 key or value of a position is round(x / scale), scale = max|x| / 127 over
 // the head's elements at that position: what is stored for a position depends on nothing but its key and value.
 #pragma once
@@ -57,6 +63,10 @@ constexpr std::size_t kv_block_elements(int head_dim) {
 constexpr std::size_t kv_block_bytes(int head_dim, KvType type) {
   const std::size_t scales = type == KvType::kInt8 ? 2 * kPageTokens * sizeof(float) : 0;
   return (kv_block_elements(head_dim) * kv_element_bytes(type) + scales + 63) / 64 * 64;  // blocks begin on cache lines
+}
+constexpr std::size_t latent_block_bytes(int row_dim, KvType type) {
+  const std::size_t scales = type == KvType::kInt8 ? 2 * kPageTokens * sizeof(float) : 0;
+  return (kPageTokens * static_cast<std::size_t>(row_dim) * kv_element_bytes(type) + scales + 63) / 64 * 64;
 }
 static_assert(kv_block_bytes(64, KvType::kF32) == 16384 && kv_block_bytes(64, KvType::kBf16) == 8192 &&
               kv_block_bytes(64, KvType::kInt8) == 4352);

@@ -36,6 +36,20 @@ float scale_of(const float* x, std::size_t count) {
   return largest / 127.0f;
 }
 
+auto round_by(float scale) {
+  // The bounds matter where the scale is itself rounded: heads of subnormal numbers.
+  return [scale](float x) {
+    return scale == 0.0f ? std::int8_t{0} : round_to_int8(std::clamp(x / scale, -127.0f, 127.0f));
+  };
+}
+
+template <class Element, class Convert>
+void store_row(const float* row, int first_dim, int end_dim, int slot, std::byte* block, const Convert& convert) {
+  auto* elements = reinterpret_cast<Element*>(block);
+  for (auto d = static_cast<std::size_t>(first_dim); d < static_cast<std::size_t>(end_dim); ++d)
+    elements[kv_key_at(static_cast<std::size_t>(slot), d)] = convert(row[d]);
+}
+
 }  // namespace
 
 void store_kv_f32(const float* key, const float* value, int head_dim, int slot, std::byte* block) {
@@ -54,13 +68,26 @@ void store_kv_int8(const float* key, const float* value, int head_dim, int slot,
   auto* scales = reinterpret_cast<float*>(block + kv_block_elements(head_dim));
   scales[slot] = key_scale;
   scales[kPageTokens + slot] = value_scale;
-  const auto round_by = [](float scale) {
-    // The bounds matter where the scale is itself rounded: heads of subnormal numbers.
-    return [scale](float x) {
-      return scale == 0.0f ? std::int8_t{0} : round_to_int8(std::clamp(x / scale, -127.0f, 127.0f));
-    };
-  };
   store<std::int8_t>(key, value, head_dim, slot, block, round_by(key_scale), round_by(value_scale));
+}
+
+void store_latent_f32(const float* row, int, int row_dim, int slot, std::byte* block) {
+  store_row<float>(row, 0, row_dim, slot, block, [](float x) { return x; });
+}
+
+void store_latent_bf16(const float* row, int, int row_dim, int slot, std::byte* block) {
+  store_row<std::uint16_t>(row, 0, row_dim, slot, block, [](float x) { return f32_to_bf16(x); });
+}
+
+void store_latent_int8(const float* row, int latent_dim, int row_dim, int slot, std::byte* block) {
+  // The latent is normalised and the rotated key is not: each has its scale.
+  const float latent_scale = scale_of(row, static_cast<std::size_t>(latent_dim));
+  const float rotated_scale = scale_of(row + latent_dim, static_cast<std::size_t>(row_dim - latent_dim));
+  auto* scales = reinterpret_cast<float*>(block + kPageTokens * static_cast<std::size_t>(row_dim));
+  scales[slot] = rotated_scale;
+  scales[kPageTokens + slot] = latent_scale;
+  store_row<std::int8_t>(row, 0, latent_dim, slot, block, round_by(latent_scale));
+  store_row<std::int8_t>(row, latent_dim, row_dim, slot, block, round_by(rotated_scale));
 }
 
 }  // namespace colonnade::engine

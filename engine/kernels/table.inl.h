@@ -7,6 +7,7 @@
 #include "engine/kernels/attention.inl.h"
 #include "engine/kernels/elementwise.inl.h"
 #include "engine/kernels/kernels.h"
+#include "engine/kernels/latent_attention.inl.h"
 #include "engine/kernels/reductions.inl.h"
 #include "engine/kernels/store_kv.h"
 #include "engine/kernels/strips_bitmask_bf16.inl.h"
@@ -35,6 +36,12 @@ constexpr KernelTable make_table(const char* name) {
   table.attend[static_cast<int>(KvType::kF32)] = attend_run<V, KvF32>;
   table.attend[static_cast<int>(KvType::kBf16)] = attend_run<V, KvBf16>;
   table.attend[static_cast<int>(KvType::kInt8)] = attend_run<V, KvInt8>;
+  table.store_latent[static_cast<int>(KvType::kF32)] = store_latent_f32;
+  table.store_latent[static_cast<int>(KvType::kBf16)] = store_latent_bf16;
+  table.store_latent[static_cast<int>(KvType::kInt8)] = store_latent_int8;
+  table.attend_latent[static_cast<int>(KvType::kF32)] = attend_latent_run<V, KvF32>;
+  table.attend_latent[static_cast<int>(KvType::kBf16)] = attend_latent_run<V, KvBf16>;
+  table.attend_latent[static_cast<int>(KvType::kInt8)] = attend_latent_run<V, KvInt8>;
   table.combine_runs = combine_runs<V>;
   table.quantize = quantize_row<V>;
   table.quantize_wide = quantize_wide_row<V>;

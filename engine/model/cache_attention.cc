@@ -28,7 +28,7 @@ int last_position(const CacheLayout& layout, const Batch& batch, int token) {
 
 CacheAttention::CacheAttention(const RankContext& context, std::size_t max_heads, std::size_t max_paths)
     : context_(context),
-      row_(kv_value_stride(context.config.head_dim)),
+      row_(kv_value_stride(context.config.attended_dim())),
       max_queries_(std::max(max_heads, std::size_t{kBlockQueries})),
       max_shared_(kBlocksPerThread * static_cast<std::size_t>(context.team.size())),
       shared_(std::make_unique<Shared[]>(max_shared_)) {
@@ -60,7 +60,7 @@ void CacheAttention::attend_run(const CacheLayout& layout, const Batch& batch, c
     const int token = block.first_token + t, seen_to = last_position(layout, batch, token);
     const int seen_from = first_position(layout, batch.position(token));
     const bool sees = seen_to >= begin && seen_from <= last;
-    const float* query = block.queries + static_cast<std::size_t>(token) * layout.query_stride;
+    const float* query = block.queries + static_cast<std::size_t>(token - layout.first_token) * layout.query_stride;
     for (int h = 0; h < block.n_heads; ++h, ++queries, query += layout.query_head_stride) {
       queries->total = 0.0f;
       if (!sees) continue;
@@ -74,13 +74,15 @@ void CacheAttention::attend_run(const CacheLayout& layout, const Batch& batch, c
   args.queries = first;
   args.n_queries = count;
   args.head_dim = context_.config.head_dim;
+  args.value_dim = context_.config.attended_dim();
   args.scale = context_.attention_scale();
   args.soft_cap = context_.config.attention_soft_cap;
   args.pages = batch.pages(block.first_token);
   args.blocks = block.kv_blocks;
   args.page_stride_bytes = layout.block_bytes;
   args.next_position = next_position;
-  context_.kernels.attend[static_cast<std::size_t>(context_.kv_type)](args);
+  const KernelTable& kernels = context_.kernels;
+  (context_.config.latent.used() ? kernels.attend_latent : kernels.attend)[static_cast<std::size_t>(context_.kv_type)](args);
 }
 
 void CacheAttention::combine(RunQuery* before, const RunQuery* parts, std::size_t count) const {
@@ -100,7 +102,7 @@ RunQuery* CacheAttention::begin_block(const CacheLayout& layout, const QueryBloc
   RunQuery* const done = done_.data() + static_cast<std::size_t>(thread) * max_queries_;
   RunQuery* query = done;
   for (int t = 0; t < block.n_tokens; ++t) {
-    float* out = block.out + static_cast<std::size_t>(block.first_token + t) * layout.out_stride;
+    float* out = block.out + static_cast<std::size_t>(block.first_token + t - layout.first_token) * layout.out_stride;
     for (int h = 0; h < block.n_heads; ++h, ++query, out += layout.out_head_stride) {
       query->sum = out;
       query->total = 0.0f;

@@ -16,7 +16,7 @@
 
 namespace colonnade::engine {
 
-/// What the blocks of a call have in common. Query head h of token t lies at queries + t * query_stride +
+/// What the blocks of a call have in common. Query head h of token first_token + t lies at queries + t * query_stride +
 /// h * query_head_stride, its result goes to out + t * out_stride + h * out_head_stride (64-byte aligned).
 struct CacheLayout {
   std::size_t block_bytes;  // of the KV cache
@@ -24,13 +24,14 @@ struct CacheLayout {
   std::size_t out_stride, out_head_stride;
   int window_tokens;        // 0: all
   bool whole_sequence;      // what comes later in the step is seen, too
+  int first_token = 0;      // the token whose queries and results lie first
 };
 
 /// The query heads of one KV head, for some consecutive tokens of one sequence.
 struct QueryBlock {
   const std::byte* kv_blocks;  // of the KV head
-  const float* queries;        // of token 0 of the step
-  float* out;                  // of token 0 of the step: head_dim values, and zeros up to a multiple of 16
+  const float* queries;        // of CacheLayout::first_token
+  float* out;                  // of the same: attended_dim values, and zeros up to a multiple of 16
   const float* sinks;          // by query head, or nullptr
   int n_heads;
   int first_token, n_tokens;   // of the step
@@ -43,15 +44,16 @@ class CacheAttention {
   /// max_heads: query heads of a path. max_paths: of a layer.
   CacheAttention(const RankContext& context, std::size_t max_heads, std::size_t max_paths);
 
-  /// Calls visit(block) for blocks of `all` (all tokens of the step) whose queries share what is read.
+  /// Calls visit(block) for blocks of `all` (consecutive tokens of the step) whose queries share what is read.
   template <typename Visit>
   static void for_each_block(const Batch& batch, const QueryBlock& all, const Visit& visit) {
     QueryBlock block = all;
     if (block.n_heads == 0) return;
     const int most = std::max(1, kBlockQueries / block.n_heads);
-    for (int token = 0; token < batch.n_tokens(); token += block.n_tokens) {
+    const int end = all.first_token + all.n_tokens;
+    for (int token = all.first_token; token < end; token += block.n_tokens) {
       block.first_token = token;
-      block.n_tokens = std::min(most, batch.sequence_end(token) - token);
+      block.n_tokens = std::min(most, std::min(end, batch.sequence_end(token)) - token);
       visit(block);
     }
   }
@@ -119,7 +121,7 @@ class CacheAttention {
   const QueryBlock* do_item(const CacheLayout& layout, const Batch& batch, std::size_t index, int thread);
 
   const RankContext& context_;
-  std::size_t row_;          // floats of a sum: head_dim padded to 16
+  std::size_t row_;          // floats of a sum: attended_dim padded to 16
   std::size_t max_queries_;  // of a block
   std::size_t max_shared_;   // blocks whose runs may be shared
   std::vector<QueryBlock> blocks_;

@@ -69,16 +69,31 @@ struct LayerConfig {
   int shared_expert() const { return n_experts; }
 };
 
+/// Multi-head latent attention: all heads share one latent row and one rotated key of each position, which are what is cached.
+struct LatentConfig {
+  int dim = 0;         // of the latent, a multiple of 16; 0: ordinary attention
+  int rotary_dim = 0;  // of the rotated key
+  int query_dim = 0;   // of the latent that queries come from; 0: they come from the block's input
+  int plain_dim = 0;   // of a head's query without its rotated part
+  int value_dim = 0;   // of what a head gives to the output projection
+  float norm_eps = 1e-6f;
+
+  bool used() const { return dim > 0; }
+  int cached_dim() const { return dim + rotary_dim; }
+  int query_rows() const { return plain_dim + rotary_dim; }
+};
+
 struct ModelConfig {
   std::string family;  // "qwen3_moe": for people
   int dim = 0;
   int n_layers = 0;
   int n_heads = 0;
-  int n_kv_heads = 0;
-  int head_dim = 0;
+  int n_kv_heads = 0;  // 1 with latents
+  int head_dim = 0;    // of a cached key; with latents their cached_dim()
   int vocab_size = 0;
   int max_context_tokens = 0;
   float norm_eps = 1e-5f;
+  LatentConfig latent;
   RopeConfig rope;
   std::vector<RopeConfig> more_ropes;  // that some layers use instead
   bool qkv_bias = false;
@@ -109,6 +124,8 @@ struct ModelConfig {
 
   /// Neurons have an up beside their gate.
   bool gated() const { return activation != Activation::kGeluErf; }
+  /// Of what attention finds for a query.
+  int attended_dim() const { return latent.used() ? latent.dim : head_dim; }
   int query_heads_per_kv() const { return n_heads / n_kv_heads; }
   int query_norm_dim() const { return qk_norm_joint ? n_heads * head_dim : head_dim; }
   int key_norm_dim() const { return qk_norm_joint ? n_kv_heads * head_dim : head_dim; }

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <optional>
 #include <span>
 #include <utility>
 
@@ -12,6 +13,7 @@
 #include "engine/model/encoder_output.h"
 #include "engine/model/feed_forward.h"
 #include "engine/model/head.h"
+#include "engine/model/latent_attention.h"
 #include "engine/model/rank_context.h"
 #include "engine/model/router.h"
 
@@ -31,7 +33,7 @@ std::size_t layer_kv_slots(const ModelConfig& config, const RankWeights& weights
 std::vector<LayerCache> layer_caches(const ModelConfig& config, const RankWeights& weights, std::byte* pool,
                                      const ExecutorOptions& options) {
   std::vector<LayerCache> caches;
-  const std::size_t block = kv_block_bytes(config.head_dim, options.kv_type);
+  const std::size_t block = RankContext::cache_block_bytes(config, options.kv_type);
   const std::size_t slot = block * static_cast<std::size_t>(options.n_pages);
   for (const LayerWeights& layer : weights.layers) {
     caches.push_back({pool, block, slot});
@@ -45,14 +47,18 @@ struct LayerInputs {
   ActivationKinds attention, feed_forward;
 };
 
-std::vector<LayerInputs> layer_inputs(const RankWeights& weights) {
+std::vector<LayerInputs> layer_inputs(const ModelConfig& config, const RankWeights& weights) {
   std::vector<LayerInputs> inputs;
   for (const LayerWeights& layer : weights.layers) {
     LayerInputs& one = inputs.emplace_back();
+    for (const LatentPath& path : layer.latents) one.attention.add(path.rows.format);
     for (const AttentionPath& path : layer.attention) {
-      one.attention.add(path.key.format);
-      one.attention.add(path.value.format);
-      for (const MatrixView& query : path.query) one.attention.add(query.format);
+      if (!config.latent.used()) {
+        one.attention.add(path.key.format);
+        one.attention.add(path.value.format);
+      }
+      if (config.latent.query_dim == 0)
+        for (const MatrixView& query : path.query) one.attention.add(query.format);
     }
     for (const FeedForwardPath& path : layer.feed_forward) {
       one.feed_forward.add(path.gate.format);
@@ -99,15 +105,20 @@ class Executor final : public RankExecutor {
         place_(std::move(place)),
         join_(std::move(join)),
         schedule_(options.schedule),
-        inputs_(layer_inputs(weights_)),
+        inputs_(layer_inputs(config, weights_)),
         caches_(layer_caches(config, weights_, kv_pool, options)),
         batch_(config, options.max_step_tokens),
         residual_(static_cast<std::size_t>(options.max_step_tokens) * context_.dim()),
         normed_(static_cast<std::size_t>(options.max_step_tokens), context_.dim()),
         joined_(config.post_norms ? residual_.size() : 0),
         router_(context_),
-        attention_(context_, weights_.layers),
-        feed_forward_(context_, weights_.layers) {}
+        feed_forward_(context_, weights_.layers) {
+    if (config.latent.used()) {
+      latent_attention_.emplace(context_, weights_.layers);
+    } else {
+      attention_.emplace(context_, weights_.layers);
+    }
+  }
 
   /// Collective over the last stage.
   Status add_head() {
@@ -140,8 +151,10 @@ class Executor final : public RankExecutor {
       const LayerConfig& shape = config.layers[static_cast<std::size_t>(weights_.first_layer) + l];
 
       prepare_input(layer.attention_norm, layer.attention_norm_bias, inputs_[l].attention, n_tokens);
-      COLONNADE_TRY(attention_.run(shape, layer, caches_[l], batch_, normed_,
-                                   by_columns(layer.attention.size(), n_tokens), *join_));
+      COLONNADE_TRY(latent_attention_
+                        ? latent_attention_->run(layer, caches_[l], batch_, normed_, *join_)
+                        : attention_->run(shape, layer, caches_[l], batch_, normed_,
+                                          by_columns(layer.attention.size(), n_tokens), *join_));
       COLONNADE_TRY(add_joined(layer.attention_post_norm, layer.output_bias, n_tokens));
       if (config.norm_after) normalize_residual(layer.attention_norm, layer.attention_norm_bias, n_tokens);
 
@@ -260,7 +273,8 @@ class Executor final : public RankExecutor {
   ActivationRows normed_;          // (max_tokens, dim)
   AlignedBuffer<float> joined_;    // (max_tokens, dim): what a block gives, where it is normalised before it is added
   Router router_;
-  AttentionBlock attention_;
+  std::optional<AttentionBlock> attention_;
+  std::optional<LatentAttentionBlock> latent_attention_;
   FeedForwardBlock feed_forward_;
   std::unique_ptr<OutputHead> head_;
   std::vector<std::byte> received_;
@@ -269,7 +283,7 @@ class Executor final : public RankExecutor {
 }  // namespace
 
 std::size_t kv_pool_bytes(const ModelConfig& config, const RankWeights& weights, KvType type, int n_pages) {
-  return layer_kv_slots(config, weights) * kv_block_bytes(config.head_dim, type) * static_cast<std::size_t>(n_pages);
+  return layer_kv_slots(config, weights) * RankContext::cache_block_bytes(config, type) * static_cast<std::size_t>(n_pages);
 }
 
 Result<std::unique_ptr<RankExecutor>> make_executor(const ModelConfig& config, RankWeights weights,
@@ -277,7 +291,8 @@ Result<std::unique_ptr<RankExecutor>> make_executor(const ModelConfig& config, R
                                                     const std::vector<std::vector<int>>& stage_ranks,
                                                     std::byte* kv_pool, const ExecutorOptions& options) {
   StagePlace place = find_place(stage_ranks, comm.rank());
-  const std::size_t floats = static_cast<std::size_t>(options.max_step_tokens) * static_cast<std::size_t>(config.dim);
+  const std::size_t widest = std::max(static_cast<std::size_t>(config.dim), LatentAttentionBlock::joined_width(config.latent));
+  const std::size_t floats = static_cast<std::size_t>(options.max_step_tokens) * widest;
   COLONNADE_ASSIGN(auto join, comm.make_join(stage_ranks[place.stage], floats));
   auto executor = std::make_unique<Executor>(config, std::move(weights), kernels, team, comm, std::move(place),
                                              std::move(join), kv_pool, options);

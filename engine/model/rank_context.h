@@ -22,6 +22,10 @@ struct RankContext {
 
   std::size_t dim() const { return static_cast<std::size_t>(config.dim); }
   std::size_t head_dim() const { return static_cast<std::size_t>(config.head_dim); }
+  /// A page of one layer and KV head.
+  static std::size_t cache_block_bytes(const ModelConfig& config, KvType type) {
+    return config.latent.used() ? latent_block_bytes(config.head_dim, type) : kv_block_bytes(config.head_dim, type);
+  }
   float attention_scale() const {
     return config.attention_scale != 0.0f ? config.attention_scale : 1.0f / std::sqrt(static_cast<float>(config.head_dim));
   }

@@ -9,7 +9,8 @@
 
 namespace colonnade::engine {
 
-/// One KV-head group, or some of its query heads. Contributes sum over its heads of o[h] * attention(q[h], k, v).
+/// One KV-head group, or some of its query heads. Contributes sum over its heads of o[h] * attention(q[h], k, v). With latents:
+/// all heads, or some of them.
 struct AttentionPath {
   int kv_head = 0;                   // in the model
   int first_head = 0;                // query head of the model
@@ -18,10 +19,20 @@ struct AttentionPath {
   MatrixView value;                  // (head_dim, dim)
   std::vector<MatrixView> query;     // per query head: (head_dim, dim)
   std::vector<MatrixView> output;    // per query head: (dim, head_dim)
+  // With latents there is neither key nor value; query is (query_rows, query_dim or dim), output (dim, value_dim).
+  std::vector<MatrixView> into_latent;    // per query head: (latent dim, plain_dim)
+  std::vector<MatrixView> out_of_latent;  // per query head: (value_dim, latent dim)
   std::vector<const float*> query_bias;  // per query head: head_dim, or empty
   const float* key_bias = nullptr;   // head_dim, or nullptr
   const float* value_bias = nullptr;
   const float* sinks = nullptr;      // per query head: ModelConfig::attention_sinks, or nullptr
+};
+
+/// Some rows of the projection to the latent of queries (query_dim, dim), or to the latent and rotated key (cached_dim, dim).
+struct LatentPath {
+  bool of_query = false;
+  int first_row = 0;
+  MatrixView rows;
 };
 
 /// A group of neurons of one expert (expert 0 of a dense layer) or of the shared expert.
@@ -50,6 +61,9 @@ struct LayerWeights {
   const float* router_logit_bias = nullptr;  // n_experts, or nullptr
   const float* router_bias = nullptr;        // n_experts, or nullptr: RouterConfig::correction_bias
   const float* shared_gate = nullptr;        // dim, or nullptr: LayerConfig::shared_gate
+  const float* query_latent_norm = nullptr;  // LatentConfig::query_dim, or nullptr
+  const float* latent_norm = nullptr;        // LatentConfig::dim, or nullptr
+  std::vector<LatentPath> latents;           // with latents; attention then has at most one path
   std::vector<AttentionPath> attention;
   std::vector<FeedForwardPath> feed_forward; // in plan order: (neuron group, expert), shared
   int n_kv_slots = 0;

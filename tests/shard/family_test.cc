@@ -74,7 +74,7 @@ TEST_CASE("Every published configuration is read with the right size, or refused
     CHECK(count.total == expected[name]["total"].get<std::uint64_t>());
     CHECK(count.active == expected[name]["active"].get<std::uint64_t>());
   }
-  CHECK(n_read == 19);
+  CHECK(n_read == 22);
   CHECK(n_read + n_refused == 26);
 }
 
@@ -160,6 +160,50 @@ TEST_CASE("glm4_moe: dense layers first, then experts by sigmoids with a correct
   CHECK_THAT(refusal("glm4_moe", {{"n_group", 4}, {"topk_group", 1}}), Contains("topk_group") && Contains("3 experts, found 1"));
   CHECK_THAT(refusal("glm4_moe", {{"partial_rotary_factor", 0.6}}), Contains("partial_rotary_factor") && Contains("head_dim 16"));
   CHECK_THAT(refusal("glm4_moe", {{"scoring_func", "tanh"}}), Contains("scoring_func") && Contains("tanh"));
+}
+
+TEST_CASE("deepseek: latents for all heads, the scale of scores, groups of experts") {
+  const auto v3 = read("deepseek_v3");
+  CHECK(v3.latent.dim == 32);
+  CHECK(v3.latent.query_dim == 32);
+  CHECK(v3.latent.plain_dim == 32);
+  CHECK(v3.latent.rotary_dim == 16);
+  CHECK(v3.latent.value_dim == 32);
+  CHECK(v3.n_kv_heads == 1);
+  CHECK(v3.head_dim == 48);
+  CHECK(v3.rope.rotary_dim == 16);
+  CHECK(v3.rope.amplitude == 1.0f);
+  const double amplitude = 0.1 * std::log(40.0) + 1;
+  CHECK(v3.attention_scale == Approx(amplitude * amplitude / std::sqrt(48.0)));
+  CHECK(read("deepseek_v3", {{"rope_scaling", nullptr}}).attention_scale == Approx(1 / std::sqrt(48.0)));
+  CHECK(v3.router.score == engine::RouterScore::kSigmoid);
+  CHECK(v3.router.scaling == 2.5f);
+  CHECK(v3.layers[0].hidden_dim == 160);
+  CHECK(v3.layers[1].shared_hidden_dim == 32);
+  CHECK(v3.layers.size() == 3);  // the one for multi-token prediction is not among them
+  CHECK(read("deepseek_v3", {{"model_type", "kimi_k2"}}).family == "kimi_k2");
+
+  const auto v2 = read("deepseek_v2_group");
+  CHECK(v2.latent.query_dim == 24);
+  CHECK(read("deepseek_v2").latent.query_dim == 0);
+  CHECK(v2.router.n_groups == 4);
+  CHECK(v2.router.n_active_groups == 2);
+  CHECK(v2.router.group_score == engine::GroupScore::kBest);
+  CHECK_FALSE(v2.router.normalize);
+  CHECK(v2.router.scaling == 4.0f);
+  CHECK(v2.layers[1].shared_hidden_dim == 48);
+  CHECK(read("deepseek_v2_group", {{"norm_topk_prob", true}}).router.scaling == 1.0f);
+  CHECK(read("deepseek_v2", {{"n_group", 4}}).router.n_groups == 1);  // greedy
+
+  CHECK_THAT(refusal("deepseek_v3", {{"kv_lora_rank", "remove"}}), Contains("field kv_lora_rank") && Contains("found nothing"));
+  CHECK_THAT(refusal("deepseek_v3", {{"kv_lora_rank", 40}}), Contains("kv_lora_rank: expected a multiple of 16, found 40"));
+  CHECK_THAT(refusal("deepseek_v3", {{"q_lora_rank", "remove"}}), Contains("field q_lora_rank") && Contains("found nothing"));
+  CHECK_THAT(refusal("deepseek_v3", {{"v_head_dim", 0}}), Contains("v_head_dim") && Contains("found 0"));
+  CHECK_THAT(refusal("deepseek_v3", {{"rope_interleave", false}}), Contains("rope_interleave"));
+  CHECK_THAT(refusal("deepseek_v3", {{"attention_bias", true}}), Contains("attention_bias"));
+  CHECK_THAT(refusal("deepseek_v3", {{"topk_method", "best"}}), Contains("topk_method") && Contains("best"));
+  CHECK_THAT(refusal("deepseek_v3", {{"num_experts_per_tok", 9}}), Contains("num_experts_per_tok") || Contains("topk_group"));
+  CHECK_THAT(refusal("deepseek_v3", {{"rope_scaling", {{"type", "longrope"}, {"factor", 2}}}}), Contains("longrope"));
 }
 
 TEST_CASE("olmoe: joint norms; qwen2_moe: a shared expert with a gate") {

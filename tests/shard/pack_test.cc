@@ -124,6 +124,10 @@ void check_all(const std::string& name, const MoeNames& moe) {
           expected = cut(all, all.size() / dim, 0, dim, first, count);
           break;
         }
+        case MatrixRole::kQueryLatent:
+        case MatrixRole::kLatent:
+        case MatrixRole::kIntoLatent:
+        case MatrixRole::kOutOfLatent: FAIL("a matrix of latents"); break;
         case MatrixRole::kVocabulary:
           expected = cut(get(path.kind == PathKind::kHead ? "lm_head.weight" : "model.embed_tokens.weight"), dim, first, count, 0, dim);
           break;
@@ -144,6 +148,8 @@ void check_all(const std::string& name, const MoeNames& moe) {
         case VectorRole::kOutputBias: expected = get(layer + "self_attn.o_proj.bias"); break;
         case VectorRole::kRouter: expected = get(layer + moe.router + ".weight"); break;
         case VectorRole::kRouterBias: expected = get(layer + "mlp.gate.e_score_correction_bias"); break;
+        case VectorRole::kQueryLatentNorm: expected = get(layer + "self_attn.q_a_layernorm.weight"); break;
+        case VectorRole::kLatentNorm: expected = get(layer + "self_attn.kv_a_layernorm.weight"); break;
         case VectorRole::kSharedGate: expected = get(layer + "mlp.shared_expert_gate.weight"); break;
         case VectorRole::kFinalNorm: expected = get("model.norm.weight"); break;
         case VectorRole::kQueryBias: expected = slice(layer + "self_attn.q_proj.bias", (first + part) * hd); break;
@@ -163,6 +169,28 @@ TEST_CASE("A packed model holds every number of every family's checkpoint where 
   const MoeNames mixtral{"block_sparse_moe.gate", "block_sparse_moe.experts", "w1", "w3", "w2"};
   for (const char* name : {"llama", "llama3", "mistral", "qwen2", "qwen3", "qwen2_moe", "qwen3_moe"}) check_all(name, qwen);
   check_all("mixtral", mixtral);
+}
+
+TEST_CASE("A configuration that disagrees with the tensors about experts or latents is refused with one line") {
+  const auto refusal = [](const char* name, const char* field, const Json& value) {
+    const auto folder = scratch_folder() / name;
+    std::filesystem::copy(golden(name), folder, std::filesystem::copy_options::recursive);
+    Json config = parse_json(read_file(folder / "config.json"), name).value();
+    config[field] = value;
+    std::ofstream(folder / "config.json") << config.dump();
+    const auto model = shard::SourceModel::open(folder);
+    REQUIRE_FALSE(model.ok());
+    CHECK(model.error().message.find('\n') == std::string::npos);
+    return model.error().message;
+  };
+  CHECK_THAT(refusal("qwen2_moe", "num_experts", 9), Contains("mlp.gate.weight") && Contains("[9, 64]") && Contains("[10, 64]"));
+  CHECK_THAT(refusal("deepseek_v3", "n_routed_experts", 16), Contains("mlp.gate.weight") && Contains("[16, 64]") && Contains("[8, 64]"));
+  CHECK_THAT(refusal("glm4_moe", "n_shared_experts", 2), Contains("shared_experts") && Contains("[64, 64]") && Contains("[32, 64]"));
+  CHECK_THAT(refusal("qwen2_moe", "shared_expert_intermediate_size", 48), Contains("shared_expert."));
+  CHECK_THAT(refusal("deepseek_v3", "kv_lora_rank", 48), Contains("kv_a_proj_with_mqa") && Contains("[64, 64]") && Contains("[48, 64]"));
+  CHECK_THAT(refusal("deepseek_v3", "first_k_dense_replace", 2), Contains("layers.1.mlp.gate_proj.weight") && Contains("missing"));
+  CHECK_THAT(refusal("deepseek_v2", "q_lora_rank", 24), Contains("q_a_proj") && Contains("missing"));
+  CHECK_THAT(refusal("olmoe", "num_attention_heads", 8), Contains("k_proj") && Contains("[32, 64]") && Contains("[64, 64]"));
 }
 
 TEST_CASE("The same model gives the same bytes with any number of threads") {

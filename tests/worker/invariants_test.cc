@@ -34,6 +34,8 @@ const Case kCases[] = {{"llama", FormatId::kBf16, 1},     {"llama", FormatId::kI
                        {"llama", FormatId::kInt4, 2},     {"qwen3_moe", FormatId::kPermuteInt8, 2},
                        {"mistral", FormatId::kBitmaskInt4, 3}, {"mixtral", FormatId::kBitmaskBf16, 1},
                        {"llama", FormatId::kBitmaskInt8, 1}, {"qwen3_moe", FormatId::kPermuteInt4, 1},
+                       {"deepseek_v3", FormatId::kInt8, 2}, {"deepseek_v2", FormatId::kBf16, 3},
+                       {"olmoe", FormatId::kBf16, 3}, {"qwen2_moe", FormatId::kInt4, 1},
                        {"gemma2", FormatId::kInt8, 2}, {"gpt_oss", FormatId::kInt8, 2}, {"granitemoe", FormatId::kBf16, 2}};
 
 }  // namespace
@@ -82,7 +84,7 @@ TEST_CASE("a long context gives the same bits in any chunks, on any number of co
   const int n_tokens = 700;
   std::vector<std::int32_t> tokens;
   for (int i = 0; i < n_tokens; ++i) tokens.push_back(i * 7919 % 151);
-  for (const std::string name : {"llama", "mistral"}) {
+  for (const std::string name : {"llama", "mistral", "deepseek_v3"}) {
     const auto folder = tests::scratch_folder() / ("long_" + name);
     std::filesystem::copy(tests::source_folder() / "tests/data/golden" / name, folder, std::filesystem::copy_options::recursive);
     Json config = read_json(folder / "config.json");
