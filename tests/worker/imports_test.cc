@@ -48,7 +48,7 @@ TEST_CASE("GGUF models of every family give the golden logits") {
 
 TEST_CASE("Quantised and sparse safetensors give the golden logits") {
   COLONNADE_SHARED_PATH(golden, "golden");
-  for (const char* name : {"llama_f16", "llama_sparse_bitmask", "llama_sparse24_bitmask", "llama_int4_pack", "llama_int4_pack_asym", "llama_int8", "llama_int8_pack", "gpt_oss_mxfp4"}) {
+  for (const char* name : {"llama_f16", "llama_sparse_bitmask", "llama_sparse24_bitmask", "llama_int4_pack", "llama_int4_pack_asym", "llama_int8", "llama_int8_pack", "gpt_oss_mxfp4", "deepseek_v3_fp8"}) {
     CAPTURE(name);
     CHECK(difference(golden / name, golden / name / "golden.safetensors") < 1e-3);
   }
