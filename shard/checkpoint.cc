@@ -39,6 +39,12 @@ Result<Checkpoint> Checkpoint::open(const std::filesystem::path& directory) {
   return checkpoint;
 }
 
+Result<Checkpoint> Checkpoint::open_file(const std::filesystem::path& file) {
+  Checkpoint checkpoint;
+  COLONNADE_TRY(checkpoint.add_file(file.parent_path(), file.filename().string()));
+  return checkpoint;
+}
+
 Status Checkpoint::add_file(const std::filesystem::path& directory, const std::string& name) {
   COLONNADE_ASSIGN(MappedFile file, MappedFile::open(directory / name));
   COLONNADE_ASSIGN(std::vector<Tensor> tensors, parse_safetensors(file.bytes(), (directory / name).string()));

@@ -20,6 +20,9 @@ class Checkpoint {
   /// which its file lacks).
   static Result<Checkpoint> open(const std::filesystem::path& directory);
 
+  /// One safetensors file.
+  static Result<Checkpoint> open_file(const std::filesystem::path& file);
+
   /// nullptr when there is none. The name of the file that holds a tensor is in file_of().
   const Tensor* find(std::string_view name) const;
   const std::string& file_of(const Tensor& tensor) const;

@@ -13,6 +13,11 @@ Result<std::unique_ptr<const CheckpointTensors>> CheckpointTensors::open_directo
   return std::unique_ptr<const CheckpointTensors>(new CheckpointTensors(std::move(checkpoint), std::move(config)));
 }
 
+Result<std::unique_ptr<const CheckpointTensors>> CheckpointTensors::open_file(const std::filesystem::path& file) {
+  COLONNADE_ASSIGN(Checkpoint checkpoint, Checkpoint::open_file(file));
+  return std::unique_ptr<const CheckpointTensors>(new CheckpointTensors(std::move(checkpoint), QuantizationConfig{}));
+}
+
 std::vector<std::string> CheckpointTensors::names() const {
   std::set<std::string> names;
   for (const Tensor& tensor : checkpoint_.tensors()) names.insert(weight_of_part(tensor.name));

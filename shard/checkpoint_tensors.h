@@ -19,6 +19,9 @@ class CheckpointTensors final : public TensorSource {
  public:
   static Result<std::unique_ptr<const CheckpointTensors>> open_directory(const std::filesystem::path& directory, QuantizationConfig config = {});
 
+  /// One safetensors file.
+  static Result<std::unique_ptr<const CheckpointTensors>> open_file(const std::filesystem::path& file);
+
   Result<TensorRows> open(const std::string& name) const override;
   std::vector<std::string> names() const override;
   std::uint64_t bytes() const override { return checkpoint_.bytes(); }

@@ -30,6 +30,12 @@ class SourceModel {
   /// Where the numbers of `path` (one of enumerate_paths(config())) come from. Refers to this model and to `path`.
   PathWeights weights_of(const PathSpec& path) const;
 
+  /// Where a matrix of a path lies: its tensor, which part of that is a whole matrix, and which window of that the path has.
+  TensorPart matrix_part(const PathSpec& path, MatrixRole role) const;
+  Window matrix_window(const PathSpec& path, const MatrixSpec& matrix) const;
+  /// One of the tensors that the configuration asks for.
+  const TensorRows& tensor(const std::string& name) const;
+
  private:
   Status find_all_tensors();
   Status check_nothing_left() const;
@@ -42,11 +48,9 @@ class SourceModel {
   Status add_shape(const std::string& name, std::initializer_list<int> shape);
   std::string layer_module(int layer, const char* module) const;
   std::string expert_module(int layer, int expert, MatrixRole role) const;
-  const TensorRows& tensor(const std::string& name) const;
   Status find_embedding_vectors();
   Status read_positions(float* out) const;
 
-  TensorPart matrix_part(const PathSpec& path, MatrixRole role) const;
   TensorPart attention_part(int layer, MatrixRole role, std::string (*tensor_of)(const std::string& module)) const;
   TensorPart expert_part(int layer, int expert, MatrixRole role) const;
   TensorPart neuron_bias_part(const PathSpec& path, VectorRole role) const;
@@ -54,7 +58,6 @@ class SourceModel {
   /// Of latents, and what heads make of them: source_latent.cc.
   Status read_latent_rows(const PathSpec& path, const MatrixSpec& matrix, std::uint32_t first_row, std::uint32_t n_rows,
                           float* out) const;
-  Window matrix_window(const PathSpec& path, const MatrixSpec& matrix) const;
 
   engine::ModelConfig config_;
   TensorNames names_;

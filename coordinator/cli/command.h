@@ -24,6 +24,7 @@ const Command& serve_command();
 const Command& run_command();
 const Command& embed_command();
 const Command& pack_command();
+const Command& prune_command();
 const Command& inspect_command();
 const Command& plan_command();
 const Command& topology_command();

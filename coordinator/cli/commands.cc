@@ -9,6 +9,7 @@ std::span<const Command* const> all_commands() {
       &run_command(),
       &embed_command(),
       &pack_command(),
+      &prune_command(),
       &inspect_command(),
       &plan_command(),
       &topology_command(),

@@ -20,12 +20,28 @@ float rounding_loss(const float* weights, std::size_t count, float scale) {
   return loss;
 }
 
+/// The scale of weights that are multiples of one by -8 … 7; 0 when there is none. `extreme` is the largest in size.
+std::uint16_t exact_int4_scale(const float* weights, std::size_t count, float extreme) {
+  for (const int steps : {-8, 7, 6, 5, 4, 3, 2, 1}) {
+    const float scale = extreme / static_cast<float>(steps);
+    const std::uint16_t bits = f32_to_bf16(scale);
+    if (bf16_to_f32(bits) != scale || !std::isfinite(1.0f / scale)) continue;
+    const auto is_multiple = [scale](float weight) {
+      const float multiple = std::nearbyintf(weight / scale);
+      return multiple >= -8.0f && multiple <= 7.0f && multiple * scale == weight;
+    };
+    if (std::all_of(weights, weights + count, is_multiple)) return bits;
+  }
+  return 0;
+}
+
 }  // namespace
 
 std::uint16_t choose_int4_scale(const float* weights, std::size_t count) {
   float extreme = 0;  // the weight that is largest in size, with its sign
   for (std::size_t i = 0; i < count; ++i)
     if (std::fabs(weights[i]) > std::fabs(extreme)) extreme = weights[i];
+  if (const std::uint16_t exact = exact_int4_scale(weights, count, extreme); exact != 0) return exact;
   const float to_eight = extreme / -8.0f;
   const float to_seven = extreme / 7.0f;
   std::uint16_t best = 0;

@@ -74,6 +74,17 @@ struct AttendArgs {
 };
 using AttendFunction = void (*)(const AttendArgs& args);
 
+/// Factors of a product of fp32 matrices, all row-major, the first one transposed.
+struct ProductArgs {
+  const float* a = nullptr;  // (depth, rows)
+  std::size_t a_stride = 0;
+  const float* b = nullptr;  // (depth, cols)
+  std::size_t b_stride = 0;
+  float* c = nullptr;        // (rows, cols)
+  std::size_t c_stride = 0;
+  std::size_t rows = 0, cols = 0, depth = 0;
+};
+
 struct KernelTable {
   const char* name;                       // "scalar", "avx2", "avx512-vnni", "avx512"
   StripsFunction strips[kFormatSlots];    // by FormatId; nullptr where there is no such format
@@ -126,6 +137,9 @@ struct KernelTable {
   float (*sum_exp)(const float* x, float offset, float factor, std::size_t count);
   /// Dot product of two fp32 rows (router scores); 16 lanes, fixed tree.
   float (*dot)(const float* x, const float* y, std::size_t count);
+  /// c[i][j] += sum over t of a[t][i] * b[t][j]: by fma in ascending t for 256 t at a time, each such sum then added to c.
+  /// What is computed of a row or column does not depend on the others. For tools (pruning), not for serving.
+  void (*add_product)(const ProductArgs& args);
 };
 
 /// The tables that this build has, best first.

@@ -26,6 +26,8 @@ struct Simd {
   static constexpr int kWideTokens = 2;
   // Attention: 4 sums in 8 registers, of up to 4 query heads.
   static constexpr int kAttendSums = 4, kAttendQueries = 4;
+  // Products: 6 rows x 1 vector in 12 registers, 2 for the other factor.
+  static constexpr int kProductRows = 6, kProductVectors = 1;
 
   /// All bits set in the first n of 8 lanes.
   COLONNADE_OP __m256i first(std::size_t n) {

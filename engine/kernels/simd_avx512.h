@@ -35,6 +35,8 @@ struct Simd {
   // Index-permute: an own, a shared and a float accumulator for each token.
   static constexpr int kWideTokens = 8;
   static constexpr int kAttendSums = 16, kAttendQueries = 4;
+  // Products: 6 rows x 4 vectors = 24 sums; 4 loads and 6 broadcasts feed 24 multiplications.
+  static constexpr int kProductRows = 6, kProductVectors = 4;
 
   COLONNADE_OP __mmask16 first(std::size_t n) { return static_cast<__mmask16>((1u << n) - 1u); }
 

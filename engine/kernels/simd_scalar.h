@@ -17,11 +17,12 @@ struct Simd {
   struct Bytes { std::uint8_t v[64]; };  // 16 rows x 4 columns of int8 weights + 128
   struct Quad { std::int8_t v[4]; };     // 4 activations for every row
 
-  // Register blocking: see strips_float.inl.h, strips_int8.inl.h and attention.inl.h.
+  // Register blocking: see strips_float.inl.h, strips_int8.inl.h, attention.inl.h and product.inl.h.
   static constexpr int kFewTokens = 1, kFloatTokens = 1, kFloatStrips = 1, kFloatChains = 4;
   static constexpr int kFewInt8Tokens = 1, kInt8Tokens = 1, kInt8Strips = 1;
   static constexpr int kWideTokens = 1;
   static constexpr int kAttendSums = 1, kAttendQueries = 1;
+  static constexpr int kProductRows = 1, kProductVectors = 1;
 
   static F zero() { return F{}; }
   static F set(float x) { F r; COLONNADE_LANES r.v[lane] = x; return r; }

@@ -8,6 +8,7 @@
 #include "engine/kernels/elementwise.inl.h"
 #include "engine/kernels/kernels.h"
 #include "engine/kernels/latent_attention.inl.h"
+#include "engine/kernels/product.inl.h"
 #include "engine/kernels/reductions.inl.h"
 #include "engine/kernels/store_kv.h"
 #include "engine/kernels/strips_bitmask_bf16.inl.h"
@@ -61,6 +62,7 @@ constexpr KernelTable make_table(const char* name) {
   table.max_value = max_of_row<V>;
   table.sum_exp = sum_exp_of_row<V>;
   table.dot = dot_rows<V>;
+  table.add_product = add_product<V>;
   return table;
 }
 

@@ -78,7 +78,18 @@ Status AttentionBlock::run(const LayerConfig& shape, const LayerWeights& layer, 
   } else {
     run_rows(call);
   }
+  if (context_.tap != nullptr) show(call);
   return {};
+}
+
+void AttentionBlock::show(const Call& call) const {
+  const int n_tokens = call.batch.n_tokens();
+  for (const Projection& projection : projections_)
+    context_.tap->multiplied(*projection.matrix, call.input.view(0), n_tokens);
+  for (std::size_t p = 0; p < paths_.size(); ++p)
+    for (std::size_t h = 0; h < call.layer.attention[p].output.size(); ++h)
+      context_.tap->multiplied(call.layer.attention[p].output[h],
+                               attended_.view(head_row(paths_[p].first_head + h, 0)), n_tokens);
 }
 
 void AttentionBlock::lay_out(const LayerWeights& layer) {

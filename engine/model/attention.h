@@ -88,6 +88,8 @@ class AttentionBlock {
   /// Inside the team's run(): a thread's share of the projections, finished.
   void project_rows(const Call& call, int thread);
   void run_rows(const Call& call);
+  /// Tells the tap what this block's matrices were multiplied with.
+  void show(const Call& call) const;
   void output_tile(const Call& call, std::uint32_t first, std::uint32_t last, int thread);
   std::size_t head_row(std::size_t head, int token) const {
     return head * static_cast<std::size_t>(context_.max_tokens) + static_cast<std::size_t>(token);

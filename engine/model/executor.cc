@@ -99,7 +99,7 @@ class Executor final : public RankExecutor {
   Executor(const ModelConfig& config, RankWeights weights, const KernelTable& kernels, Parallel& team,
            Communicator& comm, StagePlace place, std::unique_ptr<Join> join, std::byte* kv_pool,
            const ExecutorOptions& options)
-      : context_{config, kernels, team, options.kv_type, options.n_pages, options.max_step_tokens},
+      : context_{config, kernels, team, options.kv_type, options.n_pages, options.max_step_tokens, options.tap},
         weights_(std::move(weights)),
         comm_(comm),
         place_(std::move(place)),

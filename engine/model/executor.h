@@ -13,6 +13,7 @@
 #include "engine/kernels/kernels.h"
 #include "engine/model/config.h"
 #include "engine/model/step.h"
+#include "engine/model/tap.h"
 #include "engine/model/weights.h"
 
 namespace colonnade::engine {
@@ -29,6 +30,7 @@ struct ExecutorOptions {
   int max_step_tokens = 512;
   int max_step_rows = 256;  // rows without full logits
   Schedule schedule = Schedule::kAuto;
+  ActivationTap* tap = nullptr;  // must outlive the executor
 };
 
 /// Bytes of the KV pool of a rank: n_pages pages of all its layers and KV slots.

@@ -83,6 +83,17 @@ void FeedForwardBlock::run(const LayerWeights& layer, const Router& router, cons
   } else {
     run_rows(input, n_tokens, contribution);
   }
+  if (context_.tap != nullptr) show(input);
+}
+
+void FeedForwardBlock::show(const ActivationRows& input) const {
+  for (const Unit& unit : units_) {
+    const auto n_tokens = static_cast<int>(unit.experts.tokens.size());
+    const Activations rows = input.view(0, unit.experts.tokens.data());
+    context_.tap->multiplied(unit.path->gate, rows, n_tokens);
+    context_.tap->multiplied(unit.path->up, rows, n_tokens);
+    context_.tap->multiplied(unit.path->down, hidden_.view(unit.first_row), n_tokens);
+  }
 }
 
 void FeedForwardBlock::list_units(const LayerWeights& layer, const Router& router) {

@@ -32,6 +32,8 @@ class FeedForwardBlock {
     std::size_t first_row;
   };
 
+  /// Tells the tap what this block's matrices were multiplied with.
+  void show(const ActivationRows& input) const;
   void list_units(const LayerWeights& layer, const Router& router);
   /// Gate, up and activation for strips of a unit, and the int8 form where down needs it.
   void gate_up(const Unit& unit, std::uint32_t first, std::uint32_t last, const ActivationRows& input, int thread);

@@ -9,6 +9,7 @@
 #include "engine/base/parallel.h"
 #include "engine/kernels/kernels.h"
 #include "engine/model/config.h"
+#include "engine/model/tap.h"
 
 namespace colonnade::engine {
 
@@ -19,6 +20,7 @@ struct RankContext {
   KvType kv_type;
   int n_pages;
   int max_tokens;  // of a step
+  ActivationTap* tap = nullptr;
 
   std::size_t dim() const { return static_cast<std::size_t>(config.dim); }
   std::size_t head_dim() const { return static_cast<std::size_t>(config.head_dim); }

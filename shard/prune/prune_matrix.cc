@@ -1,0 +1,150 @@
+#include "shard/prune/prune_matrix.h"
+
+#include <algorithm>
+#include <atomic>
+#include <cmath>
+#include <vector>
+
+#include "engine/base/format_text.h"
+#include "engine/base/units.h"
+#include "shard/prune/refit.h"
+#include "shard/prune/sweep.h"
+
+namespace colonnade::shard {
+namespace {
+
+/// Steps of a refit. After a sweep, which has done most of it, 16 leave less than 1 % of what there is to gain.
+constexpr int kRefitSteps = 24;
+
+/// Masks that do not depend on what other weights lose.
+class ScoredMask {
+ public:
+  ScoredMask(MemoryMeter& meter, const MatrixRules& rules, std::span<const float> norms, const FloatMatrix& weights)
+      : rules_(rules), norms_(norms), weights_(weights) {
+    if (rules.method != PruneMethod::kMagnitude || !rules.structure.any()) return;
+    // One threshold for the whole matrix.
+    scores_ = MeteredBuffer<float>(meter, weights.size());
+    sorted_ = MeteredBuffer<float>(meter, weights.size());
+    keep_ = MeteredBuffer<std::uint8_t>(meter, weights.size());
+    for (std::size_t i = 0; i < weights.size(); ++i) scores_.data()[i] = std::fabs(weights.data()[i]);
+    keep_largest({scores_.data(), scores_.size()}, count_zeros(weights.size(), rules.sparsity), {sorted_.data(), sorted_.size()},
+                 keep_.data());
+  }
+
+  void fill(std::size_t first, RowGroup& group) const {
+    const std::size_t cols = group.cols;
+    std::vector<float> scores(cols), sorted(cols);
+    std::vector<std::uint8_t> keep(cols);
+    std::fill_n(group.keep(0), cols * kRowGroup, std::uint8_t{0});
+    for (std::size_t row = 0; row < group.n_rows; ++row) {
+      if (keep_.size() > 0) {
+        std::copy_n(keep_.data() + (first + row) * cols, cols, keep.begin());
+      } else {
+        const float* const from = weights_.row(first + row);
+        for (std::size_t col = 0; col < cols; ++col)
+          scores[col] = std::fabs(from[col]) * (rules_.method == PruneMethod::kWanda && !norms_.empty() ? norms_[col] : 1.0f);
+        const std::size_t width = rules_.structure.any() ? cols : rules_.structure.group;
+        for (std::size_t at = 0; at < cols; at += width) {
+          const std::size_t n = std::min(width, cols - at);
+          const std::size_t zeros = rules_.structure.any() ? count_zeros(n, rules_.sparsity) : n - rules_.structure.kept_of(n, rules_.sparsity);
+          keep_largest({scores.data() + at, n}, zeros, sorted, keep.data() + at);
+        }
+      }
+      for (std::size_t col = 0; col < cols; ++col) group.keep(col)[row] = keep[col];
+    }
+    group.clear_pruned();
+  }
+
+ private:
+  const MatrixRules& rules_;
+  std::span<const float> norms_;
+  const FloatMatrix& weights_;
+  MeteredBuffer<float> scores_, sorted_;
+  MeteredBuffer<std::uint8_t> keep_;
+};
+
+/// The rules as far as `input` allows them.
+MatrixRules possible(MatrixRules rules, const InputKnowledge& input) {
+  if (input.gram == nullptr) rules.refit = false;
+  if (rules.method == PruneMethod::kSparseGpt && input.factor == nullptr) rules.method = PruneMethod::kWanda;
+  if (rules.method == PruneMethod::kWanda && input.norms.empty()) rules.method = PruneMethod::kMagnitude;
+  return rules;
+}
+
+void prune_group(const Compute& compute, const MatrixRules& rules, const InputKnowledge& input, const ColumnRuns& runs,
+                 const ScoredMask& mask, std::size_t first, Grid& grid, RowGroup& group) {
+  const bool swept = rules.method == PruneMethod::kSparseGpt;
+  if (swept) {
+    sweep(compute, *input.factor, {.choose_mask = true, .structure = rules.structure, .sparsity = rules.sparsity}, group);
+  } else {
+    mask.fill(first, group);
+  }
+  if (rules.refit) refit(compute, *input.gram, kRefitSteps, group);
+
+  std::span<const float> importance;
+  if (input.factor != nullptr) importance = input.factor->variance;
+  grid.choose(rules.values, runs, importance, group);
+  if (input.factor == nullptr || !(swept || rules.refit)) {
+    grid.round_all(group);
+    return;
+  }
+  // The error of the weights that stay splits into what the best fit on the mask leaves, and what rounding adds to that. So a
+  // fit is what rounding is to come near to; without one, rounding makes up for pruned weights as well.
+  if (rules.refit)
+    for (std::size_t col = 0; col < group.cols; ++col) std::copy_n(group.values(col), kRowGroup, group.target(col));
+  sweep(compute, *input.factor, {.grid = &grid}, group);
+}
+
+}  // namespace
+
+Result<PruneMethod> parse_prune_method(std::string_view text) {
+  for (const PruneMethod method : {PruneMethod::kMagnitude, PruneMethod::kWanda, PruneMethod::kSparseGpt})
+    if (text == prune_method_name(method)) return method;
+  return Error{ErrorCode::kInvalidArgument,
+               colonnade::text("method: expected magnitude, wanda or sparsegpt, found ", text)};
+}
+
+const char* prune_method_name(PruneMethod method) {
+  return method == PruneMethod::kMagnitude ? "magnitude" : method == PruneMethod::kWanda ? "wanda" : "sparsegpt";
+}
+
+MatrixOutcome prune_matrix(const Compute& compute, MemoryMeter& meter, const MatrixRules& asked, const InputKnowledge& input,
+                           std::span<const std::size_t> pieces, FloatMatrix& weights) {
+  const MatrixRules rules = possible(asked, input);
+  // It may have zeros already.
+  const auto filled = weights.size() - static_cast<std::size_t>(std::count(weights.data(), weights.data() + weights.size(), 0.0f));
+  const double density = std::min(1 - rules.sparsity, static_cast<double>(filled) / static_cast<double>(weights.size()));
+  const ColumnRuns runs = column_runs(rules.values, pieces, weights.cols(), density);
+  const ScoredMask mask(meter, rules, input.norms, weights);
+  std::vector<RowGroup> groups;  // by thread
+  for (int t = 0; t < compute.team.size(); ++t) groups.emplace_back(meter, weights.cols());
+  std::atomic<std::size_t> next{0};
+  Loss loss;
+  compute.team.run([&](int thread) {
+    RowGroup& group = groups[static_cast<std::size_t>(thread)];
+    Grid grid;
+    while (true) {
+      const std::size_t first = kRowGroup * next.fetch_add(1);
+      if (first >= weights.rows()) return;
+      group.load(weights, first, std::min(kRowGroup, weights.rows() - first));
+      prune_group(compute, rules, input, runs, mask, first, grid, group);
+      if (first == 0 && input.gram != nullptr) {
+        // Loading again: what rounding came near to may have been a fit.
+        for (std::size_t col = 0; col < group.cols; ++col)
+          for (std::size_t row = 0; row < group.n_rows; ++row) group.target(col)[row] = weights.row(row)[col];
+        loss = measure_loss(compute, *input.gram, group);
+      }
+      group.store(weights, first);
+    }
+  });
+  MatrixOutcome outcome{.lost = loss.lost, .total = loss.total};
+  for (std::size_t i = 0; i < weights.size(); ++i) outcome.kept += weights.data()[i] != 0.0f;
+  return outcome;
+}
+
+std::uint64_t prune_matrix_bytes(const MatrixRules& rules, std::size_t rows, std::size_t cols, int n_threads) {
+  const bool whole = rules.structure.any();  // the fallback of any method may need them
+  return RowGroup::bytes(cols) * static_cast<std::uint64_t>(n_threads) + (whole ? rows * cols * (2 * sizeof(float) + 1) : 0);
+}
+
+}  // namespace colonnade::shard

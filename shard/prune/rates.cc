@@ -1,0 +1,57 @@
+#include "shard/prune/rates.h"
+
+#include <algorithm>
+#include <cmath>
+#include <numeric>
+
+#include "engine/base/format_text.h"
+
+namespace colonnade::shard {
+namespace {
+
+template <typename Use>
+void for_scores(const FloatMatrix& weights, std::span<const float> norms, const Use& use) {
+  for (std::size_t r = 0; r < weights.rows(); ++r)
+    for (std::size_t c = 0; c < weights.cols(); ++c) use(std::fabs(static_cast<double>(weights.row(r)[c])) * norms[c]);
+}
+
+}  // namespace
+
+Result<RateRule> parse_rate_rule(std::string_view text) {
+  if (text == "uniform") return RateRule::kUniform;
+  if (text == "owl") return RateRule::kOwl;
+  if (text == "atp") return RateRule::kAtp;
+  return Error{ErrorCode::kInvalidArgument, colonnade::text("rates: expected uniform, owl or atp, found ", text)};
+}
+
+void OutlierCount::add(const FloatMatrix& weights, std::span<const float> norms) {
+  for_scores(weights, norms, [this](double score) { sum_ += score; });
+  n_ += weights.size();
+}
+
+void OutlierCount::count(const FloatMatrix& weights, std::span<const float> norms) {
+  const double limit = kOutlierFactor * sum_ / static_cast<double>(n_);
+  for_scores(weights, norms, [&](double score) { outliers_ += score > limit; });
+}
+
+std::vector<double> layer_rates(RateRule rule, double sparsity, double spread, std::span<const double> weights,
+                                std::span<const double> outliers) {
+  const std::size_t n = weights.size();
+  std::vector<double> offsets(n, 0.0);  // from the sparsity that was asked for, before their mean is taken off
+  // Nothing is pruned wholly, and nothing by less than nothing.
+  const double room = std::min(spread, 0.8 * std::min(sparsity, 1 - sparsity));
+  if (rule == RateRule::kAtp && n > 1)
+    for (std::size_t l = 0; l < n; ++l) offsets[l] = 2 * room * static_cast<double>(l) / static_cast<double>(n - 1);
+  if (rule == RateRule::kOwl) {
+    const auto [least, most] = std::minmax_element(outliers.begin(), outliers.end());
+    if (*most > *least)
+      for (std::size_t l = 0; l < n; ++l) offsets[l] = -2 * room * (outliers[l] - *least) / (*most - *least);
+  }
+  const double mean = std::inner_product(offsets.begin(), offsets.end(), weights.begin(), 0.0) /
+                      std::accumulate(weights.begin(), weights.end(), 0.0);
+  std::vector<double> rates;
+  for (const double offset : offsets) rates.push_back(std::clamp(sparsity + offset - mean, 0.0, 1.0));
+  return rates;
+}
+
+}  // namespace colonnade::shard
