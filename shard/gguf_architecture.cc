@@ -1,5 +1,7 @@
 #include "shard/gguf_architecture.h"
 
+#include <algorithm>
+
 #include "engine/base/format_text.h"
 
 namespace colonnade::shard {
@@ -17,6 +19,43 @@ std::vector<GgufKey> granite_keys(std::vector<GgufKey> more = {}) {
                             GgufKey{"residual_scale", "residual_multiplier"}, GgufKey{"logit_scale", "logits_scaling"}})
     more.push_back(key);
   return more;
+}
+
+/// Heads are told by the length of whole keys, of which the rotated part is the end. Fields that other families have say other
+/// things here.
+void complete_deepseek(Json& config) {
+  const int key = config.value("key_length_mla", config.value("head_dim", 0)), rotated = config.value("qk_rope_head_dim", 0);
+  config["qk_nope_head_dim"] = std::max(key - rotated, 0);
+  if (!config.contains("q_lora_rank")) config["q_lora_rank"] = nullptr;
+  if (config.value("n_group", 1) > 1 && config["model_type"] == "deepseek_v2") config["topk_method"] = "group_limited_greedy";
+  for (const char* other : {"head_dim", "key_length_mla", "partial_rotary_factor"}) config.erase(other);
+}
+
+std::vector<GgufKey> deepseek_keys() {
+  return {{"attention.q_lora_rank", "q_lora_rank"},
+          {"attention.kv_lora_rank", "kv_lora_rank"},
+          {"attention.value_length", "v_head_dim"},
+          {"attention.value_length_mla", "v_head_dim"},
+          {"attention.key_length_mla", "key_length_mla"},
+          {"rope.dimension_count", "qk_rope_head_dim"},
+          {"expert_count", "n_routed_experts"},
+          {"expert_used_count", "num_experts_per_tok"},
+          {"expert_feed_forward_length", "moe_intermediate_size"},
+          {"expert_shared_count", "n_shared_experts"},
+          {"leading_dense_block_count", "first_k_dense_replace"},
+          {"expert_group_count", "n_group"},
+          {"expert_group_used_count", "topk_group"},
+          {"expert_weights_scale", "routed_scaling_factor"},
+          {"expert_weights_norm", "norm_topk_prob", GgufKeyKind::kFlag}};
+}
+
+/// Whether an entry is that of a header of its architecture.
+bool applies(const GgufArchitecture& architecture, const GgufHeader& header) {
+  if (architecture.only_with == nullptr) return true;
+  const GgufValue* value = header.find(text(architecture.name, ".", architecture.only_with));
+  if (value == nullptr) return false;
+  const auto* number = std::get_if<std::int64_t>(value);
+  return architecture.with_value < 0 || (number != nullptr && *number == architecture.with_value);
 }
 
 const std::vector<GgufArchitecture>& architectures() {
@@ -63,6 +102,14 @@ const std::vector<GgufArchitecture>& architectures() {
                 {"expert_group_used_count", "topk_group"},
                 {"expert_weights_scale", "routed_scaling_factor"},
                 {"expert_weights_norm", "norm_topk_prob", GgufKeyKind::kFlag}}},
+      // Scores of experts by sigmoid, or (also where the key is missing) by softmax.
+      {.name = "deepseek2",
+       .model_type = "deepseek_v3",
+       .only_with = "expert_gating_func",
+       .with_value = 2,
+       .keys = deepseek_keys(),
+       .complete = complete_deepseek},
+      {.name = "deepseek2", .model_type = "deepseek_v2", .keys = deepseek_keys(), .complete = complete_deepseek},
       {.name = "gpt-oss",
        .model_type = "gpt_oss",
        .keys = {{"expert_count", "num_local_experts"}, {"expert_used_count", "num_experts_per_tok"}, {"attention.sliding_window", "sliding_window"}}},
@@ -86,6 +133,13 @@ const std::vector<GgufArchitecture>& architectures() {
        .model_type = "granitemoe",
        .keys = granite_keys({{"expert_count", "num_local_experts"}, {"expert_used_count", "num_experts_per_tok"}}),
        .rotates_neighbours = true},
+      {.name = "bert",
+       .model_type = "bert",
+       .keys = {{"attention.layer_norm_epsilon", "layer_norm_eps"}},
+       .modules = {{&TensorNames::attention_norm, "attn_output_norm"},
+                   {&TensorNames::feed_forward_norm, "layer_output_norm"},
+                   {&TensorNames::dense_gate, "ffn_up"},
+                   {&TensorNames::dense_down, "ffn_down"}}},
       {.name = "phi3", .model_type = "phi3", .keys = {{"attention.sliding_window", "sliding_window"}}},
   };
   return all;
@@ -108,6 +162,14 @@ std::span<const GgufKey> shared_gguf_keys() {
   return keys;
 }
 
+std::span<const GgufModule> outer_gguf_modules() {
+  static const std::vector<GgufModule> modules{
+      {&TensorNames::embedding, "token_embd"},   {&TensorNames::final_norm, "output_norm"}, {&TensorNames::head, "output"},
+      {&TensorNames::positions, "position_embd"}, {&TensorNames::token_type, "token_types"}, {&TensorNames::embedding_norm, "token_embd_norm"},
+  };
+  return modules;
+}
+
 std::span<const GgufModule> shared_gguf_modules() {
   static const std::vector<GgufModule> modules{
       {&TensorNames::attention_norm, "attn_norm"},
@@ -117,6 +179,12 @@ std::span<const GgufModule> shared_gguf_modules() {
       {&TensorNames::value, "attn_v"},
       {&TensorNames::query_key_value, "attn_qkv"},
       {&TensorNames::output, "attn_output"},
+      {&TensorNames::query_latent, "attn_q_a"},
+      {&TensorNames::query_latent_norm, "attn_q_a_norm"},
+      {&TensorNames::query_of_latent, "attn_q_b"},
+      {&TensorNames::latent, "attn_kv_a_mqa"},
+      {&TensorNames::latent_norm, "attn_kv_a_norm"},
+      {&TensorNames::heads_of_latent, "attn_kv_b"},
       {&TensorNames::query_norm, "attn_q_norm"},
       {&TensorNames::key_norm, "attn_k_norm"},
       {&TensorNames::attention_post_norm, "post_attention_norm"},
@@ -136,7 +204,7 @@ Result<const GgufArchitecture*> gguf_architecture_of(const GgufHeader& header, s
   for (const GgufArchitecture& architecture : architectures()) {
     if (!known.ends_with(architecture.name)) known += text(known.empty() ? "" : ", ", architecture.name);
     if (*name != architecture.name) continue;
-    if (architecture.only_with == nullptr || header.find(text(*name, ".", architecture.only_with)) != nullptr) return &architecture;
+    if (applies(architecture, header)) return &architecture;
   }
   return Error{ErrorCode::kUnsupported, text(where, ": GGUF architecture ", *name, " is not supported; supported are ", known)};
 }

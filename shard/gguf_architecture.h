@@ -2,6 +2,7 @@
 // config.json, and what its tensors are called. The tables of gguf_architecture.cc are all that a new one needs.
 #pragma once
 
+#include <cstdint>
 #include <span>
 #include <string>
 #include <string_view>
@@ -40,6 +41,7 @@ struct GgufArchitecture {
   const char* name;                     // general.architecture
   const char* model_type;               // of the family
   const char* only_with = nullptr;      // a key without which the entry does not apply: one architecture, several families
+  std::int64_t with_value = -1;         // and the value that the key must have; -1: any
   std::vector<GgufKey> keys = {};       // beside those of all architectures
   std::vector<GgufImplied> implied = {};
   std::vector<GgufModule> modules = {}; // where they differ from those of most architectures
@@ -56,5 +58,7 @@ Result<const GgufArchitecture*> gguf_architecture_of(const GgufHeader& header, s
 /// Keys and modules that (nearly) all architectures have.
 std::span<const GgufKey> shared_gguf_keys();
 std::span<const GgufModule> shared_gguf_modules();
+/// Modules that are of no layer.
+std::span<const GgufModule> outer_gguf_modules();
 
 }  // namespace colonnade::shard

@@ -99,6 +99,9 @@ class ConfigMaker {
     } else if (type && *type != "none") {
       scaling["rope_type"] = *type;
       if (factor) scaling["factor"] = *factor;
+      // DeepSeek's softening of scores; its two factors are the same in all of its models.
+      COLONNADE_ASSIGN(const auto softening, header_.number(full("rope.scaling.yarn_log_multiplier")));
+      if (softening && *softening > 0) scaling["mscale"] = scaling["mscale_all_dim"] = *softening * 10;
       if (original && *original > 0) scaling["original_max_position_embeddings"] = static_cast<std::uint64_t>(*original);
     } else if (old_factor && *old_factor != 1.0) {
       scaling = {{"rope_type", "linear"}, {"factor", *old_factor}};

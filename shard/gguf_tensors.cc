@@ -54,8 +54,9 @@ Status GgufTensors::place_all(int n_layers) {
       // Layers beyond the last predict further tokens.
       known = at->layer >= n_layers || place_in_layer(tensor, text(names_.layer, at->layer, "."), at->module, ending);
     } else {
-      for (const auto& [module, gguf] : {std::pair(names_.embedding, "token_embd"), {names_.final_norm, "output_norm"}, {names_.head, "output"}}) {
-        if (base != gguf) continue;
+      for (const GgufModule& outer : outer_gguf_modules()) {
+        const char* module = names_.*outer.family;
+        if (base != outer.gguf || module == nullptr || *module == '\0') continue;
         places_[module + ending] = {.tensor = &tensor};
         known = true;
       }
@@ -78,6 +79,15 @@ bool GgufTensors::place_in_layer(const GgufPlacedTensor& tensor, const std::stri
       places_[layer + name + (entry.whole_name ? "" : ending)] = {.tensor = &tensor, .rotated = turned && architecture_.rotates_neighbours};
       return true;
     }
+  }
+  const bool keys = module == "attn_k_b", values = module == "attn_v_b";
+  if (keys || values) {
+    // Newer files have the two in place of attn_kv_b, others beside it.
+    if (files_.find(tensor.name.substr(0, tensor.name.rfind("attn_")) + "attn_kv_b.weight") != nullptr) return true;
+    Place& place = places_[layer + names_.heads_of_latent + ending];
+    (keys ? place.tensor : place.joined) = &tensor;
+    place.of_heads = true;
+    return true;
   }
   return place_feed_forward(tensor, layer, module, ending);
 }
@@ -138,6 +148,7 @@ Result<TensorRows> GgufTensors::open(const std::string& name) const {
     return Error{ErrorCode::kNotFound, text("tensor ", name, " is missing: expected in ", files_.file_names().front(),
                                             files_.file_names().size() > 1 ? " or the other files" : "")};
   const Place& place = at->second;
+  if (place.of_heads) return open_heads(name, place);
   if (place.joined != nullptr) return open_joined(name, place);
   const GgufPlacedTensor& tensor = *place.tensor;
   const std::string& file = files_.file_names()[tensor.file];
@@ -161,6 +172,21 @@ Result<TensorRows> GgufTensors::open(const std::string& name) const {
   if (architecture_.norms_with_offset && name.ends_with("norm.weight")) reader = shifted_values(std::move(reader), -names_.norm_offset);
   if (at->first.ends_with(std::string(names_.shared_gate) + ".weight") && shape.size() == 1) shape.insert(shape.begin(), 1);
   return TensorRows(name, file, std::move(shape), {.name = tensor.type->name, .bytes = bytes, .outputs_first = true}, std::move(reader));
+}
+
+Result<TensorRows> GgufTensors::open_heads(const std::string& name, const Place& place) const {
+  const GgufPlacedTensor *keys = place.tensor, *values = place.joined;
+  const auto shape_of = [](const GgufPlacedTensor* tensor) { return tensor == nullptr ? std::string("none") : shape_text(tensor->shape); };
+  // Keys (heads, latent, plain part), values (heads, value, latent).
+  const bool fit = keys != nullptr && values != nullptr && keys->shape.size() == 3 && values->shape.size() == 3 && keys->shape[0] == values->shape[0] &&
+                   keys->shape[1] == values->shape[2];
+  if (!fit)
+    return Error{ErrorCode::kCorrupt, text("tensor ", name, ": expected attn_k_b of [heads, latent, keys] and attn_v_b of [heads, values, latent], found ", shape_of(keys),
+                                           " and ", shape_of(values))};
+  const std::uint64_t latent = keys->shape[1], plain = keys->shape[2], value = values->shape[1];
+  auto reader = latent_head_rows(gguf_rows(*keys->type, keys->data.data(), plain), gguf_rows(*values->type, values->data.data(), latent), {latent, plain, value});
+  return TensorRows(name, files_.file_names()[keys->file], {keys->shape[0] * (plain + value), latent},
+                    {.name = keys->type->name, .bytes = keys->data.size() + values->data.size()}, std::move(reader));
 }
 
 Result<TensorRows> GgufTensors::open_joined(const std::string& name, const Place& place) const {

@@ -33,6 +33,7 @@ class GgufTensors final : public TensorSource {
     std::uint64_t slice = kWhole;
     bool rotated = false;  // rows are in the other order
     const GgufPlacedTensor* joined = nullptr;  // the tensor is the first of two that transformers has as one
+    bool of_heads = false;                     // these are the plain parts of keys, transposed, and values of each head
   };
   static constexpr std::uint64_t kWhole = ~std::uint64_t{0};
 
@@ -41,6 +42,7 @@ class GgufTensors final : public TensorSource {
   Status place_all(int n_layers);
   bool place_in_layer(const GgufPlacedTensor& tensor, const std::string& layer, const std::string& module, const std::string& ending);
   bool place_stack(const GgufPlacedTensor& tensor, const std::string& layer, std::string_view matrix, const std::string& ending);
+  Result<TensorRows> open_heads(const std::string& name, const Place& place) const;
   Result<TensorRows> open_joined(const std::string& name, const Place& place) const;
   bool place_feed_forward(const GgufPlacedTensor& tensor, const std::string& layer, const std::string& module, const std::string& ending);
 

@@ -3,6 +3,7 @@
 #include "engine/base/format_text.h"
 #include "engine/base/json.h"
 #include "shard/config_fields.h"
+#include "shard/gguf_file.h"
 #include "shard/mapped_file.h"
 
 namespace colonnade::shard {
@@ -33,9 +34,21 @@ Status read_pooling_module(const std::filesystem::path& path, engine::ModelConfi
   return {};
 }
 
+/// 1: the mean of all tokens, 2: the first.
+Status read_gguf_pooling(const std::filesystem::path& file, engine::ModelConfig& config) {
+  COLONNADE_ASSIGN(const GgufHeader header, read_gguf_file_header(file));
+  COLONNADE_ASSIGN(const auto architecture, header.string("general.architecture"));
+  COLONNADE_ASSIGN(const auto type, header.integer(text(architecture.value_or(""), ".pooling_type")));
+  if (type && *type != 1 && *type != 2)
+    return Error{ErrorCode::kUnsupported, text(file.string(), ": GGUF key pooling_type: expected 1 (mean) or 2 (first token), found ", *type)};
+  if (type) config.pooling = *type == 2 ? engine::Pooling::kFirst : engine::Pooling::kMean;
+  return {};
+}
+
 }  // namespace
 
 Status read_pooling(const std::filesystem::path& directory, engine::ModelConfig& config) {
+  if (is_gguf_file(directory)) return read_gguf_pooling(directory, config);
   const auto list = directory / "modules.json";
   std::error_code ignored;
   if (!std::filesystem::exists(list, ignored)) return {};

@@ -97,6 +97,21 @@ class JoinedValues final : public RowReader {
   bool interleaved_;
 };
 
+class LatentHeadRows final : public RowReader {
+ public:
+  LatentHeadRows(Inner keys, Inner values, LatentHeads sizes) : keys_(std::move(keys)), values_(std::move(values)), sizes_(sizes) {}
+  Status read(std::uint64_t row, std::uint64_t first_col, std::uint64_t n_cols, float* out) const override {
+    const std::uint64_t head = row / (sizes_.plain + sizes_.value), within = row % (sizes_.plain + sizes_.value);
+    if (within >= sizes_.plain) return values_->read(head * sizes_.value + within - sizes_.plain, first_col, n_cols, out);
+    for (std::uint64_t i = 0; i < n_cols; ++i) COLONNADE_TRY(keys_->read(head * sizes_.latent + first_col + i, within, 1, out + i));
+    return {};
+  }
+
+ private:
+  Inner keys_, values_;
+  LatentHeads sizes_;
+};
+
 class ShiftedValues final : public RowReader {
  public:
   ShiftedValues(Inner inner, float offset) : inner_(std::move(inner)), offset_(offset) {}
@@ -119,6 +134,10 @@ std::shared_ptr<const RowReader> joined_rows(Inner first, Inner second, std::uin
 
 std::shared_ptr<const RowReader> joined_values(Inner first, Inner second, std::uint64_t n, bool interleaved) {
   return std::make_shared<JoinedValues>(std::move(first), std::move(second), n, interleaved);
+}
+
+std::shared_ptr<const RowReader> latent_head_rows(Inner keys, Inner values, LatentHeads sizes) {
+  return std::make_shared<LatentHeadRows>(std::move(keys), std::move(values), sizes);
 }
 
 std::shared_ptr<const RowReader> shifted_values(Inner inner, float offset) { return std::make_shared<ShiftedValues>(std::move(inner), offset); }

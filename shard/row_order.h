@@ -25,6 +25,13 @@ std::shared_ptr<const RowReader> joined_rows(std::shared_ptr<const RowReader> fi
 /// The same for the numbers of rows of `n`.
 std::shared_ptr<const RowReader> joined_values(std::shared_ptr<const RowReader> first, std::shared_ptr<const RowReader> second, std::uint64_t n, bool interleaved);
 
+/// For each head the rows of its key's plain part, which `keys` has as columns (a row for each number of the latent), then those of its
+/// value.
+struct LatentHeads {
+  std::uint64_t latent, plain, value;
+};
+std::shared_ptr<const RowReader> latent_head_rows(std::shared_ptr<const RowReader> keys, std::shared_ptr<const RowReader> values, LatentHeads sizes);
+
 /// Every number plus `offset`.
 std::shared_ptr<const RowReader> shifted_values(std::shared_ptr<const RowReader> inner, float offset);
 

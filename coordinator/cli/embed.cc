@@ -93,7 +93,7 @@ const Command& embed_command() {
         .summary = "Prints the vectors that an encoder gives texts.",
         .details = "A JSON list of numbers for each text, one a line.\n\n"
                    "  colonnade embed MODEL \"first text\" \"second text\"",
-        .positionals = {{.name = "MODEL", .help = "an encoder: a Hugging Face directory or a packed model"},
+        .positionals = {{.name = "MODEL", .help = "an encoder: a Hugging Face directory, a GGUF file or a packed model"},
                         {.name = "TEXT", .help = "one or more texts", .rest = true}},
         .options = {}};
     for (const Option& option : launch_option_list()) spec.options.push_back(option);

@@ -89,14 +89,16 @@ TEST_CASE("The tensors of every GGUF file are those of its Hugging Face director
   for (const auto& [file, directory] : std::vector<std::pair<std::string, std::string>>{
            {"llama/llama.F32.gguf", "llama"}, {"llama/llama.F16.gguf", "llama"}, {"llama/llama.BF16.gguf", "llama"}, {"gguf_extra/mistral.F32.gguf", "mistral"},
            {"gguf_extra/mixtral.F32.gguf", "mixtral"}, {"qwen3_moe/qwen3_moe.F16.gguf", "qwen3_moe"}, {"gguf_extra/qwen2.F32.gguf", "qwen2"}, {"gguf_extra/phi3.F32.gguf", "phi3"},
-           {"gguf_extra/qwen2_moe.F32.gguf", "qwen2_moe"}, {"gguf_extra/olmoe.F32.gguf", "olmoe"}}) {
+           {"gguf_extra/qwen2_moe.F32.gguf", "qwen2_moe"}, {"gguf_extra/olmoe.F32.gguf", "olmoe"}, {"gguf_extra/bert.F32.gguf", "bert"}}) {
     CAPTURE(file);
     const auto model = SourceModel::open(golden_folder / file);
     INFO((model.ok() ? "" : model.error().message));
     REQUIRE(model.ok());
     const auto expected = CheckpointTensors::open_directory(golden_folder / directory);
     REQUIRE(expected.ok());
-    const auto names = (*expected)->names();
+    auto names = (*expected)->names();
+    // GGUF leaves out what gives no embedding.
+    std::erase_if(names, [](const std::string& name) { return name.starts_with("pooler.") || name == "embeddings.position_ids"; });
     CHECK(model->source().names() == names);
     for (const std::string& name : names) {
       CAPTURE(name);

@@ -7,6 +7,7 @@
 #include "shard/safetensors.h"
 #include "tests/support/golden.h"
 #include "tests/support/shared_data.h"
+#include "tests/support/skip.h"
 
 using namespace colonnade;
 using namespace colonnade::tests;
@@ -74,6 +75,17 @@ TEST_CASE("bert gives the golden vectors of every token and of the sequence, on 
       CHECK(max_difference(job.run(step).logits, golden.mean_unit) < 1e-4);
     }
   }
+}
+
+TEST_CASE("bert in a GGUF file gives the golden vectors") {
+  COLONNADE_SHARED_PATH(file, "golden/gguf_extra/bert.F32.gguf");
+  const EncoderGolden golden = read_encoder_golden();
+  const PackedModel& model = packed_model(file, FormatId::kF32);
+  CHECK(model.manifest.config.pooling == engine::Pooling::kMean);
+  TestJob job(model, 2, 1, exact());
+  engine::Step step;
+  add_sequence(step, golden.tokens, 0, static_cast<int>(golden.tokens.size()), 0);
+  CHECK(max_difference(job.run(step).logits, golden.hidden) < 1e-4);
 }
 
 TEST_CASE("an encoder's vectors do not depend on the batch, on cores or on the schedule") {

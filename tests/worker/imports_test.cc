@@ -39,10 +39,17 @@ TEST_CASE("GGUF models in every type give the golden logits") {
 
 TEST_CASE("GGUF models of every family give the golden logits") {
   COLONNADE_SHARED_PATH(golden, "golden");
-  for (const char* name : {"llama3", "mixtral", "qwen2", "qwen3", "phi3", "qwen2_moe", "olmoe", "glm4_moe", "gpt_oss_trunc", "gemma2", "gemma3", "granitemoe"}) {
+  for (const char* name : {"llama3", "mixtral", "qwen2", "qwen3", "phi3", "qwen2_moe", "olmoe", "glm4_moe", "gpt_oss_trunc", "gemma2", "gemma3", "granitemoe", "deepseek_v2", "deepseek_v3_group"}) {
     CAPTURE(name);
     CHECK(difference(golden / "gguf_extra" / (std::string(name) + ".F32.gguf"), golden / name / "golden.safetensors", 2) < 1e-3);
   }
+  // Three ways to store the heads' matrices of latents.
+  for (const char* layout : {"", ".kvb_split", ".mla"}) {
+    CAPTURE(layout);
+    CHECK(difference(golden / "deepseek_v3" / (std::string("deepseek_v3") + layout + ".F32.gguf"), golden / "deepseek_v3/golden.safetensors", 2) < 1e-3);
+  }
+  for (const char* type : {"Q8_0", "Q4_0"})
+    CHECK(difference(golden / "deepseek_v3" / (std::string("deepseek_v3.") + type + ".gguf"), golden / "deepseek_v3" / (std::string("golden.") + type + ".safetensors"), 2) < 1e-3);
   CHECK(difference(golden / "gpt_oss_mxfp4/gpt_oss.MXFP4.gguf", golden / "gpt_oss_mxfp4/golden.MXFP4.safetensors", 3) < 1e-3);
 }
 
