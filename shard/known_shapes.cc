@@ -64,6 +64,20 @@ constexpr Described kDescribed[] = {
         "n_routed_experts":160,"num_experts_per_tok":8,"n_shared_experts":1,"first_k_dense_replace":3,
         "routed_scaling_factor":2.5,"partial_rotary_factor":0.5,"use_qk_norm":true,"attention_bias":true,
         "vocab_size":151552,"max_position_embeddings":131072,"rope_theta":1000000})"},
+    {"gpt-oss-20b", R"({"model_type":"gpt_oss","hidden_size":2880,"num_hidden_layers":24,"num_attention_heads":64,
+        "num_key_value_heads":8,"head_dim":64,"intermediate_size":2880,"num_local_experts":32,"num_experts_per_tok":4,
+        "sliding_window":128,"swiglu_limit":7.0,"vocab_size":201088,"max_position_embeddings":131072,"rope_theta":150000,
+        "rope_scaling":{"rope_type":"yarn","factor":32,"beta_fast":32,"beta_slow":1,"truncate":false,
+        "original_max_position_embeddings":4096}})"},
+    {"gpt-oss-120b", R"({"model_type":"gpt_oss","hidden_size":2880,"num_hidden_layers":36,"num_attention_heads":64,
+        "num_key_value_heads":8,"head_dim":64,"intermediate_size":2880,"num_local_experts":128,"num_experts_per_tok":4,
+        "sliding_window":128,"swiglu_limit":7.0,"vocab_size":201088,"max_position_embeddings":131072,"rope_theta":150000,
+        "rope_scaling":{"rope_type":"yarn","factor":32,"beta_fast":32,"beta_slow":1,"truncate":false,
+        "original_max_position_embeddings":4096}})"},
+    {"bert-base", R"({"model_type":"bert","hidden_size":768,"num_hidden_layers":12,"num_attention_heads":12,
+        "intermediate_size":3072,"vocab_size":30522,"max_position_embeddings":512})"},
+    {"bert-large", R"({"model_type":"bert","hidden_size":1024,"num_hidden_layers":24,"num_attention_heads":16,
+        "intermediate_size":4096,"vocab_size":30522,"max_position_embeddings":512})"},
 };
 
 engine::ModelConfig config_of(const Shape& s) {

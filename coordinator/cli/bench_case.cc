@@ -19,7 +19,8 @@ constexpr double kReadSeconds = 0.15;
 double read_bandwidth(const std::vector<int>& cpus) { return engine::measure_read_bandwidth(cpus, kReadBytesEach, kReadSeconds); }
 
 /// Sequences and their lengths that the KV cache is for.
-int pages_needed(const BenchOptions& bench) {
+int pages_needed(const BenchOptions& bench, bool encoder) {
+  if (encoder) return std::max(1, bench.max_step_tokens / bench.decode_tokens) * pages_of(bench.decode_tokens);
   return std::max(pages_of(bench.prefill_tokens), bench.decode_tokens > 0 ? bench.largest_batch() * pages_of(bench.decode_tokens) : 0);
 }
 
@@ -57,11 +58,11 @@ Result<Subject> open_subject(const BenchOptions& bench) {
   return subject;
 }
 
-Result<Subject> make_subject(const BenchOptions& bench, const engine::Sparsity& sparsity) {
+Result<Subject> make_subject(const BenchOptions& bench, const std::string& shape, const engine::Sparsity& sparsity) {
   Subject subject;
   subject.sparsity = sparsity;
   COLONNADE_ASSIGN(subject.synthetic, shard::SyntheticModel::make(
-                                          bench.shape, {.rules = bench.formats.rules, .sparsity = sparsity, .max_layers = bench.max_layers}));
+                                          shape, {.rules = bench.formats.rules, .sparsity = sparsity, .max_layers = bench.max_layers}));
   return subject;
 }
 
@@ -69,7 +70,11 @@ Result<std::unique_ptr<BenchCase>> BenchCase::make(std::shared_ptr<const Subject
                                                    const BenchOptions& bench, const engine::Topology& topology) {
   std::unique_ptr<BenchCase> made(new BenchCase(std::move(subject), layout, bench));
   const shard::Manifest& manifest = made->subject_->manifest();
-  const int longest = std::max(bench.prefill_tokens, bench.decode_tokens);
+  const bool encoder = manifest.config.encoder;
+  const int longest = encoder ? bench.decode_tokens : std::max(bench.prefill_tokens, bench.decode_tokens);
+  if (encoder && (longest == 0 || longest > bench.max_step_tokens))
+    return Error{ErrorCode::kInvalidArgument, text("--tg: expected 1 to --max-step-tokens ", bench.max_step_tokens,
+                                                   " for the sequences of an encoder, found ", longest)};
   if (longest > manifest.config.max_context_tokens)
     return Error{ErrorCode::kInvalidArgument, text("--pp and --tg: expected at most the model's context of ",
                                                    manifest.config.max_context_tokens, " tokens, found ", longest)};
@@ -82,7 +87,7 @@ Result<std::unique_ptr<BenchCase>> BenchCase::make(std::shared_ptr<const Subject
     machines.push_back({.l3_bytes = engine::l3_share_bytes(topology, of_rank, made->cpus_)});
   shard::PlanOptions options;
   options.n_stages = bench.n_stages;
-  options.kv_tokens = static_cast<std::uint64_t>(pages_needed(bench)) * engine::kPageTokens;
+  options.kv_tokens = static_cast<std::uint64_t>(pages_needed(bench, encoder)) * engine::kPageTokens;
   options.kv_type = bench.kv_type;
   options.max_step_tokens = bench.max_step_tokens;
   COLONNADE_ASSIGN(made->plan_, shard::make_plan(manifest.config, manifest.paths, machines, options));
@@ -91,10 +96,11 @@ Result<std::unique_ptr<BenchCase>> BenchCase::make(std::shared_ptr<const Subject
 }
 
 void BenchCase::make_tests() {
-  if (bench_.prefill_tokens > 0) tests_.push_back({true, bench_.prefill_tokens, 1});
-  if (bench_.decode_tokens > 0)
-    for (const int batch : bench_.batches) tests_.push_back({false, bench_.decode_tokens, batch});
   const shard::Manifest& manifest = subject_->manifest();
+  const bool encoder = manifest.config.encoder;
+  if (bench_.prefill_tokens > 0 && !encoder) tests_.push_back({Kind::kPrefill, bench_.prefill_tokens, 1});
+  if (bench_.decode_tokens > 0)
+    for (const int batch : bench_.batches) tests_.push_back({encoder ? Kind::kEncode : Kind::kDecode, bench_.decode_tokens, batch});
   BenchRow row;
   row.model = manifest.name;
   for (const shard::RankPlan& rank : plan_.ranks) row.weight_bytes += static_cast<double>(rank.weight_bytes);
@@ -105,11 +111,11 @@ void BenchCase::make_tests() {
   row.n_ranks = layout_.n_ranks;
   row.threads = layout_.threads;
   for (const Test& test : tests_) {
-    row.test = text(test.prefill ? "pp" : "tg", test.n_tokens);
+    row.test = text(test.kind == Kind::kPrefill ? "pp" : test.kind == Kind::kDecode ? "tg" : "enc", test.n_tokens);
     row.batch = test.batch;
-    row.bytes_per_step = test.prefill ? 0
-                                      : step_weight_bytes(manifest, plan_, test.batch) +
-                                            step_kv_bytes(manifest.config, bench_.kv_type, test.n_tokens, test.batch);
+    row.bytes_per_step = test.kind != Kind::kDecode ? 0
+                                                    : step_weight_bytes(manifest, plan_, test.batch) +
+                                                          step_kv_bytes(manifest.config, bench_.kv_type, test.n_tokens, test.batch);
     rows_.push_back(row);
   }
   fractions_.resize(tests_.size());
@@ -140,7 +146,7 @@ Status BenchCase::start() {
   const shard::Manifest& manifest = subject_->manifest();
   worker::LocalRanksOptions options;
   options.kv_type = bench_.kv_type;
-  options.n_pages = pages_needed(bench_);
+  options.n_pages = pages_needed(bench_, manifest.config.encoder);
   options.max_step_tokens = bench_.max_step_tokens;
   options.threads_per_rank = layout_.threads;
   if (cpus_.size() == static_cast<std::size_t>(layout_.n_ranks) * static_cast<std::size_t>(layout_.threads)) options.cpus = cpus_;
@@ -161,8 +167,9 @@ Status BenchCase::measure_once() {
   double before = read_bandwidth(cpus_);
   for (std::size_t i = 0; i < tests_.size(); ++i) {
     const Test& test = tests_[i];
-    const auto seconds = test.prefill ? time_prefill(*ranks_, test.n_tokens, bench_.max_step_tokens, vocab_size)
-                                      : time_decode(*ranks_, test.n_tokens, test.batch, vocab_size);
+    const auto seconds = test.kind == Kind::kPrefill  ? time_prefill(*ranks_, test.n_tokens, bench_.max_step_tokens, vocab_size)
+                         : test.kind == Kind::kDecode ? time_decode(*ranks_, test.n_tokens, test.batch, vocab_size)
+                                                      : time_encode(*ranks_, test.n_tokens, test.batch, bench_.max_step_tokens, vocab_size);
     if (!seconds.ok()) return seconds.error();
     const double after = read_bandwidth(cpus_), read = (before + after) / 2;
     before = after;

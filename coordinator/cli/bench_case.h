@@ -27,7 +27,7 @@ struct Subject {
   const shard::Manifest& manifest() const { return synthetic ? synthetic->manifest() : packed; }
 };
 Result<Subject> open_subject(const BenchOptions& bench);
-Result<Subject> make_subject(const BenchOptions& bench, const engine::Sparsity& sparsity);
+Result<Subject> make_subject(const BenchOptions& bench, const std::string& shape, const engine::Sparsity& sparsity);
 
 /// Used by one thread. Keeps no weights before start() and after stop().
 class BenchCase {
@@ -49,8 +49,9 @@ class BenchCase {
   const std::vector<BenchRow>& rows() const { return rows_; }
 
  private:
+  enum class Kind { kPrefill, kDecode, kEncode };
   struct Test {
-    bool prefill;
+    Kind kind;
     int n_tokens;
     int batch;
   };

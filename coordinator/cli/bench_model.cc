@@ -9,6 +9,7 @@
 
 #include "coordinator/cli/bench_case.h"
 #include "coordinator/cli/bench_plot.h"
+#include "coordinator/cli/value_list.h"
 #include "engine/base/format_text.h"
 #include "engine/base/log.h"
 #include "engine/base/units.h"
@@ -56,6 +57,10 @@ std::vector<BenchRow> rows_of(const std::vector<std::unique_ptr<BenchCase>>& cas
     for (std::size_t i = 0; i < c->rows().size(); ++i) {
       BenchRow row = c->rows()[i];
       std::vector<double> ratios;
+      if (i >= cases.front()->rows().size() || cases.front()->rows()[i].test != row.test) {
+        rows.push_back(std::move(row));  // an encoder beside a model that generates
+        continue;
+      }
       const std::vector<double>& first = cases.front()->rows()[i].tokens_per_second.values;
       for (std::size_t r = 0; r < first.size(); ++r) ratios.push_back(row.tokens_per_second.values[r] / first[r]);
       row.ratio = median(ratios);
@@ -85,9 +90,12 @@ Status bench_model(const Options& options) {
     COLONNADE_ASSIGN(Subject subject, open_subject(bench));
     subjects.push_back(std::make_shared<const Subject>(std::move(subject)));
   } else {
-    for (const engine::Sparsity& sparsity : bench.sparsities) {
-      COLONNADE_ASSIGN(Subject subject, make_subject(bench, sparsity));
-      subjects.push_back(std::make_shared<const Subject>(std::move(subject)));
+    COLONNADE_ASSIGN(const std::vector<std::string> shapes, word_list("--synthetic", bench.shape));
+    for (const std::string& shape : shapes) {
+      for (const engine::Sparsity& sparsity : bench.sparsities) {
+        COLONNADE_ASSIGN(Subject subject, make_subject(bench, shape, sparsity));
+        subjects.push_back(std::make_shared<const Subject>(std::move(subject)));
+      }
     }
   }
   std::vector<std::unique_ptr<BenchCase>> cases;

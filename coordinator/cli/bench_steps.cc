@@ -54,6 +54,19 @@ Result<double> time_decode(worker::LocalRanks& ranks, int n_tokens, int batch, i
   return now_seconds() - start;
 }
 
+Result<double> time_encode(worker::LocalRanks& ranks, int n_tokens, int batch, int max_step_tokens, int vocab_size) {
+  const int at_once = std::min(batch, max_step_tokens / n_tokens);
+  std::vector<engine::Step> steps;
+  for (int done = 0; done < batch; done += at_once) {
+    engine::Step& step = steps.emplace_back(make_step(std::min(at_once, batch - done), 0, n_tokens, pages_of(n_tokens), vocab_size, true));
+    for (engine::StepRow& row : step.rows) row.flags = engine::kRowPooled;
+  }
+  engine::StepResult result;
+  const double start = now_seconds();
+  for (const engine::Step& step : steps) COLONNADE_TRY(ranks.run(step, result));
+  return now_seconds() - start;
+}
+
 double step_weight_bytes(const shard::Manifest& manifest, const shard::Plan& plan, int batch) {
   double bytes = 0;
   const int last_stage = static_cast<int>(plan.stages.size()) - 1;

@@ -18,6 +18,9 @@ Result<double> time_prefill(worker::LocalRanks& ranks, int n_tokens, int max_ste
 /// Seconds for n steps that each give `batch` sequences one token, from position 0 on, after one step that is not counted.
 Result<double> time_decode(worker::LocalRanks& ranks, int n_tokens, int batch, int vocab_size);
 
+/// Seconds for an encoder's vectors of `batch` sequences of n tokens, in steps of at most max_step_tokens.
+Result<double> time_encode(worker::LocalRanks& ranks, int n_tokens, int batch, int max_step_tokens, int vocab_size);
+
 /// Weights that all ranks together read for a step of `batch` tokens: of a mixture the experts that so many tokens reach when
 /// each chooses at random.
 double step_weight_bytes(const shard::Manifest& manifest, const shard::Plan& plan, int batch);

@@ -94,6 +94,10 @@ TEST_CASE("known shapes have the parameters of the published models") {
       {"qwen3-30b-a3b", 30532122624}, {"qwen3-235b-a22b", 235093634560}, {"qwen3-coder-480b-a35b", 480154875392},
       {"llama-3.2-1b", 1235814400},   {"llama-3.2-3b", 3212749824},   {"deepseek-v3", 671026419200},
       {"kimi-k2", 1026408232448},
+      {"gpt-oss-20b", 20914757184},   {"gpt-oss-120b", 116829156672},
+      // Published as 109482240 and 335141888, with a pooler and embeddings of two token types.
+      {"bert-base", 109482240 - (768 * 768 + 768) - 2 * 768},
+      {"bert-large", 335141888 - (1024 * 1024 + 1024) - 2 * 1024},
       // Added up by hand from its sizes; published as 355 billion with the layer for multi-token prediction.
       {"glm-4.5", 352797829024}};
   CHECK(std::size(expected) == known_shape_names().size());
