@@ -1,0 +1,13 @@
+// Takes more weights away from those that are left: for pruning in several rounds with a refit between them.
+#pragma once
+
+#include "shard/prune/row_group.h"
+#include "shard/prune/structure.h"
+
+namespace colonnade::shard {
+
+/// Of all weights of the group `sparsity` become zeros: those that are, and the kept ones with the least value² * gram[j][j], in all
+/// rows of the group or, with a structure, in each row's groups of columns.
+void shrink_mask(const FloatMatrix& gram, const Structure& structure, double sparsity, RowGroup& group);
+
+}  // namespace colonnade::shard
