@@ -1,7 +1,9 @@
 // colonnade embed: vectors of texts, through exactly the path that serving takes.
 #include <condition_variable>
 #include <cstdio>
+#include <memory>
 #include <mutex>
+#include <optional>
 #include <string>
 #include <vector>
 

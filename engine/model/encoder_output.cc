@@ -1,5 +1,6 @@
 #include "engine/model/encoder_output.h"
 
+#include <algorithm>
 #include <cmath>
 
 namespace colonnade::engine {

@@ -1,7 +1,7 @@
 // Encoders against vectors that other implementations computed, at every rank and stage count, alone and in a batch.
 #include <catch2/catch.hpp>
 
-#include <numeric>
+#include <cstring>
 
 #include "shard/mapped_file.h"
 #include "shard/safetensors.h"
@@ -112,7 +112,7 @@ TEST_CASE("an encoder's vectors do not depend on the batch, on cores or on the s
       add_sequence(batch, few, 0, 3, 9);
       add_sequence(batch, golden.tokens, 0, 17, 4);
       batch.rows.clear();
-      for (const std::size_t s : {0, 1, 2}) ask_pooled(batch, s);
+      for (const std::size_t s : {0u, 1u, 2u}) ask_pooled(batch, s);
       const auto together = job.run(batch).logits;
       REQUIRE(together.size() == 3 * alone.size());
       if (schedule == engine::Schedule::kRows)
