@@ -104,6 +104,16 @@ model("mixtral", "llama", 32, ["Q8_0"], {"expert_count": 2, "expert_used_count":
 model("gpt_oss", "gpt-oss", 32, ["MXFP4"], {"expert_count": 2, "expert_used_count": 1, "attention.sliding_window": 8},
       attention(32) + experts(32) + [("ffn_gate_exps.bias", [32, 2]), ("ffn_up_exps.bias", [32, 2]), ("attn_sinks.weight", [2])])
 
+model("deepseek", "deepseek2", 32, ["Q8_0"],
+      {"expert_count": 2, "expert_used_count": 1, "expert_gating_func": 2, "expert_feed_forward_length": 32, "expert_shared_count": 1,
+       "attention.kv_lora_rank": 32, "attention.key_length_mla": 48, "attention.value_length_mla": 32, "rope.dimension_count": 16},
+      [("attn_norm.weight", [32]), ("ffn_norm.weight", [32]), ("attn_q.weight", [32, 96]), ("attn_kv_a_mqa.weight", [32, 48]),
+       ("attn_kv_a_norm.weight", [32]), ("attn_k_b.weight", [32, 32, 2]), ("attn_v_b.weight", [32, 32, 2]), ("attn_output.weight", [64, 32]),
+       ("exp_probs_b.bias", [2])] + experts(32))
+model("bert", "bert", 32, ["F16"], {"attention.layer_norm_epsilon": 1e-12, "pooling_type": 2},
+      [(f"attn_{m}.{end}", [32, 32] if end == "weight" else [32]) for m in ("q", "k", "v", "output") for end in ("weight", "bias")] +
+      [("attn_output_norm.weight", [32]), ("layer_output_norm.weight", [32]), ("ffn_up.weight", [32, 32]), ("ffn_down.weight", [32, 32])])
+
 shape = struct.pack("<QQ", 4, 16)
 quantised("int8", compressed({"num_bits": 8, "strategy": "channel"}), {"m.weight": ("I8", [4, 16], None), "m.weight_scale": ("F32", [4, 1], None)})
 quantised("groups", compressed({"num_bits": 8, "strategy": "group", "group_size": 4}, "re:m.*"), {
