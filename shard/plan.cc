@@ -220,6 +220,8 @@ class Planner {
     for (const std::uint32_t p : replicated) {
       rank.paths.push_back({.path = p});
       add_bytes(rank, rank.paths.back(), ranks.size() > 1 ? paths_[p].bytes : 0, false);
+      const auto n_ranks = static_cast<double>(ranks.size());
+      rank.step_bytes -= static_cast<double>(shared_router_bytes(config_, paths_[p], ranks.size())) * (1 - 1 / n_ranks);
     }
     const bool last = stage + 1 == options_.n_stages;
     for (std::size_t b = 0; b < blocks.size(); ++b) {

@@ -4,6 +4,7 @@
 
 #include "engine/base/units.h"
 #include "engine/model/rank_context.h"
+#include "engine/model/router.h"
 
 namespace colonnade::shard {
 
@@ -20,6 +21,14 @@ std::uint64_t assignment_bytes(const PathSpec& path, const Assignment& assignmen
   for (int h = 0; h < assignment.n_heads; ++h)
     bytes += parts[static_cast<std::size_t>(1 + assignment.first_head + h)].bytes;
   return bytes;
+}
+
+std::uint64_t shared_router_bytes(const engine::ModelConfig& config, const PathSpec& path, std::size_t n_ranks) {
+  if (path.kind != PathKind::kReplicated || path.layer >= config.n_layers) return 0;
+  if (!engine::shares_scores(config, config.layers[static_cast<std::size_t>(path.layer)], n_ranks)) return 0;
+  for (const VectorSpec& v : path.vectors)
+    if (v.role == VectorRole::kRouter) return std::uint64_t{v.count} * sizeof(float);
+  return 0;
 }
 
 double read_share(const engine::ModelConfig& config, const PathSpec& path, bool is_head) {

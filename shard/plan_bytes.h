@@ -13,6 +13,9 @@ std::uint64_t kv_head_bytes(const engine::ModelConfig& config, const PlanOptions
 /// Of the path's blob, what the assignment needs.
 std::uint64_t assignment_bytes(const PathSpec& path, const Assignment& assignment);
 
+/// Of a path's bytes, those of a router whose scores are exchanged by `n_ranks` ranks, each reading its share.
+std::uint64_t shared_router_bytes(const engine::ModelConfig& config, const PathSpec& path, std::size_t n_ranks);
+
 /// Part of the path's bytes that one token reads. `is_head`: the path serves (also) as the output head.
 double read_share(const engine::ModelConfig& config, const PathSpec& path, bool is_head);
 

@@ -24,6 +24,7 @@ struct LocalRanksOptions {
   std::vector<int> cpus;     // thread t of rank r is pinned to cpus[r * threads_per_rank + t]; empty: not pinned
   std::string isa;           // "" : the best
   engine::Schedule schedule = engine::Schedule::kAuto;
+  std::size_t shared_router_weights = engine::ExecutorOptions{}.shared_router_weights;
 };
 
 /// The weights of one rank, laid out as `layout` says. Called on the rank's own thread.

@@ -111,7 +111,7 @@ class Executor final : public RankExecutor {
         residual_(static_cast<std::size_t>(options.max_step_tokens) * context_.dim()),
         normed_(static_cast<std::size_t>(options.max_step_tokens), context_.dim()),
         joined_(config.post_norms ? residual_.size() : 0),
-        router_(context_),
+        router_(context_, options.shared_router_weights),
         feed_forward_(context_, weights_.layers) {
     if (config.latent.used()) {
       latent_attention_.emplace(context_, weights_.layers);
@@ -159,7 +159,7 @@ class Executor final : public RankExecutor {
       if (config.norm_after) normalize_residual(layer.attention_norm, layer.attention_norm_bias, n_tokens);
 
       prepare_input(layer.feed_forward_norm, layer.feed_forward_norm_bias, inputs_[l].feed_forward, n_tokens);
-      router_.route(shape, layer, normed_, n_tokens);
+      COLONNADE_TRY(router_.route(shape, layer, normed_, n_tokens, *join_));
       feed_forward_.run(layer, router_, normed_, n_tokens, by_columns(layer.feed_forward.size(), n_tokens),
                         join_->contribution());
       COLONNADE_TRY(add_joined(layer.feed_forward_post_norm, nullptr, n_tokens));
@@ -291,7 +291,8 @@ Result<std::unique_ptr<RankExecutor>> make_executor(const ModelConfig& config, R
                                                     const std::vector<std::vector<int>>& stage_ranks,
                                                     std::byte* kv_pool, const ExecutorOptions& options) {
   StagePlace place = find_place(stage_ranks, comm.rank());
-  const std::size_t widest = std::max(static_cast<std::size_t>(config.dim), LatentAttentionBlock::joined_width(config.latent));
+  std::size_t widest = std::max(static_cast<std::size_t>(config.dim), LatentAttentionBlock::joined_width(config.latent));
+  for (const LayerConfig& layer : config.layers) widest = std::max(widest, static_cast<std::size_t>(layer.n_experts));
   const std::size_t floats = static_cast<std::size_t>(options.max_step_tokens) * widest;
   COLONNADE_ASSIGN(auto join, comm.make_join(stage_ranks[place.stage], floats));
   auto executor = std::make_unique<Executor>(config, std::move(weights), kernels, team, comm, std::move(place),

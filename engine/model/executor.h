@@ -30,6 +30,7 @@ struct ExecutorOptions {
   int max_step_tokens = 512;
   int max_step_rows = 256;  // rows without full logits
   Schedule schedule = Schedule::kAuto;
+  std::size_t shared_router_weights = std::size_t{1} << 20;  // router.h
   ActivationTap* tap = nullptr;  // must outlive the executor
 };
 

@@ -1,6 +1,7 @@
 #include "engine/model/router.h"
 
 #include <algorithm>
+#include <cstring>
 #include <numeric>
 
 #include "engine/model/expert_choice.h"
@@ -19,8 +20,9 @@ constexpr std::size_t kWorthSharing = 64 * 1024;
 
 }  // namespace
 
-Router::Router(const RankContext& context)
+Router::Router(const RankContext& context, std::size_t shared_router_weights)
     : context_(context),
+      shared_router_weights_(shared_router_weights),
       scores_(static_cast<std::size_t>(context.max_tokens) * largest(context.config, &LayerConfig::n_experts)),
       worth_(scores_.size()),
       chosen_(static_cast<std::size_t>(context.max_tokens) * largest(context.config, &LayerConfig::n_active)),
@@ -34,14 +36,14 @@ Router::Router(const RankContext& context)
 }
 
 void Router::score(const LayerConfig& layer, const LayerWeights& weights, ActivationRows& input, std::size_t n_tokens,
-                   int thread) {
+                   Range experts, int thread, float* out) {
   const auto n_experts = static_cast<std::size_t>(layer.n_experts);
   const std::size_t dim = context_.dim();
   // Each thread has some rows of the router for all tokens, so that they are read once.
-  const Range experts = part_of(n_experts, thread, context_.team.size());
-  for (std::size_t e = experts.begin; e < experts.end; ++e)
+  const Range part = part_of(experts.end - experts.begin, thread, context_.team.size());
+  for (std::size_t e = experts.begin + part.begin; e < experts.begin + part.end; ++e)
     for (std::size_t t = 0; t < n_tokens; ++t)
-      scores_[t * n_experts + e] = context_.kernels.dot(input.row(t), weights.router + e * dim, dim) +
+      out[t * n_experts + e] = context_.kernels.dot(input.row(t), weights.router + e * dim, dim) +
                                    (weights.router_logit_bias != nullptr ? weights.router_logit_bias[e] : 0.0f);
 }
 
@@ -71,24 +73,45 @@ void Router::weigh_shared(const LayerConfig& layer, const LayerWeights& weights,
   context_.kernels.sigmoid(shared_weights_.data(), n_tokens);
 }
 
-void Router::route(const LayerConfig& layer, const LayerWeights& weights, ActivationRows& input, int n_tokens) {
+Status Router::exchange_scores(const LayerConfig& layer, const LayerWeights& weights, ActivationRows& input,
+                               std::size_t n_tokens, Join& join) {
+  const auto n_experts = static_cast<std::size_t>(layer.n_experts);
+  float* const own = join.contribution();
+  std::memset(own, 0, n_tokens * n_experts * sizeof(float));
+  std::memset(scores_.data(), 0, n_tokens * n_experts * sizeof(float));
+  const Range experts = part_of(n_experts, join.index(), join.size());
+  context_.team.run([&](int thread) { score(layer, weights, input, n_tokens, experts, thread, own); });
+  return join.reduce(scores_.data(), n_tokens * n_experts, context_.team);
+}
+
+Status Router::route(const LayerConfig& layer, const LayerWeights& weights, ActivationRows& input, int n_tokens, Join& join) {
   const auto n = static_cast<std::size_t>(n_tokens);
   n_tokens_ = n;
   weigh_shared(layer, weights, input, n);
-  if (!layer.has_router()) return take_all(n);
+  if (!layer.has_router()) {
+    take_all(n);
+    return {};
+  }
+  const bool exchanged = shares_scores(context_.config, layer, static_cast<std::size_t>(join.size()), shared_router_weights_);
+  if (exchanged) COLONNADE_TRY(exchange_scores(layer, weights, input, n, join));
+  const Range all{0, static_cast<std::size_t>(layer.n_experts)};
   const bool alone = context_.team.size() == 1 || n * static_cast<std::size_t>(layer.n_experts) * context_.dim() < kWorthSharing;
   if (alone) {
-    for (int part = 0; part < context_.team.size(); ++part) score(layer, weights, input, n, part);
+    for (int part = 0; !exchanged && part < context_.team.size(); ++part)
+      score(layer, weights, input, n, all, part, scores_.data());
     for (std::size_t t = 0; t < n; ++t) choose(layer, weights, t);
   } else {
     context_.team.run([&](int thread) {
-      score(layer, weights, input, n, thread);
-      context_.team.barrier();
+      if (!exchanged) {
+        score(layer, weights, input, n, all, thread, scores_.data());
+        context_.team.barrier();
+      }
       const Range tokens = part_of(n, thread, context_.team.size());
       for (std::size_t t = tokens.begin; t < tokens.end; ++t) choose(layer, weights, t);
     });
   }
   group(layer, n);
+  return {};
 }
 
 void Router::group(const LayerConfig& layer, std::size_t n) {

@@ -129,3 +129,19 @@ TEST_CASE("choices within groups by the sum of two give the golden logits") {
     CHECK(max_difference(job.logits(golden.tokens, 1), golden.logits) < 1e-3);
   }
 }
+
+TEST_CASE("ranks that exchange the scores of experts give the golden logits, and the bits of those that do not") {
+  for (const char* name : {"deepseek_v3", "qwen2_moe"}) {
+    const Golden golden = read_golden(golden_folder(name));
+    for (const int n_ranks : {2, 3, 7}) {
+      CAPTURE(name, n_ranks);
+      auto options = exact();
+      options.threads_per_rank = n_ranks == 2 ? 2 : 1;
+      const auto alone = TestJob(packed_model(golden_folder(name), FormatId::kBf16), n_ranks, 1, options).logits(golden.tokens, 5);
+      options.shared_router_weights = 0;
+      TestJob job(packed_model(golden_folder(name), FormatId::kBf16), n_ranks, 1, options);
+      CHECK(job.logits(golden.tokens, 5) == alone);
+      CHECK(max_difference(job.logits(golden.tokens, 1), golden.logits) < 1e-3);
+    }
+  }
+}
