@@ -16,6 +16,24 @@ namespace colonnade::engine {
 /// Bytes ahead that are fetched while a strip is streamed for few tokens.
 inline constexpr std::size_t kPrefetchBytes = 4096;
 
+/// Fetches what follows a strip while it is walked through. Masks and values of a bitmask strip are two streams that
+/// begin anew with every strip: what comes next is fetched a strip ahead, in file order, an equal part with every quad.
+class NextStrip {
+ public:
+  NextStrip(const std::byte* strip, std::size_t bytes, std::size_t n_fetches)
+      : at_(strip + (bytes > kLeastAhead ? bytes : kLeastAhead)), part_((bytes + n_fetches - 1) / n_fetches) {}
+
+  [[gnu::always_inline]] void fetch() {
+    __builtin_prefetch(at_, 0, 2);
+    at_ += part_;
+  }
+
+ private:
+  static constexpr std::size_t kLeastAhead = 12288;
+  const std::byte* at_;
+  std::size_t part_;
+};
+
 /// int4 weights come as 16 times their value.
 inline constexpr float kInt4Factor = 1.0f / 16;
 
@@ -23,7 +41,7 @@ template <class V>
 class Int8Source {
  public:
   static constexpr bool kPaired = false, kGroupScales = false;
-  Int8Source(const std::byte* strip, std::size_t /*cols*/) : at_(strip + kInt8HeaderBytes) {}
+  Int8Source(const std::byte* strip, std::size_t /*bytes*/, std::size_t /*cols*/) : at_(strip + kInt8HeaderBytes) {}
 
   [[gnu::always_inline]] typename V::Raw next() {
     __builtin_prefetch(at_ + kPrefetchBytes);
@@ -40,15 +58,14 @@ template <class V>
 class BitmaskInt8Source {
  public:
   static constexpr bool kPaired = false, kGroupScales = false;
-  BitmaskInt8Source(const std::byte* strip, std::size_t cols)
-      : masks_(strip + kInt8HeaderBytes),
+  BitmaskInt8Source(const std::byte* strip, std::size_t bytes, std::size_t cols)
+      : next_strip_(strip, bytes, (cols + kInt8ColumnGranule - 1) / kInt8ColumnGranule), masks_(strip + kInt8HeaderBytes),
         values_(masks_ + (cols + kActivationGroup - 1) / kActivationGroup * sizeof(BitmaskGroup)) {}
 
   [[gnu::always_inline]] typename V::Raw next() {
     std::uint64_t mask;
     std::memcpy(&mask, masks_, sizeof(mask));
-    __builtin_prefetch(masks_ + kPrefetchBytes / 4);
-    __builtin_prefetch(values_ + kPrefetchBytes);
+    next_strip_.fetch();
     const typename V::Raw quad = V::template raw_expand<Nibble::kBoth>(mask, values_);
     masks_ += sizeof(mask);
     values_ += __builtin_popcountll(mask);
@@ -56,6 +73,7 @@ class BitmaskInt8Source {
   }
 
  private:
+  NextStrip next_strip_;
   const std::byte* masks_;
   const std::byte* values_;
 };
@@ -64,7 +82,8 @@ template <class V>
 class Int4Source {
  public:
   static constexpr bool kPaired = true, kGroupScales = true;
-  Int4Source(const std::byte* strip, std::size_t /*cols*/) : scales_(strip), at_(strip + sizeof(Int4Block::scales)) {}
+  Int4Source(const std::byte* strip, std::size_t /*bytes*/, std::size_t /*cols*/)
+      : scales_(strip), at_(strip + sizeof(Int4Block::scales)) {}
 
   [[gnu::always_inline]] void next(typename V::Raw& first, typename V::Raw& second) {
     __builtin_prefetch(at_ + kPrefetchBytes);
@@ -89,18 +108,19 @@ template <class V>
 class BitmaskInt4Source {
  public:
   static constexpr bool kPaired = true, kGroupScales = true;
-  BitmaskInt4Source(const std::byte* strip, std::size_t cols) : block_(strip), mask_(strip + sizeof(BitmaskInt4Block::scales)) {
+  BitmaskInt4Source(const std::byte* strip, std::size_t bytes, std::size_t cols)
+      : next_strip_(strip, bytes, (cols + kInt4BlockColumns - 1) / kInt4BlockColumns * kGroupQuads), block_(strip),
+        mask_(strip + sizeof(BitmaskInt4Block::scales)) {
     const std::size_t blocks = (cols + kInt4BlockColumns - 1) / kInt4BlockColumns;
-    const std::size_t bytes = blocks * sizeof(BitmaskInt4Block);
-    high_ = low_ = strip + (bytes + kStripAlignment - 1) / kStripAlignment * kStripAlignment;
+    const std::size_t mask_bytes = blocks * sizeof(BitmaskInt4Block);
+    high_ = low_ = strip + (mask_bytes + kStripAlignment - 1) / kStripAlignment * kStripAlignment;
   }
 
   [[gnu::always_inline]] void next(typename V::Raw& first, typename V::Raw& second) {
     std::uint64_t a, b;
     std::memcpy(&a, mask_, sizeof(a));
     std::memcpy(&b, mask_ + kGroupQuads * sizeof(b), sizeof(b));
-    __builtin_prefetch(mask_ + kPrefetchBytes / 4);
-    __builtin_prefetch(high_ + kPrefetchBytes);
+    next_strip_.fetch();
     first = V::template raw_expand<Nibble::kHigh>(a, high_);
     second = V::template raw_expand<Nibble::kLow>(b, low_);
     mask_ += sizeof(a);
@@ -116,6 +136,7 @@ class BitmaskInt4Source {
   }
 
  private:
+  NextStrip next_strip_;
   const std::byte* block_;
   const std::byte* mask_;
   const std::byte* high_;

@@ -14,6 +14,9 @@
 
 namespace colonnade::engine {
 
+/// The steps of a strip are one stream, read faster than those of other formats: what is fetched is further ahead.
+inline constexpr std::size_t kStepPrefetchBytes = 8192;
+
 template <int T>
 struct WideTokens {
   const std::uint8_t* bytes[T];
@@ -37,8 +40,8 @@ struct PermuteStrip {
                                                       Place& at, I (&sums)[T], I& offset) {
     for (std::size_t i = 0; i < count; ++i) {
       const std::size_t window = column + std::to_integer<std::size_t>(*at.base++) * kPermuteBaseUnit;
-      __builtin_prefetch(at.step + kPrefetchBytes);
-      __builtin_prefetch(at.step + kPrefetchBytes + 64);
+      __builtin_prefetch(at.step + kStepPrefetchBytes);
+      __builtin_prefetch(at.step + kStepPrefetchBytes + 64);
       const std::byte* indices = at.step;
       typename V::Values values;
       if constexpr (Int4) {
