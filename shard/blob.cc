@@ -46,7 +46,9 @@ Status encode_path_blob(PathSpec& path, const PathWeights& weights, std::vector<
   std::vector<std::uint64_t> table(table_offset(path, path.matrices.size()) / sizeof(std::uint64_t));
   std::vector<std::uint64_t> kept(path.matrices.size());
   for (MatrixSpec& m : path.matrices) m.bytes = 0;
-  for (const StripRef& strip : execution_order(path)) {
+  const std::vector<StripRef> order = execution_order(path);
+  for (std::size_t i = 0; i < order.size(); ++i) {
+    const StripRef& strip = order[i];
     MatrixSpec& m = path.matrices[strip.matrix];
     const engine::Format* format = engine::find_format(m.format);
     COLONNADE_CHECK(format != nullptr, "a path is to be encoded in a format that is not registered");
@@ -62,7 +64,9 @@ Status encode_path_blob(PathSpec& path, const PathWeights& weights, std::vector<
     std::uint64_t* entry = &table[table_offset(path, strip.matrix) / sizeof(std::uint64_t) + strip.strip];
     entry[0] = out.size();
     format->encode_strip(values.data(), m.cols, static_cast<int>(n_rows), m.cols, out);
-    COLONNADE_CHECK(out.size() % engine::kStripAlignment == 0, text(format->name(), " strip is not a multiple of 64 bytes"));
+    COLONNADE_CHECK(out.size() % engine::kStripGranule == 0,
+                    text(format->name(), " strip is not a multiple of ", engine::kStripGranule, " bytes"));
+    out.resize(next_strip_offset(order, i, out.size()));
     m.bytes += out.size() - entry[0];
     // Stands until the next strip of this matrix overwrites it: the last one's end remains.
     entry[1] = out.size();
@@ -101,7 +105,7 @@ Result<std::vector<StripPlace>> locate_strips(const PathSpec& path, std::span<co
       return corrupt(path, text("its first strip begins at byte ", begin, " instead of ", blob_header_bytes(path)));
     const bool last = i + 1 == order.size();
     const std::uint64_t end = last ? path.bytes : entry(order[i + 1].matrix, order[i + 1].strip);
-    if (end <= begin || end > path.bytes || end % engine::kStripAlignment != 0)
+    if (end <= begin || end > path.bytes || end % engine::kStripGranule != 0 || end != next_strip_offset(order, i, end))
       return corrupt(path, text("strip ", s, " of matrix ", m, " goes from byte ", begin, " to ", end, " of ",
                                 path.bytes));
     if (s + 1 == path.matrices[m].n_strips() && entry(m, s + 1) != end)

@@ -37,7 +37,7 @@ struct StripPlace {
 };
 
 /// All strips in execution order, from the offset table at the start of a blob, which is checked against `path`:
-/// strips follow one another from the header's end to the blob's end, 64-byte aligned, and add up to every matrix'
+/// strips follow one another from the header's end to the blob's end, aligned, and add up to every matrix'
 /// bytes. kCorrupt names the path, the expected and the found value. `header` holds at least blob_header_bytes().
 Result<std::vector<StripPlace>> locate_strips(const PathSpec& path, std::span<const std::byte> header);
 

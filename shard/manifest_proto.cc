@@ -104,6 +104,7 @@ void encode_config(const engine::ModelConfig& config, proto::Config& out) {
   out.set_unit_length(config.unit_length);
   encode_rope(config.rope, *out.mutable_rope());
   for (const engine::RopeConfig& rope : config.more_ropes) encode_rope(rope, *out.add_more_ropes());
+  out.set_neuron_group(static_cast<std::uint32_t>(config.neuron_group));
   for (const engine::LayerConfig& layer : config.layers) {
     proto::Layer& l = *out.add_layers();
     l.set_hidden_dim(u32(layer.hidden_dim));
@@ -170,6 +171,7 @@ engine::ModelConfig decode_config(const proto::Config& in) {
   config.encoder = in.encoder();
   config.pooling = static_cast<engine::Pooling>(in.pooling());
   config.unit_length = in.unit_length();
+  config.neuron_group = to_int(in.neuron_group());
   config.layers.reserve(static_cast<std::size_t>(in.layers_size()));
   for (const proto::Layer& l : in.layers())
     config.layers.push_back({.hidden_dim = to_int(l.hidden_dim()),

@@ -118,7 +118,9 @@ Result<Manifest> pack_into(PackDirectory& directory, const SourceModel& model, c
   manifest.config = model.config();
   COLONNADE_ASSIGN(manifest.source_files, read_stored_files(source));
   const int n_threads = work_threads(options.threads);
-  COLONNADE_ASSIGN(manifest.paths, choose_formats(model, pack_rules(options), n_threads));
+  COLONNADE_ASSIGN(ChosenFormats chosen, choose_formats(model, pack_rules(options), n_threads));
+  manifest.config.neuron_group = chosen.neuron_group;
+  manifest.paths = std::move(chosen.paths);
   COLONNADE_TRY(announce_pack(source, directory.path(), pack_needs(manifest.paths, n_threads)));
   BlobWriter writer(directory.path(), kBlobFileBytes);
   COLONNADE_TRY(write_blobs(model, manifest.paths, n_threads, writer));

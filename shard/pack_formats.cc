@@ -98,10 +98,29 @@ Status choose_for(const SourceModel& model, const FormatRules& rules, const CutM
   return {};
 }
 
+/// Whether down matrices would be stored by index-permute if their paths were wide: asked of one in the middle of the model.
+Result<bool> suits_wide_groups(const SourceModel& model, const FormatRules& rules, const engine::ModelConfig& wide) {
+  std::vector<PathSpec> paths = enumerate_paths(wide, format_choice(rules.values));
+  std::erase_if(paths, [&](const PathSpec& path) {
+    return path.kind != PathKind::kFeedForward || path.layer != wide.n_layers / 2 || path.expert != 0;
+  });
+  constexpr std::size_t kDown = 2;
+  CutMatrix down;
+  for (std::size_t p = 0; p < paths.size(); ++p) down.pieces.push_back({p, kDown});
+  COLONNADE_TRY(choose_for(model, rules, down, paths));
+  return engine::find_format(paths.front().matrices[kDown].format)->activations() == engine::ActivationKind::kWide;
+}
+
 }  // namespace
 
-Result<std::vector<PathSpec>> choose_formats(const SourceModel& model, const FormatRules& rules, int n_threads) {
-  std::vector<PathSpec> paths = enumerate_paths(model.config(), format_choice(rules.values));
+Result<ChosenFormats> choose_formats(const SourceModel& model, const FormatRules& rules, int n_threads) {
+  engine::ModelConfig config = model.config();
+  if (const int wide = wide_neuron_group(config); wide > 0) {
+    config.neuron_group = wide;
+    COLONNADE_ASSIGN(const bool suits, suits_wide_groups(model, rules, config));
+    if (!suits) config.neuron_group = model.config().neuron_group;
+  }
+  std::vector<PathSpec> paths = enumerate_paths(config, format_choice(rules.values));
   const std::vector<CutMatrix> matrices = cut_matrices(paths);
   std::optional<Progress> progress;
   // A glance at a small model is over before anybody wonders.
@@ -128,7 +147,7 @@ Result<std::vector<PathSpec>> choose_formats(const SourceModel& model, const For
     path.bytes = blob_header_bytes(path);
     for (const MatrixSpec& m : path.matrices) path.bytes += m.bytes;
   }
-  return paths;
+  return ChosenFormats{config.neuron_group, std::move(paths)};
 }
 
 }  // namespace colonnade::shard

@@ -10,9 +10,14 @@
 
 namespace colonnade::shard {
 
+struct ChosenFormats {
+  int neuron_group = 256;  // ModelConfig::neuron_group: wide_neuron_group() where that suits the zeros
+  std::vector<PathSpec> paths;
+};
+
 /// All paths of `model` with the chosen formats; density and bytes of their matrices are those of a few strips that were read.
 /// A matrix of the checkpoint (of one layer, one expert) gets one format whatever it is cut into. Uses `n_threads` threads;
 /// the result does not depend on them. Errors are those of reading `model`.
-Result<std::vector<PathSpec>> choose_formats(const SourceModel& model, const FormatRules& rules, int n_threads);
+Result<ChosenFormats> choose_formats(const SourceModel& model, const FormatRules& rules, int n_threads);
 
 }  // namespace colonnade::shard

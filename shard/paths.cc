@@ -12,7 +12,7 @@ namespace {
 
 using engine::FormatId;
 
-int count_groups(int total) { return std::max(1, total / kGroupRows); }
+int count_groups(int total, int least = kGroupRows) { return std::max(1, total / least); }
 
 MatrixSpec matrix(MatrixRole role, int part, int rows, int cols, FormatId format) {
   const engine::Format* f = engine::find_format(format);
@@ -159,9 +159,17 @@ std::uint64_t count_paths(const engine::ModelConfig& config) {
   }
   for (const engine::LayerConfig& layer : config.layers)
     count += 1 + static_cast<std::uint64_t>(config.n_kv_heads) +
-             static_cast<std::uint64_t>(count_groups(layer.hidden_dim)) * static_cast<std::uint64_t>(layer.n_experts) +
-             static_cast<std::uint64_t>(layer.has_shared() ? count_groups(layer.shared_hidden_dim) : 0);
+             static_cast<std::uint64_t>(count_groups(layer.hidden_dim, config.neuron_group)) * static_cast<std::uint64_t>(layer.n_experts) +
+             static_cast<std::uint64_t>(layer.has_shared() ? count_groups(layer.shared_hidden_dim, config.neuron_group) : 0);
   return count;
+}
+
+int wide_neuron_group(const engine::ModelConfig& config) {
+  constexpr int kWide = static_cast<int>(engine::kWideGroup), kLeastPaths = 8;
+  const bool suits = std::all_of(config.layers.begin(), config.layers.end(), [](const engine::LayerConfig& layer) {
+    return layer.hidden_dim * layer.n_experts >= kLeastPaths * kWide && layer.hidden_dim >= kWide;
+  });
+  return suits ? kWide : 0;
 }
 
 FormatChoice format_choice(FormatId values) {
@@ -170,14 +178,14 @@ FormatChoice format_choice(FormatId values) {
   return {.projections = values, .embedding = embedding, .head = values};
 }
 
-std::vector<Group> split_groups(int total) {
-  const int n_groups = count_groups(total);
+std::vector<Group> split_groups(int total, int least) {
+  const int n_groups = count_groups(total, least);
   const int n_strips = (total + engine::kStripRows - 1) / engine::kStripRows;
   std::vector<Group> groups;
   groups.reserve(static_cast<std::size_t>(n_groups));
   for (int g = 0; g < n_groups; ++g) {
     // Rounding down leaves the larger groups, so also the one with an incomplete strip, at the end: none falls below
-    // kGroupRows.
+    // `least`.
     const auto boundary = [&](int i) {
       const auto strips = static_cast<std::int64_t>(n_strips) * i / n_groups;
       return std::min(total, static_cast<int>(strips) * engine::kStripRows);
@@ -201,14 +209,14 @@ std::vector<PathSpec> enumerate_paths(const engine::ModelConfig& config, const F
     for (int kv_head = 0; !config.latent.used() && kv_head < config.n_kv_heads; ++kv_head)
       add(paths, attention(config, layer, kv_head, formats.projections));
     int index = 0;
-    for (const Group& neurons : split_groups(l.hidden_dim)) {
+    for (const Group& neurons : split_groups(l.hidden_dim, config.neuron_group)) {
       for (int expert = 0; expert < l.n_experts; ++expert)
         add(paths, feed_forward(config, PathKind::kFeedForward, layer, index, neurons, expert, formats.projections));
       ++index;
     }
     if (!l.has_shared()) continue;
     index = 0;
-    for (const Group& neurons : split_groups(l.shared_hidden_dim))
+    for (const Group& neurons : split_groups(l.shared_hidden_dim, config.neuron_group))
       add(paths, feed_forward(config, PathKind::kSharedExpert, layer, index++, neurons, l.shared_expert(),
                               formats.projections));
   }
@@ -252,6 +260,11 @@ std::vector<StripRef> execution_order(const PathSpec& path) {
   }
   for (; next < path.matrices.size(); ++next) append_strips(order, path, next);
   return order;
+}
+
+std::uint64_t next_strip_offset(std::span<const StripRef> order, std::size_t i, std::uint64_t end) {
+  const bool same = i + 1 < order.size() && order[i + 1].matrix == order[i].matrix;
+  return same ? end : round_up(end, engine::kStripAlignment);
 }
 
 std::vector<BlobPart> blob_parts(const PathSpec& path) {

@@ -5,7 +5,7 @@
 //   u64 strip_offsets[]   for every matrix in the order of PathSpec::matrices: where each of its n_strips strips begins,
 //                         then where its last one ends; from the blob's start
 //   vectors               f32, each 64-byte aligned, in the order of PathSpec::vectors
-//   strips                64-byte aligned, in execution order:
+//   strips                in execution order, 64-byte aligned where a matrix begins or two alternate:
 //     attention           k strips, v strips, then per query head its q strips and o strips
 //     attention, latents  per query head its q strips, those into the latent space, out of it, and o strips
 //     feed-forward, also of the shared expert
@@ -104,18 +104,22 @@ struct FormatChoice {
 /// "f32", "bf16", "int8": projections and head in that format; an untied embedding in f32 or bf16.
 FormatChoice format_choice(engine::FormatId values);
 
-/// Neurons of one feed-forward path: groups of at least 256 (or all of a smaller expert), whole strips, as equal as
-/// possible. Tokens of a vocabulary path likewise.
+/// Neurons of one feed-forward path: groups of at least `least` (or all of a smaller expert), whole strips, as equal as
+/// possible. Rows of other matrices (tokens of a vocabulary, latents) likewise, at least kGroupRows.
 inline constexpr int kGroupRows = 256;
 struct Group {
   int first;
   int count;
 };
-std::vector<Group> split_groups(int total);
+std::vector<Group> split_groups(int total, int least = kGroupRows);
 
 /// All paths in plan order: embedding groups; per layer the replicated path, rows of latents, attention by KV head, feed-forward by
 /// (neuron group, expert), then the shared expert by neuron group; the final replicated path; head groups when not tied. With expected bytes for `formats`.
 std::vector<PathSpec> enumerate_paths(const engine::ModelConfig& config, const FormatChoice& formats);
+
+/// Neurons of a path where down is stored by index-permute, whose strips cost more the fewer columns they have: a whole group
+/// of its activations. 0 where a layer has so few neurons that too few paths would be left to share out.
+int wide_neuron_group(const engine::ModelConfig& config);
 
 /// How many paths enumerate_paths() makes, without making them: a lying configuration must not cost memory.
 std::uint64_t count_paths(const engine::ModelConfig& config);
@@ -137,6 +141,10 @@ struct StripRef {
 /// All strips of a path in the order in which they lie in its blob, without gaps, from blob_header_bytes() to the
 /// blob's end. The one statement of that order: whoever writes, reads or cuts blobs goes by it (shard/blob.h).
 std::vector<StripRef> execution_order(const PathSpec& path);
+
+/// Where the strip after order[i] begins, or the blob ends, when order[i] itself ends at `end`: strips of the same matrix
+/// follow each other without a gap, another matrix begins at a multiple of 64 bytes. The gap belongs to order[i].
+std::uint64_t next_strip_offset(std::span<const StripRef> order, std::size_t i, std::uint64_t end);
 
 /// A run of bytes of a blob that is read and checked by itself.
 struct BlobPart {

@@ -75,7 +75,7 @@ std::uint64_t activation_buffer_bytes(const engine::ModelConfig& config, int max
   constexpr std::uint64_t kCores = 32, kTileFloats = 6 * 64;
   const std::uint64_t per_token = multiplied + sizeof(float) * (floats + kCores * kTileFloats);
   // By columns, each path and each head of up to 4 tokens writes its own sum. Logits: of 32 rows, of each core, gathered.
-  const std::uint64_t slots = 4 * dim * (hidden / kGroupRows + u(config.n_heads) + 2);
+  const std::uint64_t slots = 4 * dim * (hidden / u(config.neuron_group) + u(config.n_heads) + 2);
   // Where cores share a context, each of up to 16 queries (or all heads of a path) has a sum for each run of positions.
   const std::uint64_t runs = div_up(u(config.max_context_tokens), u(engine::kRunTokens));
   const std::uint64_t sharing = config.latent.used() ? 16 : std::max<std::uint64_t>(16, u(config.query_heads_per_kv()));

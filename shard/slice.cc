@@ -36,7 +36,13 @@ class LoadedPath {
       const MatrixSpec& m = path_->matrices[i];
       if (m.role != role || m.part != part) continue;
       const auto* offsets = reinterpret_cast<const std::uint64_t*>(base_ + table_offset(*path_, i));
-      return {.format = m.format, .rows = m.rows, .cols = m.cols, .base = base_of(m), .strip_offsets = offsets};
+      const bool alternates = role == MatrixRole::kGate || role == MatrixRole::kUp;
+      return {.format = m.format,
+              .rows = m.rows,
+              .cols = m.cols,
+              .base = base_of(m),
+              .alternating = alternates ? 2u : 1u,
+              .strip_offsets = offsets};
     }
     COLONNADE_CHECK(false, text(path_title(*path_), " lacks a matrix that enumerate_paths gives it"));
   }
@@ -130,6 +136,10 @@ SliceLayout slice_layout(const Manifest& manifest, const RankPlan& rank) {
     layout.head_base.push_back(static_cast<std::int64_t>(end) - static_cast<std::int64_t>(parts[first].offset));
     for (std::size_t part = first; part < first + static_cast<std::size_t>(a.n_heads); ++part) read(part);
     layout.bytes = round_up(end, kBlobAlignment);
+  }
+  if (!layout.reads.empty()) {
+    const SliceRead& last = layout.reads.back();
+    layout.bytes = round_up(last.destination + last.bytes + engine::kReadSlack, kBlobAlignment);
   }
   return layout;
 }

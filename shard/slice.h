@@ -32,7 +32,7 @@ struct SliceLayout {
   std::vector<SliceRead> reads;
   std::vector<std::uint64_t> path_base;  // per RankPlan::paths: memory offset such that blob offset o is at base + o
   std::vector<std::int64_t> head_base;   // the same for strips of query heads: those before the first held one are left out
-  std::uint64_t bytes = 0;               // of the block; a multiple of 4 KiB
+  std::uint64_t bytes = 0;               // of the block, with what kernels read past the end; a multiple of 4 KiB
 };
 
 /// Pure. A path of which only some query heads are held is read in parts (blob_parts).

@@ -101,10 +101,13 @@ class SyntheticModel::Strips {
 
   void set_exact_bytes(PathSpec& path) const {
     path.bytes = blob_header_bytes(path);
-    for (MatrixSpec& m : path.matrices) {
-      m.bytes = 0;
-      for (std::uint32_t s = 0; s < m.n_strips(); ++s) m.bytes += of(path, m, s).size();
-      path.bytes += m.bytes;
+    for (MatrixSpec& m : path.matrices) m.bytes = 0;
+    const std::vector<StripRef> order = execution_order(path);
+    for (std::size_t i = 0; i < order.size(); ++i) {
+      MatrixSpec& m = path.matrices[order[i].matrix];
+      const std::uint64_t end = next_strip_offset(order, i, path.bytes + of(path, m, order[i].strip).size());
+      m.bytes += end - path.bytes;
+      path.bytes = end;
     }
     path.part_checksums.assign(blob_parts(path).size(), 0);
   }
@@ -143,17 +146,30 @@ void fill_path(const PathSpec& path, const Assignment& held, const Strips& strip
   for (std::size_t m = 0; m < path.matrices.size(); ++m)
     table.push_back(reinterpret_cast<std::uint64_t*>(base + table_offset(path, m)));
   std::uint64_t offset = blob_header_bytes(path);
-  for (const auto [m, s] : execution_order(path)) {
+  const std::vector<StripRef> order = execution_order(path);
+  for (std::size_t i = 0; i < order.size(); ++i) {
+    const auto [m, s] = order[i];
     const MatrixSpec& matrix = path.matrices[m];
     const std::span<const std::byte> strip = strips.of(path, matrix, s);
     table[m][s] = offset;
     const bool of_head = is_of_query_head(matrix.role);
     const bool is_held = !of_head || (matrix.part >= held.first_head && matrix.part < held.first_head + held.n_heads);
     if (is_held) std::memcpy((of_head ? heads : base) + offset, strip.data(), strip.size());
-    offset += strip.size();
+    offset = next_strip_offset(order, i, offset + strip.size());
     table[m][s + 1] = offset;
   }
   COLONNADE_CHECK(offset == path.bytes, "a synthetic path has other bytes than its manifest says");
+}
+
+/// What pack asks of a model's weights, asked of random ones.
+bool suits_wide_groups(const SyntheticOptions& options, int neurons) {
+  const auto cols = static_cast<std::uint32_t>(neurons);
+  const std::vector<FormatId> candidates = candidate_formats(options.rules, false);
+  std::vector<float> strip(std::size_t{kStripRows} * cols);
+  engine::fill_random_weights(options.sparsity, 1, bound_of(cols, options.sparsity.density), kStripRows, cols, strip.data());
+  const FormatId best = compare_formats(options.rules, candidates, kStripRows, cols,
+                                        sampled_strip_bytes(candidates, strip.data(), 1, cols)).front().format;
+  return engine::find_format(best)->activations() == engine::ActivationKind::kWide;
 }
 
 Result<engine::ModelConfig> shape_config(std::string_view shape) {
@@ -173,6 +189,8 @@ Result<SyntheticModel> SyntheticModel::make(std::string_view shape, const Synthe
     manifest.config.n_layers = options.max_layers;
     manifest.config.layers.resize(static_cast<std::size_t>(options.max_layers));
   }
+  if (const int wide = wide_neuron_group(manifest.config); wide > 0 && suits_wide_groups(options, wide))
+    manifest.config.neuron_group = wide;
   manifest.paths = enumerate_paths(manifest.config, format_choice(options.rules.values));
   model.strips_ = std::make_shared<const Strips>(manifest.paths, manifest.config, options);
   return model;

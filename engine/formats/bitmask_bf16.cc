@@ -26,7 +26,7 @@ class BitmaskBf16Format final : public Format {
 
   double expected_strip_bytes(std::size_t cols, double density) const override {
     const double values = static_cast<double>(cols) * kStripRows * density * sizeof(std::uint16_t);
-    return static_cast<double>(mask_bytes(cols)) + static_cast<double>(round_up_strip(static_cast<std::size_t>(values) + kValuesSlack));
+    return static_cast<double>(mask_bytes(cols)) + static_cast<double>(round_up_strip(static_cast<std::size_t>(values)));
   }
 
   void encode_strip(const float* weights, std::size_t stride, int n_rows, std::size_t cols,
@@ -44,7 +44,7 @@ class BitmaskBf16Format final : public Format {
       }
       std::memcpy(out.data() + begin + col * sizeof(mask), &mask, sizeof(mask));
     }
-    out.resize(begin + round_up_strip(out.size() - begin + kValuesSlack));
+    out.resize(begin + round_up_strip(out.size() - begin));
   }
 
   void decode_strip(const std::byte* strip, int n_rows, std::size_t cols, float* out,
@@ -83,7 +83,7 @@ class BitmaskBf16Format final : public Format {
       if (col >= cols && mask != 0) return false;
       kept += static_cast<std::size_t>(__builtin_popcount(mask));
     }
-    return bytes >= round_up_strip(mask_bytes(cols) + kept * sizeof(std::uint16_t) + kValuesSlack);
+    return bytes >= round_up_strip(mask_bytes(cols) + kept * sizeof(std::uint16_t));
   }
 };
 

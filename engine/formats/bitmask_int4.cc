@@ -13,7 +13,7 @@ namespace {
 
 constexpr std::size_t kBlockColumns = kInt4BlockColumns;
 constexpr std::size_t n_blocks(std::size_t cols) { return padded_cols(cols, kBlockColumns) / kBlockColumns; }
-constexpr std::size_t values_at(std::size_t cols) { return round_up_strip(n_blocks(cols) * sizeof(BitmaskInt4Block)); }
+constexpr std::size_t values_at(std::size_t cols) { return n_blocks(cols) * sizeof(BitmaskInt4Block); }
 
 BitmaskInt4Block block_of(const std::byte* strip, std::size_t index) {
   BitmaskInt4Block block;
@@ -44,7 +44,7 @@ class BitmaskInt4Format final : public Format {
       // The longer of two full streams is 0.56 standard deviations above the mean.
       values += cols - first < kBlockColumns ? mean : mean + 0.56 * std::sqrt(mean * (1 - density));
     }
-    return static_cast<double>(values_at(cols)) + static_cast<double>(round_up_strip(static_cast<std::size_t>(values) + kValuesSlack));
+    return static_cast<double>(values_at(cols)) + static_cast<double>(round_up_strip(static_cast<std::size_t>(values)));
   }
 
   void encode_strip(const float* weights, std::size_t stride, int n_rows, std::size_t cols,
@@ -56,7 +56,7 @@ class BitmaskInt4Format final : public Format {
       encode_block(weights, stride, n_rows, b * kBlockColumns, cols, block, out);
       std::memcpy(out.data() + begin + b * sizeof(block), &block, sizeof(block));
     }
-    out.resize(begin + round_up_strip(out.size() - begin + kValuesSlack));
+    out.resize(begin + round_up_strip(out.size() - begin));
   }
 
   void decode_row(const std::byte* strip, int row, std::size_t cols, float* out) const override {
@@ -99,7 +99,7 @@ class BitmaskInt4Format final : public Format {
           if (b * kBlockColumns + half * kActivationGroup + quad * 4 >= cols && block.masks[half][quad] != 0) return false;
       end += value_bytes(block);
     }
-    return bytes >= round_up_strip(end + kValuesSlack);
+    return bytes >= round_up_strip(end);
   }
 
  private:

@@ -26,7 +26,7 @@ class BitmaskInt8Format final : public Format {
 
   double expected_strip_bytes(std::size_t cols, double density) const override {
     const double values = static_cast<double>(cols) * kStripRows * density;
-    return static_cast<double>(values_at(cols)) + static_cast<double>(round_up_strip(static_cast<std::size_t>(values) + kValuesSlack));
+    return static_cast<double>(values_at(cols)) + static_cast<double>(round_up_strip(static_cast<std::size_t>(values)));
   }
 
   void encode_strip(const float* weights, std::size_t stride, int n_rows, std::size_t cols,
@@ -49,7 +49,7 @@ class BitmaskInt8Format final : public Format {
       }
       std::memcpy(out.data() + begin + kInt8HeaderBytes + quad * sizeof(mask), &mask, sizeof(mask));
     }
-    out.resize(begin + round_up_strip(out.size() - begin + kValuesSlack));
+    out.resize(begin + round_up_strip(out.size() - begin));
   }
 
   void decode_row(const std::byte* strip, int row, std::size_t cols, float* out) const override {
@@ -81,7 +81,7 @@ class BitmaskInt8Format final : public Format {
       if (quad * 4 >= cols && mask != 0) return false;
       kept += static_cast<std::size_t>(__builtin_popcountll(mask));
     }
-    return bytes >= round_up_strip(values_at(cols) + kept + kValuesSlack);
+    return bytes >= round_up_strip(values_at(cols) + kept);
   }
 };
 

@@ -21,6 +21,6 @@ constexpr std::size_t padded_cols(std::size_t cols, std::size_t granule) {
 }
 
 /// Bytes of a strip, rounded up to where the next one may begin.
-constexpr std::size_t round_up_strip(std::size_t bytes) { return padded_cols(bytes, kStripAlignment); }
+constexpr std::size_t round_up_strip(std::size_t bytes) { return padded_cols(bytes, kStripGranule); }
 
 }  // namespace colonnade::engine

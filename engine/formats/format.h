@@ -2,7 +2,8 @@
 // activations it multiplies with, and encode/decode of a strip; the registry lists them all. How fast each
 // multiplies is in engine/kernels, one function per format and instruction set.
 //
-// A matrix is stored as strips of 16 rows (lane = row), each strip one forward-only run of bytes, 64-byte aligned.
+// A matrix is stored as strips of 16 rows (lane = row), each strip one forward-only run of bytes. A matrix begins at a
+// multiple of 64 bytes; its strips follow each other without gaps, at multiples of 64 in formats of fixed size and of 8 in others.
 // Rows are padded to 16 and columns to the format's granule with zeros. Where each strip begins is in the offset
 // table at the start of the path's blob (shard/paths.h), so formats of varying size need nothing special.
 #pragma once
@@ -16,7 +17,10 @@
 namespace colonnade::engine {
 
 inline constexpr int kStripRows = 16;
-inline constexpr std::size_t kStripAlignment = 64;
+inline constexpr std::size_t kStripAlignment = 64;  // of a matrix' first strip
+inline constexpr std::size_t kStripGranule = 8;     // of the length of any strip
+/// Kernels load whole registers: so many bytes behind the last strip of a matrix must be readable.
+inline constexpr std::size_t kReadSlack = 64;
 
 /// Stored in manifests: a value never changes its meaning.
 enum class FormatId : std::uint32_t {
@@ -53,7 +57,8 @@ struct MatrixView {
   std::uint32_t rows = 0;
   std::uint32_t cols = 0;
   const std::byte* base = nullptr;                // strip s begins at base + strip_offsets[s]
-  const std::uint64_t* strip_offsets = nullptr;   // ceil(rows / 16) + 1 entries
+  std::uint32_t alternating = 1;                  // so many matrices lie strip by strip in turn: gate and up
+  const std::uint64_t* strip_offsets = nullptr;   // ceil(rows / 16) + 1 entries; kReadSlack bytes more are readable
 
   std::uint32_t n_strips() const { return (rows + kStripRows - 1) / kStripRows; }
   const std::byte* strip(std::uint32_t s) const { return base + strip_offsets[s]; }
@@ -72,7 +77,7 @@ class Format {
   virtual double expected_strip_bytes(std::size_t cols, double density) const = 0;
 
   /// Appends one strip to `out`: `weights` is (n_rows, cols) row-major with row stride `stride`, n_rows <= 16. The
-  /// appended length is a multiple of 64.
+  /// appended length is a multiple of kStripGranule.
   virtual void encode_strip(const float* weights, std::size_t stride, int n_rows, std::size_t cols,
                             std::vector<std::byte>& out) const = 0;
 

@@ -148,7 +148,7 @@ class PermuteFormat final : public Format {
              std::size_t n_steps, std::vector<std::byte>& out) const {
     const std::size_t begin = out.size();
     const std::size_t at_steps = permute_steps_offset(quantized.size(), n_steps);
-    out.resize(begin + round_up_strip(at_steps + permute_steps_bytes(n_steps, int4_)));
+    out.resize(begin + at_steps + permute_steps_bytes(n_steps, int4_));
     std::byte* const strip = out.data() + begin;
     const PermuteHeader header{static_cast<std::uint32_t>(n_steps), static_cast<std::uint32_t>(window), 0};
     std::memcpy(strip, &header, sizeof(header));

@@ -44,9 +44,7 @@ struct Int4Block {
 inline constexpr std::size_t kInt4BlockColumns = 2 * kActivationGroup;
 
 /// Bitmask: bit (4 * row + column % 4) of mask `column / 4` says whether the weight is kept; kept ones follow each other
-/// in that order. All masks of a strip come first, then (64-byte aligned) the values, then kValuesSlack bytes, because
-/// kernels load 64 bytes at a time.
-inline constexpr std::size_t kValuesSlack = 64;
+/// in that order. All masks of a strip come first, then the values.
 
 /// bitmask-int8: 16 row scales (f32), masks of whole groups, values as weight + 128.
 struct BitmaskGroup {
@@ -70,6 +68,7 @@ static_assert(kActivationGroup % kInt8ColumnGranule == 0);
 static_assert(sizeof(Int4Block) == 64 + 1024);
 static_assert(sizeof(BitmaskGroup) == 128);
 static_assert(sizeof(BitmaskInt4Block) == 32 + 256);
+static_assert(sizeof(BitmaskInt4Block) % kStripGranule == 0);
 static_assert(kBitmaskBf16Granule * sizeof(std::uint16_t) % kStripAlignment == 0);
 
 }  // namespace colonnade::engine

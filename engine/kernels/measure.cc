@@ -65,7 +65,7 @@ class Walk {
         out_(tokens() * kStripsOfCall * kStripRows) {
     for (;;) {
       const std::span<const std::byte> strip = pattern.strip(n_strips_);
-      if (strip.size() > memory_.size() - offsets_.back()) break;
+      if (strip.size() + kReadSlack > memory_.size() - offsets_.back()) break;
       std::memcpy(memory_.data() + offsets_.back(), strip.data(), strip.size());
       offsets_.push_back(offsets_.back() + strip.size());
       ++n_strips_;

@@ -16,12 +16,25 @@ namespace colonnade::engine {
 /// Bytes ahead that are fetched while a strip is streamed for few tokens.
 inline constexpr std::size_t kPrefetchBytes = 4096;
 
+/// A strip, how far away the next one of its matrix begins, and about how long either is.
+struct StripPlace {
+  const std::byte* at;
+  std::size_t distance;
+  std::size_t bytes;
+};
+
+[[gnu::always_inline]] inline StripPlace strip_place(const MatrixView& matrix, std::uint32_t s) {
+  const std::size_t distance = matrix.strip_offsets[s + 1] - matrix.strip_offsets[s];
+  return {matrix.base + matrix.strip_offsets[s], distance, distance / matrix.alternating};
+}
+
 /// Fetches what follows a strip while it is walked through. Masks and values of a bitmask strip are two streams that
 /// begin anew with every strip: what comes next is fetched a strip ahead, in file order, an equal part with every quad.
 class NextStrip {
  public:
-  NextStrip(const std::byte* strip, std::size_t bytes, std::size_t n_fetches)
-      : at_(strip + (bytes > kLeastAhead ? bytes : kLeastAhead)), part_((bytes + n_fetches - 1) / n_fetches) {}
+  NextStrip(const StripPlace& strip, std::size_t n_fetches)
+      : at_(strip.at + (strip.distance > kLeastAhead ? strip.distance : kLeastAhead)),
+        part_((strip.bytes + n_fetches - 1) / n_fetches) {}
 
   [[gnu::always_inline]] void fetch() {
     __builtin_prefetch(at_, 0, 2);
@@ -41,7 +54,7 @@ template <class V>
 class Int8Source {
  public:
   static constexpr bool kPaired = false, kGroupScales = false;
-  Int8Source(const std::byte* strip, std::size_t /*bytes*/, std::size_t /*cols*/) : at_(strip + kInt8HeaderBytes) {}
+  Int8Source(const StripPlace& strip, std::size_t /*cols*/) : at_(strip.at + kInt8HeaderBytes) {}
 
   [[gnu::always_inline]] typename V::Raw next() {
     __builtin_prefetch(at_ + kPrefetchBytes);
@@ -58,8 +71,8 @@ template <class V>
 class BitmaskInt8Source {
  public:
   static constexpr bool kPaired = false, kGroupScales = false;
-  BitmaskInt8Source(const std::byte* strip, std::size_t bytes, std::size_t cols)
-      : next_strip_(strip, bytes, (cols + kInt8ColumnGranule - 1) / kInt8ColumnGranule), masks_(strip + kInt8HeaderBytes),
+  BitmaskInt8Source(const StripPlace& strip, std::size_t cols)
+      : next_strip_(strip, (cols + kInt8ColumnGranule - 1) / kInt8ColumnGranule), masks_(strip.at + kInt8HeaderBytes),
         values_(masks_ + (cols + kActivationGroup - 1) / kActivationGroup * sizeof(BitmaskGroup)) {}
 
   [[gnu::always_inline]] typename V::Raw next() {
@@ -82,8 +95,7 @@ template <class V>
 class Int4Source {
  public:
   static constexpr bool kPaired = true, kGroupScales = true;
-  Int4Source(const std::byte* strip, std::size_t /*bytes*/, std::size_t /*cols*/)
-      : scales_(strip), at_(strip + sizeof(Int4Block::scales)) {}
+  Int4Source(const StripPlace& strip, std::size_t /*cols*/) : scales_(strip.at), at_(strip.at + sizeof(Int4Block::scales)) {}
 
   [[gnu::always_inline]] void next(typename V::Raw& first, typename V::Raw& second) {
     __builtin_prefetch(at_ + kPrefetchBytes);
@@ -108,12 +120,11 @@ template <class V>
 class BitmaskInt4Source {
  public:
   static constexpr bool kPaired = true, kGroupScales = true;
-  BitmaskInt4Source(const std::byte* strip, std::size_t bytes, std::size_t cols)
-      : next_strip_(strip, bytes, (cols + kInt4BlockColumns - 1) / kInt4BlockColumns * kGroupQuads), block_(strip),
-        mask_(strip + sizeof(BitmaskInt4Block::scales)) {
+  BitmaskInt4Source(const StripPlace& strip, std::size_t cols)
+      : next_strip_(strip, (cols + kInt4BlockColumns - 1) / kInt4BlockColumns * kGroupQuads), block_(strip.at),
+        mask_(strip.at + sizeof(BitmaskInt4Block::scales)) {
     const std::size_t blocks = (cols + kInt4BlockColumns - 1) / kInt4BlockColumns;
-    const std::size_t mask_bytes = blocks * sizeof(BitmaskInt4Block);
-    high_ = low_ = strip + (mask_bytes + kStripAlignment - 1) / kStripAlignment * kStripAlignment;
+    high_ = low_ = strip.at + blocks * sizeof(BitmaskInt4Block);
   }
 
   [[gnu::always_inline]] void next(typename V::Raw& first, typename V::Raw& second) {

@@ -26,15 +26,15 @@ struct BitmaskBf16Strip {
     }
   }
 
-  static void run(const std::byte* strip, std::size_t bytes, std::size_t cols, const float* const* x, float* out, std::size_t out_stride) {
-    const std::byte* masks = strip;
+  static void run(const StripPlace& strip, std::size_t cols, const float* const* x, float* out, std::size_t out_stride) {
+    const std::byte* masks = strip.at;
     const std::byte* values =
-        strip + (cols + kBitmaskBf16Granule - 1) / kBitmaskBf16Granule * kBitmaskBf16Granule * sizeof(std::uint16_t);
+        strip.at + (cols + kBitmaskBf16Granule - 1) / kBitmaskBf16Granule * kBitmaskBf16Granule * sizeof(std::uint16_t);
     F chains[T][4];
     for (int t = 0; t < T; ++t)
       for (int c = 0; c < 4; ++c) chains[t][c] = V::zero();
     const std::size_t n_quads = (cols + 3) / 4;
-    NextStrip next_strip(strip, bytes, 2 * n_quads);  // a quad may be longer than a cache line
+    NextStrip next_strip(strip, 2 * n_quads);  // a quad may be longer than a cache line
     for (std::size_t quad = 0; quad < n_quads; ++quad, masks += 4 * sizeof(std::uint16_t)) {
       std::uint64_t four;  // masks of four columns
       std::memcpy(&four, masks, sizeof(four));
@@ -53,12 +53,12 @@ struct BitmaskBf16Strip {
 
 /// For a number of tokens 1 … T that is known at run time.
 template <class V, int T>
-void bitmask_bf16_strip(int n_tokens, const std::byte* strip, std::size_t bytes, std::size_t cols, const float* const* x, float* out,
+void bitmask_bf16_strip(int n_tokens, const StripPlace& strip, std::size_t cols, const float* const* x, float* out,
                         std::size_t out_stride) {
   if constexpr (T > 1) {
-    if (n_tokens < T) return bitmask_bf16_strip<V, T - 1>(n_tokens, strip, bytes, cols, x, out, out_stride);
+    if (n_tokens < T) return bitmask_bf16_strip<V, T - 1>(n_tokens, strip, cols, x, out, out_stride);
   }
-  BitmaskBf16Strip<V, T>::run(strip, bytes, cols, x, out, out_stride);
+  BitmaskBf16Strip<V, T>::run(strip, cols, x, out, out_stride);
 }
 
 template <class V>
@@ -66,7 +66,6 @@ void multiply_bitmask_bf16_strips(const MatrixView& matrix, std::uint32_t first,
                                   const Activations& activations, int n_tokens, float* out, std::size_t out_stride) {
   constexpr int kTokens = V::kFewTokens;  // four chains each
   for (std::uint32_t s = first; s < last; ++s) {
-    const std::size_t bytes = matrix.strip_offsets[s + 1] - matrix.strip_offsets[s];
     for (int token = 0; token < n_tokens; token += kTokens) {
       const int count = n_tokens - token < kTokens ? n_tokens - token : kTokens;
       const float* x[kTokens];
@@ -74,7 +73,7 @@ void multiply_bitmask_bf16_strips(const MatrixView& matrix, std::uint32_t first,
         const int row = activations.rows != nullptr ? activations.rows[token + t] : token + t;
         x[t] = activations.values + static_cast<std::size_t>(row) * activations.stride;
       }
-      bitmask_bf16_strip<V, kTokens>(count, matrix.base + matrix.strip_offsets[s], bytes, matrix.cols, x,
+      bitmask_bf16_strip<V, kTokens>(count, strip_place(matrix, s), matrix.cols, x,
                                      out + static_cast<std::size_t>(token) * out_stride + std::size_t{s} * kStripRows, out_stride);
     }
   }

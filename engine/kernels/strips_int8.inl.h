@@ -106,8 +106,8 @@ struct StreamedStrip {
     }
   }
 
-  static void run(const std::byte* strip, std::size_t bytes, std::size_t cols, const Int8Tokens<T>& x, float* out, std::size_t out_stride) {
-    Source source(strip, bytes, cols);
+  static void run(const StripPlace& strip, std::size_t cols, const Int8Tokens<T>& x, float* out, std::size_t out_stride) {
+    Source source(strip, cols);
     F acc[T];
     for (int t = 0; t < T; ++t) acc[t] = V::zero();
     const std::size_t groups = (cols + kActivationGroup - 1) / kActivationGroup;
@@ -120,7 +120,7 @@ struct StreamedStrip {
       if (rest > 0) add_group(source, x, full, rest, acc);
     }
     for (int t = 0; t < T; ++t) {
-      if constexpr (!Source::kGroupScales) acc[t] = V::mul(acc[t], V::load(reinterpret_cast<const float*>(strip)));
+      if constexpr (!Source::kGroupScales) acc[t] = V::mul(acc[t], V::load(reinterpret_cast<const float*>(strip.at)));
       V::store(out + static_cast<std::size_t>(t) * out_stride, acc[t]);
     }
   }
@@ -128,12 +128,12 @@ struct StreamedStrip {
 
 /// StreamedStrip for a number of tokens 1 … T that is known at run time.
 template <class V, class Source, int T>
-void stream_strip(int n_tokens, const std::byte* strip, std::size_t bytes, std::size_t cols, const Activations& activations, float* out,
+void stream_strip(int n_tokens, const StripPlace& strip, std::size_t cols, const Activations& activations, float* out,
                   std::size_t out_stride) {
   if constexpr (T > 1) {
-    if (n_tokens < T) return stream_strip<V, Source, T - 1>(n_tokens, strip, bytes, cols, activations, out, out_stride);
+    if (n_tokens < T) return stream_strip<V, Source, T - 1>(n_tokens, strip, cols, activations, out, out_stride);
   }
-  StreamedStrip<V, Source, T>::run(strip, bytes, cols, int8_tokens<T>(activations, 0), out, out_stride);
+  StreamedStrip<V, Source, T>::run(strip, cols, int8_tokens<T>(activations, 0), out, out_stride);
 }
 
 /// Quads of up to S strips over the same columns, in memory. `scales` is (group, strip, lane) where weights have group
@@ -250,14 +250,13 @@ inline constexpr std::size_t kUnpackedGroups = 16;
 
 /// S strips become quads in the cache, some groups at a time, and are multiplied with all tokens.
 template <class V, class Source, int S>
-void multiply_unpacked(const std::byte* base, const std::uint64_t* offsets, std::size_t cols, const Activations& activations,
-                       int token, int n_tokens, float* out, std::size_t out_stride) {
+void multiply_unpacked(const MatrixView& matrix, std::uint32_t strip, const Activations& activations, int token,
+                       int n_tokens, float* out, std::size_t out_stride) {
   alignas(64) std::byte quads[S][kInt8HeaderBytes + kUnpackedGroups * kGroupBytes];
   alignas(64) float scales[kUnpackedGroups][S][kStripRows];
-  const std::size_t groups = (cols + kActivationGroup - 1) / kActivationGroup;
+  const std::size_t cols = matrix.cols, groups = (cols + kActivationGroup - 1) / kActivationGroup;
   // What next() gives for the columns past the end, but in whole groups: activations are zero there.
-  Source sources[2] = {Source(base + offsets[0], offsets[1] - offsets[0], cols),
-                       Source(base + offsets[S - 1], offsets[S] - offsets[S - 1], cols)};
+  Source sources[2] = {Source(strip_place(matrix, strip), cols), Source(strip_place(matrix, strip + S - 1), cols)};
   for (std::size_t first = 0; first < groups; first += kUnpackedGroups) {
     const std::size_t count = groups - first < kUnpackedGroups ? groups - first : kUnpackedGroups;
     for (int s = 0; s < S; ++s) {
@@ -277,7 +276,7 @@ void multiply_unpacked(const std::byte* base, const std::uint64_t* offsets, std:
         }
       } else {
         for (std::size_t quad = 0; quad < count * kGroupQuads; ++quad) V::raw_store(to + quad * kInt8QuadBytes, source.next());
-        std::memcpy(quads[s], base + offsets[s], kInt8HeaderBytes);
+        std::memcpy(quads[s], matrix.strip(strip + static_cast<std::uint32_t>(s)), kInt8HeaderBytes);
       }
     }
     const bool last = first + count == groups;
@@ -311,7 +310,7 @@ void multiply_int8_strips(const MatrixView& matrix, std::uint32_t first, std::ui
   if (n_tokens < 1) return;
   if (n_tokens <= V::kFewInt8Tokens) {
     for (std::uint32_t s = first; s < last; ++s) {
-      stream_strip<V, Source, V::kFewInt8Tokens>(n_tokens, matrix.base + offsets[s], offsets[s + 1] - offsets[s], cols, activations,
+      stream_strip<V, Source, V::kFewInt8Tokens>(n_tokens, strip_place(matrix, s), cols, activations,
                                                  out + static_cast<std::size_t>(s) * kStripRows, out_stride);
     }
     return;
@@ -329,7 +328,7 @@ void multiply_int8_strips(const MatrixView& matrix, std::uint32_t first, std::ui
         if constexpr (kInPlace)
           multiply_in_place<V, S>(matrix.base, offsets + s, cols, activations, begin, count, to, out_stride);
         else
-          multiply_unpacked<V, Source, S>(matrix.base, offsets + s, cols, activations, begin, count, to, out_stride);
+          multiply_unpacked<V, Source, S>(matrix, s, activations, begin, count, to, out_stride);
       };
       if (several) go.template operator()<V::kInt8Strips>();
       else go.template operator()<1>();

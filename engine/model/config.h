@@ -122,6 +122,9 @@ struct ModelConfig {
   float logit_soft_cap = 0.0f;       // 0: none
   std::vector<LayerConfig> layers;   // n_layers
 
+  /// Not of the model but of how it was packed: neurons of one feed-forward path, at least.
+  int neuron_group = 256;
+
   /// Neurons have an up beside their gate.
   bool gated() const { return activation != Activation::kGeluErf; }
   /// Of what attention finds for a query.

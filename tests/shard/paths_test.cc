@@ -35,9 +35,10 @@ std::uint64_t parameters(const std::vector<PathSpec>& paths) {
 
 }  // namespace
 
-TEST_CASE("groups cover everything in whole strips, none below 256 rows, as equal as possible") {
+TEST_CASE("groups cover everything in whole strips, none below the least, as equal as possible") {
+  const int least = GENERATE(256, 512);
   for (int total = 1; total < 5000; ++total) {
-    const auto groups = split_groups(total);
+    const auto groups = split_groups(total, least);
     int next = 0, smallest = total, largest = 0;
     for (const Group& g : groups) {
       REQUIRE(g.first == next);
@@ -47,12 +48,12 @@ TEST_CASE("groups cover everything in whole strips, none below 256 rows, as equa
       largest = std::max(largest, g.count);
     }
     REQUIRE(next == total);
-    REQUIRE(smallest >= std::min(total, 256));
-    REQUIRE(largest < 512);
+    REQUIRE(smallest >= std::min(total, least));
+    REQUIRE(largest < 2 * least);
     REQUIRE(largest - smallest <= 31);
   }
-  CHECK(split_groups(128256).size() == 501);
-  CHECK(split_groups(768).size() == 3);
+  CHECK(split_groups(128256, 256).size() == 501);
+  CHECK(split_groups(768, 256).size() == 3);
 }
 
 TEST_CASE("the paths of a model hold each of its parameters once") {

@@ -96,7 +96,7 @@ TEST_CASE("a strip decodes to the values that its format promises") {
         const std::size_t stride = cols + 3;
         const auto weights = random_weights(static_cast<std::size_t>(n_rows) * stride, static_cast<unsigned>(cols));
         const auto strip = encode(*format, weights, stride, n_rows, cols);
-        CHECK(strip.size() % kStripAlignment == 0);
+        CHECK(strip.size() % kStripGranule == 0);
         if (is_dense(format->id())) CHECK(static_cast<double>(strip.size()) == format->expected_strip_bytes(cols, 1.0));
         CHECK(format->strip_is_valid(strip.data(), strip.size(), n_rows, cols));
 

@@ -31,8 +31,8 @@ inline std::vector<float> pruned(std::vector<float> values, double density, unsi
   return values;
 }
 
-/// A packed matrix and the weights that it was made from. Exactly as long as its strips: AddressSanitizer sees every
-/// byte that is read past the end.
+/// A packed matrix and the weights that it was made from. Exactly as long as its strips and what may be read behind them:
+/// AddressSanitizer sees every byte beyond.
 struct PackedMatrix {
   std::vector<float> weights;  // (rows, cols)
   AlignedBuffer<std::byte> bytes;
@@ -48,7 +48,7 @@ struct PackedMatrix {
       engine::find_format(format)->encode_strip(weights.data() + std::size_t{row} * cols, cols, count, cols, packed);
     }
     offsets.push_back(packed.size());
-    bytes = AlignedBuffer<std::byte>(packed.size());
+    bytes = AlignedBuffer<std::byte>(packed.size() + engine::kReadSlack);
     std::memcpy(bytes.data(), packed.data(), packed.size());
     view.format = format;
     view.rows = rows;
