@@ -86,6 +86,8 @@ Status check_model_config(const engine::ModelConfig& config) {
   if (config.position_embeddings)
     COLONNADE_TRY(within("max_context_tokens * dim", std::int64_t{config.max_context_tokens} * config.dim, 1, 1 << 30));
   // Their list is held in memory, some 300 bytes each.
+  COLONNADE_TRY(within("neuron_group", config.neuron_group, engine::kStripRows, 1 << 22));
+  COLONNADE_TRY(within("neuron_group modulo 16", config.neuron_group % engine::kStripRows, 0, 0));
   COLONNADE_TRY(within("paths of the model", static_cast<std::int64_t>(count_paths(config)), 1, 1 << 24));
   COLONNADE_TRY(positive("norm_eps", config.norm_eps));
   COLONNADE_TRY(positive("scaling of experts", config.router.scaling));

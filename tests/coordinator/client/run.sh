@@ -9,6 +9,8 @@ here=$(cd "$(dirname "$0")" && pwd)
 . "$here/install.sh"
 
 export COLONNADE_API_KEY=sesame XDG_CACHE_HOME=$PWD/cache
+# Made here: the loop below may look before the server runs, and must not see what an earlier run left.
+: > serve.log
 "$colonnade" serve "$model" --port 0 "$@" > serve.log 2>&1 &
 server=$!
 trap 'kill $server 2> /dev/null || true; wait $server 2> /dev/null || true; tail -n 20 serve.log' EXIT

@@ -7,6 +7,7 @@ here=$(cd "$(dirname "$0")" && pwd)
 . "$here/install.sh"
 
 mkfifo -m 600 input.$$
+: > server.log
 "$server_program" < input.$$ > server.log 2>&1 &
 server=$!
 exec 3> input.$$  # the server ends when this is closed
