@@ -40,8 +40,10 @@ struct PermuteStrip {
                                                       Place& at, I (&sums)[T], I& offset) {
     for (std::size_t i = 0; i < count; ++i) {
       const std::size_t window = column + std::to_integer<std::size_t>(*at.base++) * kPermuteBaseUnit;
-      __builtin_prefetch(at.step + kStepPrefetchBytes);
-      __builtin_prefetch(at.step + kStepPrefetchBytes + 64);
+      // Two lines a step; the odd step of an int4 pair, which are three lines together, fetches the third.
+      const std::byte* ahead = at.step + kStepPrefetchBytes + (Int4 && at.odd ? 2 * kPermuteStep : 0);
+      __builtin_prefetch(ahead);
+      __builtin_prefetch(ahead + 64);
       const std::byte* indices = at.step;
       typename V::Values values;
       if constexpr (Int4) {
