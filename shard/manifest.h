@@ -13,7 +13,7 @@
 
 namespace colonnade::shard {
 
-inline constexpr std::uint32_t kManifestVersion = 2;  // 1 has no fields that say what a layer does beyond Llama's, and other strips
+inline constexpr std::uint32_t kManifestVersion = 3;
 inline constexpr std::uint64_t kBlobAlignment = 4096;
 inline constexpr const char* kManifestName = "manifest.colonnade";
 
