@@ -26,6 +26,8 @@ constexpr Entry kEntries[] = {
     {"avx512", "permute-int8", 8.4, 12.3, 330}, {"avx512", "permute-int8", 16.2, 18, 330},
     {"avx512", "permute-int4", 0.8, 2.1, 83},   {"avx512", "permute-int4", 1.4, 3, 103},
     {"avx512", "permute-int4", 6, 11.6, 340},   {"avx512", "permute-int4", 11.5, 22.5, 630},
+    {"avx512", "gap-int4", 0.88, 3, 80},        {"avx512", "gap-int4", 1.14, 3.9, 105},
+    {"avx512", "gap-int4", 2.03, 6.6, 172},     {"avx512", "gap-int4", 7.23, 26, 570},
     {"avx512-vnni", "f32", 32, 28, 570},       {"avx512-vnni", "bf16", 16, 19, 525},
     {"avx512-vnni", "int8", 8.02, 5.3, 149},   {"avx512-vnni", "int4", 4.25, 4.9, 170},
     {"avx512-vnni", "bitmask-bf16", 1.8, 78, 1600}, {"avx512-vnni", "bitmask-bf16", 17, 78, 1600},
@@ -34,6 +36,8 @@ constexpr Entry kEntries[] = {
     {"avx512-vnni", "permute-int8", 1.12, 6.8, 340}, {"avx512-vnni", "permute-int8", 1.91, 11.4, 580},
     {"avx512-vnni", "permute-int8", 16.2, 100, 4900}, {"avx512-vnni", "permute-int4", 0.8, 6.8, 310},
     {"avx512-vnni", "permute-int4", 1.31, 11.3, 520}, {"avx512-vnni", "permute-int4", 11.5, 100, 4600},
+    {"avx512-vnni", "gap-int4", 0.88, 7.4, 245}, {"avx512-vnni", "gap-int4", 1.14, 9.9, 325},
+    {"avx512-vnni", "gap-int4", 2.03, 17.3, 565}, {"avx512-vnni", "gap-int4", 7.23, 64, 2020},
     {"avx2", "f32", 32, 29.6, 1270},            {"avx2", "bf16", 16, 29.3, 1220},
     {"avx2", "int8", 8.02, 20, 1070},           {"avx2", "int4", 4.25, 24, 1110},
     {"avx2", "bitmask-bf16", 1.8, 94, 6000},    {"avx2", "bitmask-bf16", 17, 97, 6100},
@@ -43,6 +47,8 @@ constexpr Entry kEntries[] = {
     {"avx2", "permute-int8", 8.4, 65, 3400},    {"avx2", "permute-int8", 16.2, 69, 3600},
     {"avx2", "permute-int4", 0.8, 14, 1040},    {"avx2", "permute-int4", 1.4, 25, 1750},
     {"avx2", "permute-int4", 6, 60, 3300},      {"avx2", "permute-int4", 11.5, 124, 6400},
+    {"avx2", "gap-int4", 0.88, 16, 780},        {"avx2", "gap-int4", 1.14, 21.5, 1030},
+    {"avx2", "gap-int4", 2.03, 41, 1960},       {"avx2", "gap-int4", 7.23, 146, 6700},
     // Plain branches over a mask: worst where half of it is set.
     {"scalar", "f32", 32, 1700, 230e3},          {"scalar", "bf16", 16, 1600, 230e3},
     {"scalar", "int8", 8.02, 200, 27e3},         {"scalar", "int4", 4.25, 300, 31e3},
@@ -52,7 +58,8 @@ constexpr Entry kEntries[] = {
     {"scalar", "bitmask-int4", 1.5, 2100, 50e3}, {"scalar", "bitmask-int4", 3, 6400, 50e3},
     {"scalar", "bitmask-int4", 4.9, 1100, 43e3}, {"scalar", "permute-int8", 1.9, 275, 29e3},
     {"scalar", "permute-int8", 16.2, 2200, 195e3}, {"scalar", "permute-int4", 1.4, 265, 26e3},
-    {"scalar", "permute-int4", 11.5, 2100, 235e3},
+    {"scalar", "permute-int4", 11.5, 2100, 235e3}, {"scalar", "gap-int4", 0.9, 580, 58e3},
+    {"scalar", "gap-int4", 1.17, 780, 75e3},     {"scalar", "gap-int4", 7.23, 5100, 700e3},
 };
 
 }  // namespace

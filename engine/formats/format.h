@@ -33,6 +33,7 @@ enum class FormatId : std::uint32_t {
   kBitmaskInt4 = 7,
   kPermuteInt8 = 8,
   kPermuteInt4 = 9,
+  kGapInt4 = 10,
 };
 inline constexpr int kFormatSlots = 16;  // table size; ids stay below
 

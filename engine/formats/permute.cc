@@ -6,9 +6,8 @@
 
 #include "engine/formats/bf16.h"
 #include "engine/formats/builtin_formats.h"
-#include "engine/formats/int4_scale.h"
-#include "engine/formats/int8_row.h"
 #include "engine/formats/permute_layout.h"
+#include "engine/formats/permute_rows.h"
 #include "engine/formats/permute_schedule.h"
 
 namespace colonnade::engine {
@@ -48,8 +47,9 @@ class PermuteFormat final : public Format {
   void encode_strip(const float* weights, std::size_t stride, int n_rows, std::size_t cols,
                     std::vector<std::byte>& out) const override {
     std::vector<PermuteGroup> groups(n_groups(cols));
-    std::vector<PermuteRows> rows(groups.size());
-    for (std::size_t g = 0; g < groups.size(); ++g) quantize_group(weights, stride, n_rows, g, cols, groups[g], rows[g]);
+    std::vector<PermuteRows> rows;
+    for (std::size_t g = 0; g < groups.size(); ++g)
+      rows.push_back(quantize_group(weights, stride, n_rows, g, cols, int4_, groups[g]));
     std::vector<PermuteSchedule> best;
     std::size_t best_window = 0, least = 0;
     // From fast to dense. Balanced patterns (n of 64) fill the first; most random ones take the third.
@@ -118,30 +118,6 @@ class PermuteFormat final : public Format {
     // Free places: part of the last step, and what sparse windows leave.
     const double padding = 1.03 + 0.35 / std::max(1.0, entries / kPermuteStep) + 0.006 / std::max(density, 0.01);
     return std::max(entries > 0 ? 1.0 : 0.0, entries / kPermuteStep * padding);
-  }
-
-  void quantize_group(const float* weights, std::size_t stride, int n_rows, std::size_t g, std::size_t cols,
-                      PermuteGroup& group, PermuteRows& rows) const {
-    group = {};
-    std::fill(std::begin(group.donor), std::end(group.donor), kNoDonor);
-    const std::size_t first = g * kWideGroup, count = std::min(kWideGroup, cols - first);
-    for (std::size_t r = 0; r < static_cast<std::size_t>(n_rows); ++r) {
-      const float* from = weights + r * stride + first;
-      group.scales[r] = int4_ ? choose_int4_scale(from, count) : int8_scale(from, count);
-      const float scale = bf16_to_f32(group.scales[r]);
-      for (std::size_t c = 0; c < count; ++c) {
-        const int steps = int4_ ? round_to_int4(from[c], scale) : round_to_int8(from[c], scale);
-        if (steps != 0) rows[r].push_back({static_cast<std::uint16_t>(c), static_cast<std::int8_t>(steps)});
-      }
-    }
-  }
-
-  /// Rounded up, so that the largest weight is not clipped.
-  static std::uint16_t int8_scale(const float* weights, std::size_t count) {
-    const float exact = int8_row_scale(weights, count);
-    std::uint16_t bits = f32_to_bf16(exact);
-    if (bf16_to_f32(bits) < exact) ++bits;
-    return std::isfinite(bf16_to_f32(bits)) ? bits : f32_to_bf16(0);
   }
 
   void write(const std::vector<PermuteGroup>& quantized, const std::vector<PermuteSchedule>& schedules, std::size_t window,

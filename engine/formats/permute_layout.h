@@ -24,6 +24,14 @@
 
 namespace colonnade::engine {
 
+// gap-int4 says where an entry is by its distance from the lane's last one. A step is 64 bytes: entry 4 * lane + i has in
+// its low nibble by how many columns the lane moves on, and in its high nibble the value there (two's complement). A
+// larger distance takes an entry of value 0 for every 15 columns. Lanes begin a group's own steps at its column 0, and
+// its shared ones where GapGroup::start says. The window of a step, 128 columns from its base on, holds all entries
+// that are not 0; an index into it is a position less the base, modulo 128.
+//
+//   PermuteHeader | GapGroup x groups | bases: 1 byte a step | 0 … 63 bytes | steps
+
 struct PermuteHeader {
   std::uint32_t n_steps;
   std::uint32_t window;  // 64, 128 or 256 columns
@@ -38,6 +46,11 @@ struct PermuteGroup {
   std::uint16_t reserved;
 };
 
+struct GapGroup {
+  PermuteGroup lanes;
+  std::uint8_t start[kStripRows];  // column modulo 256 where a lane's shared steps begin
+};
+
 inline constexpr std::uint8_t kNoDonor = 0xff;
 inline constexpr int kPermuteEntries = 4;                  // of a lane and step
 inline constexpr std::size_t kPermuteStep = kStripRows * kPermuteEntries;
@@ -46,6 +59,12 @@ inline constexpr std::size_t kPermuteWindows[] = {64, 128, 256};
 
 constexpr std::size_t permute_steps_offset(std::size_t n_groups, std::size_t n_steps) {
   const std::size_t end = sizeof(PermuteHeader) + n_groups * sizeof(PermuteGroup) + n_steps;
+  return (end + kStripAlignment - 1) / kStripAlignment * kStripAlignment;
+}
+inline constexpr std::size_t kGapWindow = 128;
+inline constexpr std::size_t kLargestGap = 15;
+constexpr std::size_t gap_steps_offset(std::size_t n_groups, std::size_t n_steps) {
+  const std::size_t end = sizeof(PermuteHeader) + n_groups * sizeof(GapGroup) + n_steps;
   return (end + kStripAlignment - 1) / kStripAlignment * kStripAlignment;
 }
 constexpr std::size_t permute_steps_bytes(std::size_t n_steps, bool int4) {
@@ -59,7 +78,7 @@ constexpr std::size_t permute_values_at(std::size_t step, bool int4) {
   return int4 ? step / 2 * 3 * kPermuteStep : step * 2 * kPermuteStep + kPermuteStep;
 }
 
-static_assert(sizeof(PermuteHeader) == 16 && sizeof(PermuteGroup) == 56);
+static_assert(sizeof(PermuteHeader) == 16 && sizeof(PermuteGroup) == 56 && sizeof(GapGroup) == 72);
 static_assert(kPermuteStep == 64 && kPermuteStep % kStripAlignment == 0);
 static_assert(kWideGroup / kPermuteBaseUnit <= 256);
 

@@ -81,6 +81,7 @@ void add_steps(const Lanes& lanes, const PermuteWindows& windows, std::vector<Pe
     PermuteStep step{};
     step.base = static_cast<std::uint8_t>(base / kPermuteBaseUnit);
     for (std::size_t l = 0; l < kStripRows; ++l) {
+      step.n_entries[l] = static_cast<std::uint8_t>(taken[l]);
       for (std::size_t i = 0; i < taken[l]; ++i) {
         step.indices[l * kPermuteEntries + i] = static_cast<std::uint8_t>(left[l][i].column - base);
         step.values[l * kPermuteEntries + i] = left[l][i].value;

@@ -22,6 +22,7 @@ struct PermuteStep {
   std::uint8_t base;  // in kPermuteBaseUnit
   std::array<std::uint8_t, kPermuteStep> indices;
   std::array<std::int8_t, kPermuteStep> values;
+  std::array<std::uint8_t, kStripRows> n_entries;  // of each lane; its other places are free
 };
 
 struct PermuteSchedule {

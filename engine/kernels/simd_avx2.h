@@ -200,6 +200,35 @@ struct Simd {
   COLONNADE_OP Values load_int4_values(const std::byte* p, bool odd) {
     return widen_values(odd ? raw_low(raw_load(p)) : raw_high(raw_load(p)));
   }
+  using Positions = Indices;
+  /// Byte `Byte` of each lane in all of its four bytes.
+  template <int Byte>
+  COLONNADE_OP __m256i spread(__m256i a) {
+    const __m128i four = _mm_add_epi8(_mm_setr_epi8(0, 0, 0, 0, 4, 4, 4, 4, 8, 8, 8, 8, 12, 12, 12, 12), _mm_set1_epi8(Byte));
+    return _mm256_shuffle_epi8(a, _mm256_broadcastsi128_si256(four));
+  }
+  COLONNADE_OP Positions start_positions(const std::uint8_t* columns) {
+    const __m128i all = _mm_loadu_si128(reinterpret_cast<const __m128i*>(columns));
+    return {spread<0>(_mm256_cvtepu8_epi32(all)), spread<0>(_mm256_cvtepu8_epi32(_mm_srli_si128(all, 8)))};
+  }
+  /// Half of the lanes; the position moves on.
+  COLONNADE_OP __m256i indices_by_gaps(__m256i bytes, __m256i base, __m256i& at) {
+    __m256i gaps = _mm256_and_si256(bytes, _mm256_set1_epi8(15));
+    gaps = _mm256_add_epi8(gaps, _mm256_slli_epi32(gaps, 8));
+    gaps = _mm256_add_epi8(gaps, _mm256_slli_epi32(gaps, 16));
+    const __m256i position = _mm256_add_epi8(at, gaps);
+    at = spread<3>(position);
+    return _mm256_sub_epi8(position, base);
+  }
+  template <int Window>
+  COLONNADE_OP void step_by_gaps(const std::byte* p, unsigned base, Positions& at, Indices& index, Values& values) {
+    const Raw bytes = raw_load(p);
+    const __m256i from = _mm256_set1_epi8(static_cast<char>(base));
+    const __m256i mask = _mm256_set1_epi8(static_cast<char>(Window - 1));
+    index.lo = _mm256_and_si256(indices_by_gaps(bytes.lo, from, at.lo), mask);
+    index.hi = _mm256_and_si256(indices_by_gaps(bytes.hi, from, at.hi), mask);
+    values = widen_values(raw_high(bytes));
+  }
   template <int Window>
   COLONNADE_OP I dot_picked(I acc, const Indices& at, const Values& w, const std::uint8_t* x) {
     // Sixteen bytes of the window at a time; adding 0x70 sets the top bit of every index that is elsewhere.

@@ -175,6 +175,32 @@ struct Simd {
     return {index, Window == 256 ? _mm512_movepi8_mask(index) : __mmask64{0}};
   }
   COLONNADE_OP Values load_values(const std::byte* p) { return _mm512_loadu_si512(p); }
+  using Positions = __m512i;
+  /// Byte `Byte` of each lane in all of its four bytes.
+  template <int Byte>
+  COLONNADE_OP __m512i spread(__m512i a) {
+    const __m128i four = _mm_add_epi8(_mm_setr_epi8(0, 0, 0, 0, 4, 4, 4, 4, 8, 8, 8, 8, 12, 12, 12, 12), _mm_set1_epi8(Byte));
+    return _mm512_shuffle_epi8(a, _mm512_broadcast_i32x4(four));
+  }
+  COLONNADE_OP Positions start_positions(const std::uint8_t* columns) {
+    return spread<0>(_mm512_cvtepu8_epi32(_mm_loadu_si128(reinterpret_cast<const __m128i*>(columns))));
+  }
+  template <int Window>
+  COLONNADE_OP void step_by_gaps(const std::byte* p, unsigned base, Positions& at, Indices& index, Values& values) {
+    const __m512i bytes = _mm512_loadu_si512(p);
+    values = raw_high(bytes);
+    __m512i gaps = _mm512_and_si512(bytes, _mm512_set1_epi8(15));
+    gaps = _mm512_add_epi8(gaps, _mm512_slli_epi32(gaps, 8));
+    gaps = _mm512_add_epi8(gaps, _mm512_slli_epi32(gaps, 16));
+    const __m512i position = _mm512_add_epi8(at, gaps);
+    at = spread<3>(position);
+    index.index = _mm512_sub_epi8(position, _mm512_set1_epi8(static_cast<char>(base)));
+    // vpermi2b looks at no more bits than it needs.
+#if !defined(__AVX512VBMI2__)
+    index.index = _mm512_and_si512(index.index, _mm512_set1_epi8(static_cast<char>(Window - 1)));
+#endif
+    index.far = Window == 256 ? _mm512_movepi8_mask(index.index) : __mmask64{0};
+  }
   COLONNADE_OP Values load_int4_values(const std::byte* p, bool odd) {
     const __m512i both = _mm512_loadu_si512(p);
     return raw_high(_mm512_sllv_epi16(both, _mm512_set1_epi16(odd ? 4 : 0)));

@@ -194,6 +194,28 @@ struct Simd {
     }
     return r;
   }
+  /// The column, modulo 256, that each lane has come to: in all of its four bytes.
+  struct Positions { std::uint8_t v[64]; };
+  static Positions start_positions(const std::uint8_t* columns) {
+    Positions r;
+    for (int i = 0; i < 64; ++i) r.v[i] = columns[i / 4];
+    return r;
+  }
+  /// A step of gap-int4: one after another, a lane's bytes move its position on by their low nibble; the high nibble times
+  /// 16 is the value there. Indices count from column `base`, modulo the window.
+  template <int Window>
+  static void step_by_gaps(const std::byte* p, unsigned base, Positions& at, Indices& index, Values& values) {
+    for (int lane = 0; lane < 16; ++lane) {
+      unsigned column = at.v[4 * lane];
+      for (int i = 4 * lane; i < 4 * lane + 4; ++i) {
+        const auto byte = std::to_integer<unsigned>(p[i]);
+        column += byte & 15u;
+        index.v[i] = static_cast<std::uint8_t>((column - base) & (Window - 1u));
+        values.v[i] = static_cast<std::int8_t>(byte & 0xf0u);
+      }
+      for (int i = 4 * lane; i < 4 * lane + 4; ++i) at.v[i] = static_cast<std::uint8_t>(column);
+    }
+  }
   /// acc + the exact dot product of each lane's 4 values with the bytes of x that its indices name.
   template <int Window>
   static I dot_picked(I acc, const Indices& at, const Values& w, const std::uint8_t* x) {

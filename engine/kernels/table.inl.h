@@ -31,6 +31,7 @@ constexpr KernelTable make_table(const char* name) {
   table.strips[static_cast<int>(FormatId::kBitmaskInt4)] = multiply_int8_strips<V, BitmaskInt4Source>;
   table.strips[static_cast<int>(FormatId::kPermuteInt8)] = multiply_permute_strips<V, false>;
   table.strips[static_cast<int>(FormatId::kPermuteInt4)] = multiply_permute_strips<V, true>;
+  table.strips[static_cast<int>(FormatId::kGapInt4)] = multiply_gap_strips<V>;
   table.store_kv[static_cast<int>(KvType::kF32)] = store_kv_f32;
   table.store_kv[static_cast<int>(KvType::kBf16)] = store_kv_bf16;
   table.store_kv[static_cast<int>(KvType::kInt8)] = store_kv_int8;

@@ -39,10 +39,10 @@ double expected_value(FormatId id, const float* row, std::size_t cols, std::size
 std::size_t scale_columns(FormatId id, std::size_t cols) {
   if (id == FormatId::kInt4) return 64;
   if (id == FormatId::kBitmaskInt4) return 128;
-  if (id == FormatId::kPermuteInt8 || id == FormatId::kPermuteInt4) return 512;
+  if (id == FormatId::kPermuteInt8 || id == FormatId::kPermuteInt4 || id == FormatId::kGapInt4) return 512;
   return cols;
 }
-bool is_int4(FormatId id) { return id == FormatId::kInt4 || id == FormatId::kBitmaskInt4 || id == FormatId::kPermuteInt4; }
+bool is_int4(FormatId id) { return id == FormatId::kInt4 || id == FormatId::kBitmaskInt4 || id == FormatId::kPermuteInt4 || id == FormatId::kGapInt4; }
 bool is_dense(FormatId id) { return static_cast<int>(id) <= static_cast<int>(FormatId::kInt4); }
 
 /// True where the decoded value is as near to the weight as the format promises: exactly expected_value() for formats
@@ -68,7 +68,7 @@ std::vector<std::byte> encode(const Format& format, const std::vector<float>& we
 }  // namespace
 
 TEST_CASE("formats are found by name and by number") {
-  REQUIRE(all_formats().size() == 9);
+  REQUIRE(all_formats().size() == 10);
   for (const Format* format : all_formats()) {
     CHECK(find_format(format->name()) == format);
     CHECK(find_format(format->id()) == format);
@@ -86,6 +86,7 @@ TEST_CASE("formats are found by name and by number") {
   CHECK(find_format(static_cast<FormatId>(7))->name() == std::string("bitmask-int4"));
   CHECK(find_format(static_cast<FormatId>(8))->name() == std::string("permute-int8"));
   CHECK(find_format(static_cast<FormatId>(9))->name() == std::string("permute-int4"));
+  CHECK(find_format(static_cast<FormatId>(10))->name() == std::string("gap-int4"));
 }
 
 TEST_CASE("a strip decodes to the values that its format promises") {
@@ -244,6 +245,19 @@ TEST_CASE("unstructured masks cost at most 1.3 times the bits of balanced ones")
       const double balanced = density * entry_bits + 8.0 * sizeof(std::uint8_t) * 57 / (16 * 512);
       CHECK(bits <= 1.3 * balanced);
     }
+  }
+}
+
+TEST_CASE("gaps take fewer bits than pairs of value and index from a tenth to a fifth") {
+  const std::size_t cols = 4096;
+  for (const double density : {0.1, 0.2}) {
+    const auto weights = random_pruned(16 * cols, density, 12);
+    const auto gaps = encode(*find_format(FormatId::kGapInt4), weights, cols, 16, cols);
+    const auto pairs = encode(*find_format(FormatId::kPermuteInt4), weights, cols, 16, cols);
+    CHECK(static_cast<double>(gaps.size()) < 0.9 * static_cast<double>(pairs.size()));
+    // A byte for every entry and for every 15 columns without one, and at most a tenth more.
+    const double entries = density * 16.0 * static_cast<double>(cols) / (1 - std::pow(1 - density, 15));
+    CHECK(static_cast<double>(gaps.size()) < 1.1 * entries + 8 * 72 + 320);
   }
 }
 
