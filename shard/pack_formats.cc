@@ -104,11 +104,10 @@ Result<bool> suits_wide_groups(const SourceModel& model, const FormatRules& rule
   std::erase_if(paths, [&](const PathSpec& path) {
     return path.kind != PathKind::kFeedForward || path.layer != wide.n_layers / 2 || path.expert != 0;
   });
-  constexpr std::size_t kDown = 2;
-  CutMatrix down;
-  for (std::size_t p = 0; p < paths.size(); ++p) down.pieces.push_back({p, kDown});
+  CutMatrix down;  // the last of its path's matrices
+  for (std::size_t p = 0; p < paths.size(); ++p) down.pieces.push_back({p, paths[p].matrices.size() - 1});
   COLONNADE_TRY(choose_for(model, rules, down, paths));
-  return engine::find_format(paths.front().matrices[kDown].format)->activations() == engine::ActivationKind::kWide;
+  return engine::find_format(paths.front().matrices.back().format)->activations() == engine::ActivationKind::kWide;
 }
 
 }  // namespace

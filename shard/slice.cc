@@ -36,7 +36,8 @@ class LoadedPath {
       const MatrixSpec& m = path_->matrices[i];
       if (m.role != role || m.part != part) continue;
       const auto* offsets = reinterpret_cast<const std::uint64_t*>(base_ + table_offset(*path_, i));
-      const bool alternates = role == MatrixRole::kGate || role == MatrixRole::kUp;
+      const bool alternates = role == MatrixRole::kUp || (role == MatrixRole::kGate && i + 1 < path_->matrices.size() &&
+                                                          path_->matrices[i + 1].role == MatrixRole::kUp);
       return {.format = m.format,
               .rows = m.rows,
               .cols = m.cols,

@@ -46,7 +46,8 @@ class Plan(unittest.TestCase):
     def test_a_pruned_model_is_planned_before_it_exists(self):
         dense = plan("llama-3.2-1b", "--values", "int8", "--memory", "0")
         pruned = plan("llama-3.2-1b", "--values", "int8", "--memory", "0", "--sparsity", "0.9", "--structure", "n:64")
-        self.assertEqual(pruned["n_paths"], dense["n_paths"])
+        # Groups of 512 neurons instead of 256, where index-permute or gaps are chosen.
+        self.assertEqual(dense["n_paths"] - pruned["n_paths"], 16 * (8192 // 256 - 8192 // 512))
         head = 128256 * 2048  # stays dense
         self.assertLess(pruned["model_bytes"] - head, 0.75 * (dense["model_bytes"] - head))
         self.assertEqual(run("llama-3.2-1b", "--sparsity", "2")[0], 2)
