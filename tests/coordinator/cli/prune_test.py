@@ -59,7 +59,7 @@ class Prune(unittest.TestCase):
         report = json.loads(run("inspect", self.folder / "packed", "--json")[1])
         for row in report["rows"]:
             if row["what"].startswith(("attention", "feed-forward")):
-                self.assertIn(row["format"], ("permute-int4", "bitmask-int4"))
+                self.assertIn(row["format"], ("gap-int4", "permute-int4", "bitmask-int4"))
 
     def test_built_in_text(self):
         status, _, err = run("prune", DEMO, "-o", self.out, "--method", "wanda", "--sparsity", "0.9", "--layout", "sparse-bitmask")
