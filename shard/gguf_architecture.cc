@@ -7,11 +7,18 @@
 namespace colonnade::shard {
 namespace {
 
+/// A field that metadata gave, or 0 where it is no count: the family says then what it expects.
+int count_of(const Json& config, const char* field) {
+  const auto at = config.find(field);
+  constexpr std::uint64_t kMost = 1u << 24;
+  return at != config.end() && at->is_number_unsigned() && at->get<std::uint64_t>() <= kMost ? at->get<int>() : 0;
+}
+
 /// The scale of scores is that of the heads, but of the width over the heads in the largest (27B) of both generations.
 void complete_gemma(Json& config) {
-  const int layers = config.value("num_hidden_layers", 0), heads = config.value("num_attention_heads", 0);
+  const int layers = count_of(config, "num_hidden_layers"), heads = count_of(config, "num_attention_heads");
   const bool largest = layers == 46 || layers == 62;
-  config["query_pre_attn_scalar"] = largest && heads > 0 ? config.value("hidden_size", 0) / heads : config.value("head_dim", 0);
+  config["query_pre_attn_scalar"] = largest && heads > 0 ? count_of(config, "hidden_size") / heads : count_of(config, "head_dim");
 }
 
 std::vector<GgufKey> granite_keys(std::vector<GgufKey> more = {}) {
@@ -24,10 +31,10 @@ std::vector<GgufKey> granite_keys(std::vector<GgufKey> more = {}) {
 /// Heads are told by the length of whole keys, of which the rotated part is the end. Fields that other families have say other
 /// things here.
 void complete_deepseek(Json& config) {
-  const int key = config.value("key_length_mla", config.value("head_dim", 0)), rotated = config.value("qk_rope_head_dim", 0);
+  const int key = count_of(config, config.contains("key_length_mla") ? "key_length_mla" : "head_dim"), rotated = count_of(config, "qk_rope_head_dim");
   config["qk_nope_head_dim"] = std::max(key - rotated, 0);
   if (!config.contains("q_lora_rank")) config["q_lora_rank"] = nullptr;
-  if (config.value("n_group", 1) > 1 && config["model_type"] == "deepseek_v2") config["topk_method"] = "group_limited_greedy";
+  if (count_of(config, "n_group") > 1 && config["model_type"] == "deepseek_v2") config["topk_method"] = "group_limited_greedy";
   for (const char* other : {"head_dim", "key_length_mla", "partial_rotary_factor"}) config.erase(other);
 }
 
