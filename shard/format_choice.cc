@@ -46,6 +46,10 @@ std::vector<FormatId> candidate_formats(const FormatRules& rules, bool is_head) 
   return candidates;
 }
 
+namespace {
+constexpr int kPromptTokens = 64;  // more cost no less each
+}
+
 std::vector<FormatOffer> compare_formats(const FormatRules& rules, std::span<const FormatId> candidates, std::uint32_t rows,
                                          std::uint32_t cols, std::span<const double> strip_bytes) {
   COLONNADE_CHECK(candidates.size() == strip_bytes.size(), "bytes of a strip for each candidate");
@@ -56,11 +60,14 @@ std::vector<FormatOffer> compare_formats(const FormatRules& rules, std::span<con
   std::vector<FormatOffer> offers;
   for (std::size_t i = 0; i < candidates.size(); ++i) {
     const double bytes = strip_bytes[i] * n_strips;
-    const auto seconds = costs.pass_seconds(rules.isa, engine::find_format(candidates[i])->name(), 1, weights, bytes);
-    offers.push_back({candidates[i], bytes, seconds.value_or(std::numeric_limits<double>::infinity())});
+    const char* name = engine::find_format(candidates[i])->name();
+    const auto seconds = costs.pass_seconds(rules.isa, name, 1, weights, bytes);
+    const double prompt = costs.pass_seconds(rules.isa, name, kPromptTokens, weights, bytes).value_or(0.0) / kPromptTokens;
+    offers.push_back({candidates[i], bytes, seconds.value_or(std::numeric_limits<double>::infinity()), prompt});
   }
   std::stable_sort(offers.begin(), offers.end(), [](const FormatOffer& a, const FormatOffer& b) {
-    return a.seconds != b.seconds ? a.seconds < b.seconds : a.bytes < b.bytes;
+    const double time_a = a.seconds + a.prompt_seconds, time_b = b.seconds + b.prompt_seconds;
+    return time_a != time_b ? time_a < time_b : a.bytes < b.bytes;
   });
   return offers;
 }

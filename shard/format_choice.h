@@ -41,10 +41,11 @@ struct FormatOffer {
   engine::FormatId format = engine::FormatId::kF32;
   double bytes = 0;    // of the matrix
   double seconds = 0;  // of one core, to decode one token
+  double prompt_seconds = 0;  // of one core, for one of many tokens of a prompt
 };
 
-/// Offers for a matrix of `rows` rows and `cols` columns, the fastest first (the smaller one where they are equal). A candidate
-/// of which the table knows no cost comes last, in the order of bytes. Never empty when there is a candidate.
+/// Offers for a matrix of `rows` rows and `cols` columns, the fastest first (the smaller one where they are equal): the one that
+/// needs least for a token of an answer and one of a prompt together. A candidate of which the table knows no cost comes last, in the order of bytes. Never empty when there is a candidate.
 std::vector<FormatOffer> compare_formats(const FormatRules& rules, std::span<const engine::FormatId> candidates,
                                          std::uint32_t rows, std::uint32_t cols, std::span<const double> strip_bytes);
 
