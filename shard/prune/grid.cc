@@ -10,8 +10,8 @@ namespace colonnade::shard {
 namespace {
 
 constexpr float kLargestInt8 = 127.0f;
-/// Below this density pack chooses index-permute formats, whose scales are for engine::kWideGroup columns.
-constexpr double kPermuteDensity = 0.2;
+/// Below this density pack chooses gaps and index-permute, whose scales are for engine::kWideGroup columns.
+constexpr double kPermuteDensity = 0.27;
 
 /// Rounds to even, for |x| < 2^22.
 float round_even(float x) {
