@@ -84,7 +84,7 @@ void score_latent_pages(const Run<typename Kv::Element>& run, std::size_t latent
 }
 
 /// Lanes of a half of the run that lie in positions [begin, end) of it.
-inline unsigned lanes_within(int half, int begin, int end) {
+[[gnu::always_inline]] inline unsigned lanes_within(int half, int begin, int end) {
   const int from = begin - half * 16, to = end - half * 16;
   if (to <= 0 || from >= 16) return 0u;
   return (to >= 16 ? 0xffffu : (1u << to) - 1u) & (from > 0 ? 0xffffu << from : 0xffffu);

@@ -29,6 +29,15 @@ struct StripRun {
 /// Activations that are kept in the L2 cache while all strips pass by.
 inline constexpr std::size_t kResidentActivationBytes = 512 * 1024;
 
+/// Tokens of one pass over the strips, whole blocks of them: about as many as stay resident, in passes of equal length,
+/// because each pass unpacks or reads all strips again, also one of a few tokens.
+[[gnu::always_inline]] inline int tokens_of_pass(int n_tokens, std::size_t token_bytes, int block) {
+  const int resident = static_cast<int>(kResidentActivationBytes / token_bytes);
+  const int passes = resident < block ? (n_tokens + block - 1) / block : (n_tokens + resident / 2) / resident;
+  const int tokens = passes > 1 ? (n_tokens + passes - 1) / passes : n_tokens;
+  return (tokens + block - 1) / block * block;
+}
+
 template <class V>
 struct F32Weights {
   static constexpr std::size_t kBytes = 4 * kF32ColumnBytes;  // of 4 columns
@@ -163,8 +172,7 @@ void multiply_float_strips(const MatrixView& matrix, std::uint32_t first, std::u
   }
 
   const std::size_t token_bytes = (n_quads + 1) * 4 * sizeof(float);
-  const int resident = static_cast<int>(kResidentActivationBytes / token_bytes) / V::kFloatTokens * V::kFloatTokens;
-  const int chunk = resident > V::kFloatTokens ? resident : V::kFloatTokens;
+  const int chunk = tokens_of_pass(n_tokens, token_bytes, V::kFloatTokens);
   for (int begin = 0; begin < n_tokens; begin += chunk) {
     const int end = begin + chunk < n_tokens ? begin + chunk : n_tokens;
     std::uint32_t s = first;

@@ -316,8 +316,7 @@ void multiply_int8_strips(const MatrixView& matrix, std::uint32_t first, std::ui
     return;
   }
 
-  const int resident = static_cast<int>(kResidentActivationBytes / (cols + 64)) / V::kInt8Tokens * V::kInt8Tokens;
-  const int chunk = resident > V::kInt8Tokens ? resident : V::kInt8Tokens;
+  const int chunk = tokens_of_pass(n_tokens, cols + 64, V::kInt8Tokens);
   for (int begin = 0; begin < n_tokens; begin += chunk) {
     const int count = n_tokens - begin < chunk ? n_tokens - begin : chunk;
     std::uint32_t s = first;

@@ -172,8 +172,7 @@ template <class V, class Choose>
 void multiply_stepped_strips(const MatrixView& matrix, std::uint32_t first, std::uint32_t last, const Activations& activations,
                              int n_tokens, float* out, std::size_t out_stride, const Choose& choose) {
   const std::size_t n_groups = (matrix.cols + kWideGroup - 1) / kWideGroup;
-  const int resident = static_cast<int>(kResidentActivationBytes / (matrix.cols + 64)) / V::kWideTokens * V::kWideTokens;
-  const int chunk = resident > V::kWideTokens ? resident : V::kWideTokens;
+  const int chunk = tokens_of_pass(n_tokens, matrix.cols + 64, V::kWideTokens);
   for (int begin = 0; begin < n_tokens; begin += chunk) {
     const int end = n_tokens - begin < chunk ? n_tokens : begin + chunk;
     for (std::uint32_t s = first; s < last; ++s) {
