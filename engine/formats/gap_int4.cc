@@ -13,22 +13,6 @@
 namespace colonnade::engine {
 namespace {
 
-constexpr std::size_t n_groups(std::size_t cols) { return padded_cols(cols, kWideGroup) / kWideGroup; }
-
-PermuteHeader header_of(const std::byte* strip) {
-  PermuteHeader header;
-  std::memcpy(&header, strip, sizeof(header));
-  return header;
-}
-GapGroup group_of(const std::byte* strip, std::size_t index) {
-  GapGroup group;
-  std::memcpy(&group, strip + sizeof(PermuteHeader) + index * sizeof(group), sizeof(group));
-  return group;
-}
-const std::byte* bases_of(const std::byte* strip, std::size_t groups) {
-  return strip + sizeof(PermuteHeader) + groups * sizeof(GapGroup);
-}
-
 /// The entries with those of value 0 that distances above kLargestGap take.
 PermuteRows with_stops(const PermuteRows& rows) {
   PermuteRows all;
@@ -54,12 +38,12 @@ class GapInt4Format final : public Format {
     for (std::size_t begin = 0; begin < cols; begin += kWideGroup)
       steps += expected_steps(static_cast<double>(std::min(kWideGroup, cols - begin)), density);
     const auto whole = static_cast<std::size_t>(std::lround(steps));
-    return static_cast<double>(gap_steps_offset(n_groups(cols), whole) + whole * kPermuteStep);
+    return static_cast<double>(gap_steps_offset(n_wide_groups(cols), whole) + whole * kPermuteStep);
   }
 
   void encode_strip(const float* weights, std::size_t stride, int n_rows, std::size_t cols,
                     std::vector<std::byte>& out) const override {
-    std::vector<GapGroup> groups(n_groups(cols));
+    std::vector<GapGroup> groups(n_wide_groups(cols));
     std::vector<PermuteSchedule> schedules;
     std::size_t n_steps = 0;
     for (std::size_t g = 0; g < groups.size(); ++g) {
@@ -108,10 +92,10 @@ class GapInt4Format final : public Format {
   void decode_row(const std::byte* strip, int row, std::size_t cols, float* out) const override {
     std::fill_n(out, cols, 0.0f);
     const auto r = static_cast<std::size_t>(row);
-    const std::size_t groups = n_groups(cols);
-    Steps steps{bases_of(strip, groups), strip + gap_steps_offset(groups, header_of(strip).n_steps)};
+    const std::size_t groups = n_wide_groups(cols);
+    Steps steps{permute_bases<GapGroup>(strip, groups), strip + gap_steps_offset(groups, permute_header(strip).n_steps)};
     for (std::size_t g = 0; g < groups; ++g) {
-      const GapGroup group = group_of(strip, g);
+      const GapGroup group = permute_group<GapGroup>(strip, g);
       const PermuteGroup& lanes = group.lanes;
       const std::size_t first = g * kWideGroup;
       const Target target{out + first, std::min(kWideGroup, cols - first), bf16_to_f32(lanes.scales[r])};
@@ -125,27 +109,20 @@ class GapInt4Format final : public Format {
   }
 
   bool strip_is_valid(const std::byte* strip, std::size_t bytes, int n_rows, std::size_t cols) const override {
-    const std::size_t groups = n_groups(cols);
+    const std::size_t groups = n_wide_groups(cols);
     if (n_rows < 1 || n_rows > kStripRows || bytes < gap_steps_offset(groups, 0)) return false;
-    const PermuteHeader header = header_of(strip);
+    const PermuteHeader header = permute_header(strip);
     const std::size_t steps = header.n_steps;
     if (header.window != kGapWindow || bytes < gap_steps_offset(groups, steps) ||
         (bytes - gap_steps_offset(groups, steps)) / kPermuteStep < steps)
       return false;
     std::size_t sum = 0;
     for (std::size_t g = 0; g < groups; ++g) {
-      const GapGroup group = group_of(strip, g);
+      const GapGroup group = permute_group<GapGroup>(strip, g);
       sum += std::size_t{group.lanes.n_own} + group.lanes.n_shared;
-      for (const std::uint16_t scale : group.lanes.scales)
-        if (!std::isfinite(bf16_to_f32(scale))) return false;
-      for (const std::uint8_t donor : group.lanes.donor)
-        if (donor >= kStripRows && donor != kNoDonor) return false;
+      if (!lanes_are_valid(group.lanes)) return false;
     }
-    if (sum != steps) return false;
-    const std::byte* bases = bases_of(strip, groups);
-    return std::all_of(bases, bases + steps, [](std::byte base) {
-      return std::to_integer<std::size_t>(base) * kPermuteBaseUnit + kGapWindow <= kWideGroup;
-    });
+    return sum == steps && bases_are_valid(permute_bases<GapGroup>(strip, groups), steps, kGapWindow);
   }
 
  private:

@@ -13,22 +13,6 @@
 namespace colonnade::engine {
 namespace {
 
-constexpr std::size_t n_groups(std::size_t cols) { return padded_cols(cols, kWideGroup) / kWideGroup; }
-
-PermuteHeader header_of(const std::byte* strip) {
-  PermuteHeader header;
-  std::memcpy(&header, strip, sizeof(header));
-  return header;
-}
-PermuteGroup group_of(const std::byte* strip, std::size_t index) {
-  PermuteGroup group;
-  std::memcpy(&group, strip + sizeof(PermuteHeader) + index * sizeof(group), sizeof(group));
-  return group;
-}
-const std::byte* bases_of(const std::byte* strip, std::size_t groups) {
-  return strip + sizeof(PermuteHeader) + groups * sizeof(PermuteGroup);
-}
-
 class PermuteFormat final : public Format {
  public:
   explicit PermuteFormat(bool int4) : int4_(int4) {}
@@ -41,12 +25,12 @@ class PermuteFormat final : public Format {
     for (std::size_t begin = 0; begin < cols; begin += kWideGroup)
       steps += expected_steps(static_cast<double>(std::min(kWideGroup, cols - begin)), density);
     const auto whole = static_cast<std::size_t>(std::lround(steps));
-    return static_cast<double>(permute_steps_offset(n_groups(cols), whole) + permute_steps_bytes(whole, int4_));
+    return static_cast<double>(permute_steps_offset(n_wide_groups(cols), whole) + permute_steps_bytes(whole, int4_));
   }
 
   void encode_strip(const float* weights, std::size_t stride, int n_rows, std::size_t cols,
                     std::vector<std::byte>& out) const override {
-    std::vector<PermuteGroup> groups(n_groups(cols));
+    std::vector<PermuteGroup> groups(n_wide_groups(cols));
     std::vector<PermuteRows> rows;
     for (std::size_t g = 0; g < groups.size(); ++g)
       rows.push_back(quantize_group(weights, stride, n_rows, g, cols, int4_, groups[g]));
@@ -74,8 +58,8 @@ class PermuteFormat final : public Format {
     std::fill_n(out, cols, 0.0f);
     const auto r = static_cast<std::size_t>(row);
     std::size_t step = 0;
-    for (std::size_t g = 0; g < n_groups(cols); ++g) {
-      const PermuteGroup group = group_of(strip, g);
+    for (std::size_t g = 0; g < n_wide_groups(cols); ++g) {
+      const PermuteGroup group = permute_group<PermuteGroup>(strip, g);
       const float scale = bf16_to_f32(group.scales[r]);
       const std::size_t shared = step + group.n_own, end = shared + group.n_shared;
       for (; step < end; ++step) {
@@ -87,9 +71,9 @@ class PermuteFormat final : public Format {
   }
 
   bool strip_is_valid(const std::byte* strip, std::size_t bytes, int n_rows, std::size_t cols) const override {
-    const std::size_t groups = n_groups(cols);
+    const std::size_t groups = n_wide_groups(cols);
     if (n_rows < 1 || n_rows > kStripRows || bytes < permute_steps_offset(groups, 0)) return false;
-    const PermuteHeader header = header_of(strip);
+    const PermuteHeader header = permute_header(strip);
     const std::size_t steps = header.n_steps, window = header.window;
     if (std::find(std::begin(kPermuteWindows), std::end(kPermuteWindows), window) == std::end(kPermuteWindows)) return false;
     if (bytes < permute_steps_offset(groups, steps) ||
@@ -97,18 +81,11 @@ class PermuteFormat final : public Format {
       return false;
     std::size_t sum = 0;
     for (std::size_t g = 0; g < groups; ++g) {
-      const PermuteGroup group = group_of(strip, g);
+      const PermuteGroup group = permute_group<PermuteGroup>(strip, g);
       sum += std::size_t{group.n_own} + group.n_shared;
-      for (const std::uint16_t scale : group.scales)
-        if (!std::isfinite(bf16_to_f32(scale))) return false;
-      for (const std::uint8_t donor : group.donor)
-        if (donor >= kStripRows && donor != kNoDonor) return false;
+      if (!lanes_are_valid(group)) return false;
     }
-    if (sum != steps) return false;
-    const std::byte* bases = bases_of(strip, groups);
-    for (std::size_t step = 0; step < steps; ++step)
-      if (std::to_integer<std::size_t>(bases[step]) * kPermuteBaseUnit + window > kWideGroup) return false;
-    return true;
+    return sum == steps && bases_are_valid(permute_bases<PermuteGroup>(strip, groups), steps, window);
   }
 
  private:
@@ -158,10 +135,10 @@ class PermuteFormat final : public Format {
 
   void decode_lane(const std::byte* strip, std::size_t step, std::size_t lane, std::size_t g, float scale,
                    std::size_t cols, float* out) const {
-    const PermuteHeader header = header_of(strip);
-    const std::size_t groups = n_groups(cols);
+    const PermuteHeader header = permute_header(strip);
+    const std::size_t groups = n_wide_groups(cols);
     const std::byte* steps = strip + permute_steps_offset(groups, header.n_steps);
-    const std::size_t base = std::to_integer<std::size_t>(bases_of(strip, groups)[step]) * kPermuteBaseUnit;
+    const std::size_t base = std::to_integer<std::size_t>(permute_bases<PermuteGroup>(strip, groups)[step]) * kPermuteBaseUnit;
     for (std::size_t i = lane * kPermuteEntries; i < (lane + 1) * kPermuteEntries; ++i) {
       const auto index = std::to_integer<std::size_t>(steps[permute_indices_at(step, int4_) + i]) & (header.window - 1);
       const auto byte = std::to_integer<unsigned>(steps[permute_values_at(step, int4_) + i]);

@@ -20,6 +20,18 @@ std::uint16_t int8_scale(const float* weights, std::size_t count) {
 
 }  // namespace
 
+bool lanes_are_valid(const PermuteGroup& group) {
+  return std::all_of(std::begin(group.scales), std::end(group.scales), [](std::uint16_t scale) { return std::isfinite(bf16_to_f32(scale)); }) &&
+         std::all_of(std::begin(group.donor), std::end(group.donor),
+                     [](std::uint8_t donor) { return donor < kStripRows || donor == kNoDonor; });
+}
+
+bool bases_are_valid(const std::byte* bases, std::size_t n_steps, std::size_t window) {
+  return std::all_of(bases, bases + n_steps, [&](std::byte base) {
+    return std::to_integer<std::size_t>(base) * kPermuteBaseUnit + window <= kWideGroup;
+  });
+}
+
 PermuteRows quantize_group(const float* weights, std::size_t stride, int n_rows, std::size_t g, std::size_t cols, bool int4,
                            PermuteGroup& group) {
   PermuteRows rows;

@@ -1,9 +1,11 @@
-// The weights of a strip that are left, as entries: quantised with one bf16 scale for each row and kWideGroup columns.
-// What index-permute and gap formats share.
+// What index-permute and gap formats share: the weights of a strip that are left, as entries, quantised with one bf16
+// scale for each row and kWideGroup columns; and where the parts of a strip lie.
 #pragma once
 
 #include <cstddef>
+#include <cstring>
 
+#include "engine/formats/builtin_formats.h"
 #include "engine/formats/permute_layout.h"
 #include "engine/formats/permute_schedule.h"
 
@@ -13,5 +15,31 @@ namespace colonnade::engine {
 /// `weights` is (n_rows, cols) with row stride `stride`. int4: values -8 … 7, else -127 … 127.
 PermuteRows quantize_group(const float* weights, std::size_t stride, int n_rows, std::size_t g, std::size_t cols, bool int4,
                            PermuteGroup& group);
+
+/// Groups of a strip's columns.
+constexpr std::size_t n_wide_groups(std::size_t cols) { return padded_cols(cols, kWideGroup) / kWideGroup; }
+
+inline PermuteHeader permute_header(const std::byte* strip) {
+  PermuteHeader header;
+  std::memcpy(&header, strip, sizeof(header));
+  return header;
+}
+
+/// The strip's groups of a kind (PermuteGroup, GapGroup), and the bases of its steps behind them.
+template <class Group>
+Group permute_group(const std::byte* strip, std::size_t index) {
+  Group group;
+  std::memcpy(&group, strip + sizeof(PermuteHeader) + index * sizeof(group), sizeof(group));
+  return group;
+}
+template <class Group>
+const std::byte* permute_bases(const std::byte* strip, std::size_t n_groups) {
+  return strip + sizeof(PermuteHeader) + n_groups * sizeof(Group);
+}
+
+/// Whether the scales of a group are finite and its donors lanes.
+bool lanes_are_valid(const PermuteGroup& group);
+/// Whether every window of the steps lies within its group.
+bool bases_are_valid(const std::byte* bases, std::size_t n_steps, std::size_t window);
 
 }  // namespace colonnade::engine
