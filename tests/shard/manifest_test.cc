@@ -121,6 +121,11 @@ TEST_CASE("A configuration that lies about its size costs no memory") {
   m = packed.manifest;
   m.config.head_dim = 0;
   CHECK_THAT(refusal(m), Contains("head_dim"));
+  for (const int neurons : {0, -16, 24}) {
+    m = packed.manifest;
+    m.config.neuron_group = neurons;
+    CHECK_THAT(refusal(m), Contains("neuron_group"));
+  }
 }
 
 TEST_CASE("A blob with one wrong bit is found and named; so are files cut short or missing") {

@@ -184,6 +184,19 @@ TEST_CASE("neighbouring blobs stay neighbours, so that reads can be joined") {
   CHECK(layout.bytes == model.file.size());
 }
 
+TEST_CASE("what kernels read behind the last strip is part of the block") {
+  auto config = tests::make_config({1024, 1, 2, 2, 8, 16, 32});
+  config.tied_embeddings = true;  // the last blob is the final norm: 4096 bytes
+  const auto model = tests::make_memory_model(config, format_choice(FormatId::kBf16));
+  const std::vector<RankMachine> machines(1);
+  const auto plan = make_plan(config, model.manifest.paths, machines, {});
+  REQUIRE(plan.ok());
+  const SliceLayout layout = slice_layout(model.manifest, plan->ranks[0]);
+  const SliceRead& last = layout.reads.back();
+  REQUIRE((last.destination + last.bytes) % 4096 == 0);
+  CHECK(layout.bytes >= last.destination + last.bytes + engine::kReadSlack);
+}
+
 TEST_CASE("a corrupt blob is refused by name") {
   const auto config = tests::make_config({40, 2, 6, 2, 24, 600, 700});
   const auto model = tests::make_memory_model(config, format_choice(FormatId::kInt8));
