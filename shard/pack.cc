@@ -30,8 +30,9 @@ std::uint64_t padded_bytes(const std::vector<PathSpec>& paths) {
 }
 
 /// Encodes and writes all paths. The first error of any thread ends them all.
-Status write_blobs(const SourceModel& model, std::vector<PathSpec>& paths, int n_threads, BlobWriter& writer) {
-  Progress progress("packing", padded_bytes(paths), ProgressUnit::kBytes);
+Status write_blobs(const SourceModel& model, std::vector<PathSpec>& paths, int n_threads, const std::function<void(double)>& on_progress,
+                   BlobWriter& writer) {
+  Progress progress("packing", padded_bytes(paths), ProgressUnit::kBytes, on_progress);
   std::atomic<std::size_t> next{0};
   std::mutex mutex;
   std::optional<Error> first_error;
@@ -123,7 +124,7 @@ Result<Manifest> pack_into(PackDirectory& directory, const SourceModel& model, c
   manifest.paths = std::move(chosen.paths);
   COLONNADE_TRY(announce_pack(source, directory.path(), pack_needs(manifest.paths, n_threads)));
   BlobWriter writer(directory.path(), kBlobFileBytes);
-  COLONNADE_TRY(write_blobs(model, manifest.paths, n_threads, writer));
+  COLONNADE_TRY(write_blobs(model, manifest.paths, n_threads, options.on_progress, writer));
   COLONNADE_ASSIGN(manifest.blob_files, writer.finish());
   COLONNADE_TRY(write_manifest(manifest, directory.path()));
   directory.commit();

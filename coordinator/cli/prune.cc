@@ -3,58 +3,26 @@
 #include <cstdio>
 #include <numeric>
 
-#include "coordinator/cli/calibration_text.h"
 #include "coordinator/cli/command.h"
+#include "coordinator/cli/prune_settings.h"
 #include "engine/base/format_text.h"
 #include "engine/base/log.h"
 #include "engine/base/units.h"
-#include "shard/hf_config.h"
-#include "shard/mapped_file.h"
 #include "shard/prune/prune_model.h"
-#include "shard/stored_model.h"
-#include "shard/tokenizer_source.h"
 
 namespace colonnade::cli {
 namespace {
 
-/// Calibration text is read whole.
-constexpr std::uint64_t kMaxTextBytes = std::uint64_t{1} << 30;
 constexpr std::size_t kWeakExpertsShown = 20;
 
-Status read_windows(const Options& options, const std::string& source, shard::PruneOptions& prune) {
-  if (!shard::needs_calibration(prune)) return {};
-  const std::string file = options.text("calibration");
-  std::string own;
-  std::string_view content = built_in_calibration_text();
-  if (!file.empty()) {
-    COLONNADE_ASSIGN(own, shard::read_small_file(file, kMaxTextBytes));
-    content = own;
-  }
-  COLONNADE_ASSIGN(const std::string config_text, shard::read_stored_config(source));
-  COLONNADE_ASSIGN(const engine::ModelConfig config, shard::parse_model_config(config_text, shard::stored_config_name(source)));
-  COLONNADE_ASSIGN(const auto tokenizer, shard::open_tokenizer(source));
-  const auto length = static_cast<std::size_t>(std::min<std::int64_t>(options.integer("calibration-length"), config.max_context_tokens));
-  prune.windows = calibration_windows(*tokenizer, content, static_cast<std::size_t>(options.integer("calibration-windows")), length);
-  if (prune.windows.empty())
-    return Error{ErrorCode::kInvalidArgument, text(file, ": expected text to calibrate with, found none")};
-  std::size_t tokens = 0;
-  for (const auto& window : prune.windows) tokens += window.size();
-  log_info(text("calibrating with ", tokens, " tokens in ", prune.windows.size(), " windows of ",
-                file.empty() ? "the built-in text; text of the kind that the model will see is better: --calibration FILE" : file));
-  return {};
-}
-
 Result<shard::PruneOptions> read_options(const Options& options) {
-  shard::PruneOptions prune;
+  COLONNADE_ASSIGN(shard::PruneOptions prune, read_prune_settings(options));
   COLONNADE_ASSIGN(prune.rules.method, shard::parse_prune_method(options.text("method")));
   COLONNADE_ASSIGN(prune.rules.structure, shard::parse_structure(options.text("structure")));
   COLONNADE_ASSIGN(prune.rules.values, shard::parse_pruned_values(options.text("values")));
-  COLONNADE_ASSIGN(prune.rates, shard::parse_rate_rule(options.text("rates")));
   COLONNADE_ASSIGN(prune.layout, shard::parse_pruned_layout(options.text("layout")));
   prune.rules.refit = options.flag("refit");
   prune.rules.sparsity = options.number("sparsity");
-  prune.rate_spread = options.number("rate-spread");
-  prune.damping = options.number("damping");
   prune.threads = static_cast<int>(options.integer("threads"));
   prune.isa = options.text("isa");
   prune.stop_after_layers = static_cast<int>(options.integer("stop-after-layers"));
@@ -90,7 +58,7 @@ int run(const Options& options) {
     return fail({ErrorCode::kInvalidArgument, "prune: expected --output DIR, the directory to write, found none"});
   auto prune = read_options(options);
   if (!prune.ok()) return fail(prune.error());
-  if (const Status status = read_windows(options, source, *prune); !status.ok()) return fail(status.error());
+  if (const Status status = read_calibration(options, source, *prune); !status.ok()) return fail(status.error());
   const auto report = shard::prune_model(source, out, *prune);
   if (!report.ok()) return fail(report.error());
   print_report(*report, out);
@@ -100,8 +68,9 @@ int run(const Options& options) {
 }  // namespace
 
 const Command& prune_command() {
-  static const Command command{
-      {.name = "prune",
+  static const Command command = [] {
+    CommandSpec spec{
+       .name = "prune",
        .summary = "Makes a dense model sparse: fewer weights to read for each token.",
        .details = "Layer by layer: a layer runs on calibration text, with all layers before it pruned already. What its\n"
                   "matrices are multiplied with is summed up, and weights are removed where that changes the output\n"
@@ -128,26 +97,16 @@ const Command& prune_command() {
                     .help = "unstructured; N:M, such as 2:4; or n:M, such as n:64, for as many of M neighbours as the sparsity says."},
                    {.name = "values", .kind = OptionKind::kChoice, .default_value = "bf16", .value_name = "VALUES",
                     .help = "Values that the weights that are left may take, rounded jointly with pruning.", .choices = {"bf16", "int8", "int4"}},
-                   {.name = "rates", .kind = OptionKind::kChoice, .default_value = "uniform", .value_name = "RULE",
-                    .help = "How layers share the sparsity: all alike, by outliers (OWL), or rising from the first to the last (ATP).",
-                    .choices = {"uniform", "owl", "atp"}},
-                   {.name = "rate-spread", .kind = OptionKind::kNumber, .default_value = "0.08", .value_name = "SHARE",
-                    .help = "How far a layer's sparsity may be from the mean, with --rates owl and atp.", .min = 0, .max = 0.5},
-                   {.name = "calibration", .value_name = "FILE", .help = "The text to calibrate with; a small built-in one by default."},
-                   {.name = "calibration-windows", .kind = OptionKind::kInt, .default_value = "128", .value_name = "N",
-                    .help = "Windows of it, spread evenly.", .min = 1, .max = 1e6},
-                   {.name = "calibration-length", .kind = OptionKind::kInt, .default_value = "2048", .value_name = "TOKENS",
-                    .help = "Tokens of a window, at most the model's context.", .min = 2, .max = 1e6},
-                   {.name = "damping", .kind = OptionKind::kNumber, .default_value = "0.01", .value_name = "SHARE",
-                    .help = "Added to the diagonal of input statistics, of its mean.", .min = 1e-6, .max = 1},
                    {.name = "layout", .kind = OptionKind::kChoice, .default_value = "dense", .value_name = "LAYOUT",
                     .help = "How the pruned matrices are written.", .choices = {"dense", "sparse-bitmask"}},
                    {.name = "isa", .value_name = "NAME", .help = "Instruction set; the best of this machine by default. Changes no bit."},
                    {.name = "threads", .kind = OptionKind::kInt, .default_value = "0", .value_name = "N",
                     .help = "Threads; 0: all CPUs that were granted. Changes no bit.", .min = 0, .max = 4096},
                    {.name = "stop-after-layers", .kind = OptionKind::kInt, .default_value = "-1", .value_name = "N",
-                    .help = "End as if interrupted after N new layers.", .min = -1, .max = 1e6, .hidden = true}}},
-      run};
+                    .help = "End as if interrupted after N new layers.", .min = -1, .max = 1e6, .hidden = true}}};
+    for (const Option& option : prune_setting_list()) spec.options.push_back(option);
+    return Command{std::move(spec), run};
+  }();
   return command;
 }
 

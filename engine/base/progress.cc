@@ -9,6 +9,7 @@
 #include <cstdio>
 #include <mutex>
 #include <thread>
+#include <utility>
 
 #include "engine/base/clock.h"
 #include "engine/base/format_text.h"
@@ -41,6 +42,7 @@ struct Progress::State {
   ProgressUnit unit;
   double started;
   bool terminal;
+  std::function<void(double)> watcher;
   std::atomic<std::uint64_t> done{0};
 
   std::mutex mutex;
@@ -59,12 +61,14 @@ struct Progress::State {
     std::string out = label;
     if (total == 0) {
       out += "  " + amount_text(amount, unit);
+    } else if (unit == ProgressUnit::kShare) {
+      out += text("  ", static_cast<int>(fraction() * 100), " %");
     } else {
       out += text("  ", static_cast<int>(fraction() * 100), " %  ", amount_text(amount, unit), " of ",
                   amount_text(total, unit));
     }
     if (amount == 0) return out;
-    out += "  " + rate_text(rate, unit);
+    if (unit != ProgressUnit::kShare) out += "  " + rate_text(rate, unit);
     if (total > amount)
       out += text("  ", format_seconds(static_cast<double>(total - amount) / rate), " left");
     return out;
@@ -73,6 +77,7 @@ struct Progress::State {
   std::string final_line() const {
     const std::uint64_t amount = done.load();
     const double seconds = std::max(now_seconds() - started, 1e-6);
+    if (unit == ProgressUnit::kShare) return text(label, "  ", static_cast<int>(fraction() * 100), " % in ", format_seconds(seconds));
     std::string out = text(label, "  ", amount_text(amount, unit));
     if (amount < total) out += text(" of ", amount_text(total, unit));
     return out + text(" in ", format_seconds(seconds), "  ",
@@ -106,19 +111,26 @@ struct Progress::State {
   }
 };
 
-Progress::Progress(std::string_view label, std::uint64_t total, ProgressUnit unit)
+Progress::Progress(std::string_view label, std::uint64_t total, ProgressUnit unit) : Progress(label, total, unit, {}) {}
+
+Progress::Progress(std::string_view label, std::uint64_t total, ProgressUnit unit, std::function<void(double)> watcher)
     : state_(std::make_unique<State>()) {
   state_->label = label;
   state_->total = total;
   state_->unit = unit;
   state_->started = now_seconds();
+  state_->watcher = std::move(watcher);
+  if (state_->watcher) return;
   state_->terminal = isatty(STDERR_FILENO) == 1;
   state_->drawer = std::thread([this] { state_->draw_until_stopped(); });
 }
 
 Progress::~Progress() { finish(); }
 
-void Progress::add(std::uint64_t amount) { state_->done.fetch_add(amount, std::memory_order_relaxed); }
+void Progress::add(std::uint64_t amount) {
+  state_->done.fetch_add(amount, std::memory_order_relaxed);
+  if (state_->watcher) state_->watcher(state_->fraction());
+}
 
 void Progress::finish() {
   if (!state_->drawer.joinable()) return;

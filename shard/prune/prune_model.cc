@@ -64,7 +64,7 @@ class ModelPruner {
     state_memory();
     COLONNADE_TRY(find_rates());
     if (uses_activations()) COLONNADE_TRY(embed());
-    Progress progress("pruning", total_weights(), ProgressUnit::kItems);
+    Progress progress("pruning", total_weights(), ProgressUnit::kItems, options_.on_progress);
     int new_layers = 0;
     report_.errors.resize(static_cast<std::size_t>(n_layers));
     for (int l = 0; l < n_layers; ++l) {
@@ -152,7 +152,8 @@ class ModelPruner {
     }
     COLONNADE_TRY(embed());
     const std::size_t n_tokens = batch_.n_tokens();
-    Progress progress("looking for outliers", n_tokens * static_cast<std::size_t>(model_.config().n_layers), ProgressUnit::kItems);
+    Progress progress("looking for outliers", n_tokens * static_cast<std::size_t>(model_.config().n_layers), ProgressUnit::kItems,
+                      options_.on_progress ? [](double) {} : std::function<void(double)>());
     for (int l = 0; l < model_.config().n_layers; ++l) {
       const LayerMatrices matrices = layer_matrices(model_, paths_, l);
       LayerStatistics statistics(matrices, compute_, meter_, false);

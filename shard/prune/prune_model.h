@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <functional>
 #include <string>
 #include <vector>
 
@@ -23,6 +24,7 @@ struct PruneOptions {
   std::vector<std::vector<std::int32_t>> windows = {};  // the calibration text in tokens; may be empty where nothing needs it
   int threads = 0;                 // 0: all granted CPUs
   std::string isa = {};            // "": the best of this machine
+  std::function<void(double)> on_progress = {};  // in place of a progress bar: called with the fraction that is done, from any thread
   int stop_after_layers = -1;      // for tests of what an interruption leaves: kCancelled after so many new layers
 };
 

@@ -37,3 +37,23 @@ TEST_CASE("many threads may add, and finishing twice is harmless") {
   progress.finish();
   progress.finish();
 }
+
+TEST_CASE("shares of work are shown as percent and time only") {
+  Progress progress("measuring", 1000, ProgressUnit::kShare);
+  CHECK(progress.line() == "measuring  0 %");
+  progress.add(250);
+  CHECK(progress.line().starts_with("measuring  25 %  "));
+  CHECK(progress.line().ends_with(" left"));
+  CHECK(progress.line().find("250") == std::string::npos);
+}
+
+TEST_CASE("a watched progress tells what is done") {
+  std::vector<double> seen;
+  {
+    Progress progress("pruning", 8, ProgressUnit::kItems, [&](double fraction) { seen.push_back(fraction); });
+    progress.add(2);
+    progress.add(6);
+    progress.finish();
+  }
+  CHECK(seen == std::vector<double>{0.25, 1});
+}

@@ -1,0 +1,250 @@
+#include "coordinator/cli/svg_chart.h"
+
+#include <algorithm>
+#include <cmath>
+#include <cstdio>
+#include <iterator>
+
+#include "engine/base/format_text.h"
+
+namespace colonnade::cli {
+namespace {
+
+// Pixels. The legend stands below the panel's title.
+constexpr double kWidth = 760, kPanelHeight = 400;
+constexpr double kLeft = 80, kRight = 30, kTop = 44, kBottom = 52, kLegendLine = 18;
+constexpr int kTicks = 6;
+// A legend of more lines than this stands in two columns, where its names are short enough.
+constexpr std::size_t kLongLegend = 6, kLongName = 44;
+// Told apart also by those who do not see all colours (Okabe and Ito), and by their marks.
+constexpr const char* kColours[] = {"#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#000000", "#999933"};
+constexpr const char* kMarks[] = {"circle", "square", "diamond", "triangle"};
+constexpr const char* kDashes[] = {"", " stroke-dasharray=\"6 3\"", " stroke-dasharray=\"2 3\"", " stroke-dasharray=\"8 3 2 3\""};
+
+std::string number(double value) {
+  char buffer[32];
+  std::snprintf(buffer, sizeof buffer, "%.6g", value);
+  return buffer;
+}
+
+std::string escaped(const std::string& words) {
+  std::string out;
+  for (const char c : words) out += c == '<' ? "&lt;" : c == '>' ? "&gt;" : c == '&' ? "&amp;" : c == '"' ? "&quot;" : std::string(1, c);
+  return out;
+}
+
+std::string label(double x, double y, const std::string& words, const char* anchor, const std::string& more = "") {
+  return text("<text x=\"", number(x), "\" y=\"", number(y), "\" text-anchor=\"", anchor, "\"", more, ">", escaped(words), "</text>\n");
+}
+
+std::string line(double x1, double y1, double x2, double y2, const std::string& colour, const std::string& more = "") {
+  return text("<line x1=\"", number(x1), "\" y1=\"", number(y1), "\" x2=\"", number(x2), "\" y2=\"", number(y2), "\" stroke=\"", colour, "\"",
+              more, "/>\n");
+}
+
+std::string mark(std::size_t which, double x, double y, const std::string& colour) {
+  const std::string kind = kMarks[which % std::size(kMarks)];
+  if (kind == "circle") return text("<circle cx=\"", number(x), "\" cy=\"", number(y), "\" r=\"4\" fill=\"", colour, "\"/>\n");
+  if (kind == "triangle")
+    return text("<path d=\"M", number(x), " ", number(y - 5), "l5 9h-10z\" fill=\"", colour, "\"/>\n");
+  const std::string turn = kind == "diamond" ? text(" transform=\"rotate(45 ", number(x), " ", number(y), ")\"") : "";
+  return text("<rect x=\"", number(x - 3.5), "\" y=\"", number(y - 3.5), "\" width=\"7\" height=\"7\" fill=\"", colour, "\"", turn, "/>\n");
+}
+
+/// The distance of about `count` ticks over `span`: 1, 2 or 5 times a power of ten.
+double tick_step(double span, int count) {
+  const double rough = span / count;
+  const double power = std::pow(10.0, std::floor(std::log10(rough)));
+  for (const double factor : {1.0, 2.0, 5.0})
+    if (factor * power >= rough * (1 - 1e-9)) return factor * power;
+  return 10 * power;
+}
+
+/// A range, what numbers it shows, and where a number lies in it.
+struct Scale {
+  bool log = false;
+  double least = 0, most = 1;
+  std::vector<double> ticks;
+
+  bool shows(double value) const { return std::isfinite(value) && value >= least && value <= most; }
+  /// 0 … 1.
+  double place(double value) const {
+    if (log) return std::log(value / least) / std::log(most / least);
+    return (value - least) / (most - least);
+  }
+};
+
+void add_linear_ticks(double step, Scale& scale) {
+  for (double tick = std::ceil(scale.least / step - 1e-9) * step; tick <= scale.most + step * 1e-9; tick += step)
+    scale.ticks.push_back(std::fabs(tick) < step * 1e-9 ? 0 : tick);
+}
+
+Scale log_scale(double least, double most) {
+  Scale scale{.log = true, .least = least, .most = std::max(most, least * 1.001), .ticks = {}};
+  for (double power = std::pow(10.0, std::floor(std::log10(scale.least))); power <= scale.most; power *= 10)
+    for (const double factor : {1.0, 1.5, 2.0, 3.0, 5.0, 7.0})
+      if (factor * power >= scale.least && factor * power <= scale.most) scale.ticks.push_back(factor * power);
+  if (scale.ticks.size() > 2 * kTicks)
+    std::erase_if(scale.ticks, [](double tick) { return std::fabs(std::log10(tick) - std::round(std::log10(tick))) > 1e-6; });
+  if (scale.ticks.size() < 4) {  // a narrow range
+    scale.ticks.clear();
+    add_linear_ticks(tick_step(scale.most - scale.least, kTicks), scale);
+  }
+  return scale;
+}
+
+/// `values` are those that the axis has to show, lower and upper ends of bars among them.
+Scale make_scale(const ChartAxis& axis, const std::vector<double>& values) {
+  const bool given = axis.most > axis.least, log = axis.scale == AxisScale::kLog;
+  double least = axis.least, most = axis.most;
+  if (!given) {
+    least = INFINITY;
+    most = -INFINITY;
+    for (const double value : values) {
+      if (!std::isfinite(value) || (log && value <= 0)) continue;
+      least = std::min(least, value);
+      most = std::max(most, value);
+    }
+    if (!(least <= most)) least = log ? 1 : 0, most = log ? 10 : 1;
+    constexpr double kMargin = 0.05;  // of the range, on each side
+    if (log) {
+      const double factor = std::max(std::pow(most / least, kMargin), 1.001);
+      least /= factor;
+      most *= factor;
+    } else if (axis.from_zero) {
+      least = 0;
+      if (!(most > 0)) most = 1;
+      const double step = tick_step(most, kTicks);
+      most = std::ceil(most / step - 1e-9) * step;
+    } else {
+      const double margin = std::max((most - least) * kMargin, std::fabs(most) * 1e-3 + 1e-12);
+      least -= margin;
+      most += margin;
+    }
+  }
+  if (log) return log_scale(least, most);
+  Scale scale{.log = false, .least = least, .most = most, .ticks = {}};
+  add_linear_ticks(axis.tick > 0 ? axis.tick : tick_step(most - least, kTicks), scale);
+  return scale;
+}
+
+bool drawable(const Chart& chart, const ChartPoint& p) {
+  return std::isfinite(p.x) && std::isfinite(p.y) && (chart.x.scale != AxisScale::kLog || p.x > 0) && (chart.y.scale != AxisScale::kLog || p.y > 0);
+}
+
+class Panel {
+ public:
+  Panel(const Chart& chart, double top) : chart_(chart), top_(top) {
+    std::vector<double> xs, ys;
+    for (const ChartSeries& series : chart.series)
+      for (const ChartPoint& p : series.points) {
+        if (!drawable(chart, p)) continue;
+        xs.push_back(p.x);
+        ys.insert(ys.end(), {p.y - p.y_error, p.y + p.y_error});
+      }
+    x_ = make_scale(chart.x, xs);
+    y_ = make_scale(chart.y, ys);
+    std::size_t longest = 0;
+    for (const ChartSeries& series : chart.series) {
+      legend_entries_ += !series.name.empty();
+      longest = std::max(longest, series.name.size());
+    }
+    legend_columns_ = legend_entries_ > kLongLegend && longest <= kLongName ? 2 : 1;
+    plot_top_ = top + kTop + legend_height();
+    bottom_ = plot_top_ + kPanelHeight - kTop - kBottom;
+  }
+
+  double height() const { return kPanelHeight + legend_height(); }
+
+  std::string svg() const {
+    std::string out = label(kLeft, top_ + 24, chart_.title, "start", " font-size=\"16\" font-weight=\"bold\"");
+    out += axes();
+    for (const bool background : {true, false})
+      for (const ChartSeries& series : chart_.series)
+        if (series.background == background) out += series_svg(series);
+    return out + legend();
+  }
+
+ private:
+  double legend_height() const {
+    return kLegendLine * static_cast<double>((legend_entries_ + legend_columns_ - 1) / legend_columns_);
+  }
+  double x_of(double value) const { return kLeft + x_.place(value) * (kWidth - kRight - kLeft); }
+  double y_of(double value) const { return bottom_ - y_.place(std::clamp(value, y_.least, y_.most)) * (bottom_ - plot_top_); }
+
+  std::string axes() const {
+    const double right = kWidth - kRight;
+    std::string out;
+    for (const double tick : y_.ticks) {
+      out += line(kLeft, y_of(tick), right, y_of(tick), tick == y_.least ? "#444" : "#ddd");
+      out += label(kLeft - 8, y_of(tick) + 4, number(tick), "end");
+    }
+    for (const double tick : x_.ticks) {
+      out += line(x_of(tick), bottom_, x_of(tick), bottom_ + 5, "#444");
+      out += label(x_of(tick), bottom_ + 20, number(tick), "middle");
+    }
+    out += line(kLeft, bottom_, right, bottom_, "#444") + line(kLeft, plot_top_, kLeft, bottom_, "#444");
+    out += label((kLeft + right) / 2, bottom_ + 40, chart_.x.title, "middle");
+    const double middle = (plot_top_ + bottom_) / 2;
+    return out + label(22, middle, chart_.y.title, "middle", text(" transform=\"rotate(-90 22 ", number(middle), ")\""));
+  }
+
+  std::string series_svg(const ChartSeries& series) const {
+    const std::string colour = series.background ? "#bbb" : kColours[series.colour % std::size(kColours)];
+    const char* const dash = kDashes[series.dash % std::size(kDashes)];
+    std::string places, points;
+    for (const ChartPoint& p : series.points) {
+      if (!drawable(chart_, p) || !x_.shows(p.x) || !y_.shows(p.y)) continue;
+      const double x = x_of(p.x), y = y_of(p.y);
+      places += text(number(x), ",", number(y), " ");
+      if (series.background) continue;
+      if (p.y_error > 0) points += line(x, y_of(p.y - p.y_error), x, y_of(p.y + p.y_error), colour);
+      points += mark(series.mark, x, y, colour);
+      if (!p.label.empty()) points += label(x + 7, y - 7, p.label, "start", text(" font-size=\"10\" fill=\"", colour, "\""));
+    }
+    if (!series.line) return points;
+    return text("<polyline fill=\"none\" stroke=\"", colour, "\" stroke-width=\"", series.background ? 7 : 2, "\"", dash, " points=\"", places,
+                "\"/>\n", points);
+  }
+
+  std::string legend() const {
+    std::string out;
+    std::size_t entry = 0;
+    for (const ChartSeries& series : chart_.series) {
+      if (series.name.empty()) continue;
+      const double column = (kWidth - kRight - kLeft) / static_cast<double>(legend_columns_);
+      const double x = kLeft + column * static_cast<double>(entry % legend_columns_);
+      const double y = top_ + kTop + kLegendLine * static_cast<double>(entry / legend_columns_);
+      const std::string colour = series.background ? "#bbb" : kColours[series.colour % std::size(kColours)];
+      if (series.line)
+        out += line(x, y - 4, x + 26, y - 4, colour,
+                    series.background ? " stroke-width=\"7\"" : kDashes[series.dash % std::size(kDashes)]);
+      if (!series.background) out += mark(series.mark, x + 13, y - 4, colour);
+      out += label(x + 34, y, series.name, "start");
+      ++entry;
+    }
+    return out;
+  }
+
+  const Chart& chart_;
+  double top_, plot_top_ = 0, bottom_ = 0;
+  Scale x_, y_;
+  std::size_t legend_entries_ = 0, legend_columns_ = 1;
+};
+
+}  // namespace
+
+std::string charts_svg(const std::vector<Chart>& charts) {
+  double height = 0;
+  std::string body;
+  for (const Chart& chart : charts) {
+    const Panel panel(chart, height);
+    body += panel.svg();
+    height += panel.height();
+  }
+  return text("<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"", number(kWidth), "\" height=\"", number(height), "\" viewBox=\"0 0 ",
+              number(kWidth), " ", number(height), "\" font-family=\"sans-serif\" font-size=\"12\">\n<rect width=\"100%\" height=\"100%\" fill=\"white\"/>\n",
+              body, "</svg>\n");
+}
+
+}  // namespace colonnade::cli
