@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "coordinator/cli/bench_steps.h"
+#include "coordinator/cli/format_settings.h"
 #include "engine/base/format_text.h"
 #include "engine/base/log.h"
 #include "engine/base/units.h"
@@ -24,19 +25,6 @@ int pages_needed(const BenchOptions& bench, bool encoder) {
   return std::max(pages_of(bench.prefill_tokens), bench.decode_tokens > 0 ? bench.largest_batch() * pages_of(bench.decode_tokens) : 0);
 }
 
-/// How zeros lie in a packed model: as many as there are, where they are.
-engine::Sparsity sparsity_of(const shard::Manifest& manifest) {
-  double weights = 0, kept = 0;
-  for (const shard::PathSpec& path : manifest.paths) {
-    if (!shard::is_projection(path.kind)) continue;
-    for (const shard::MatrixSpec& m : path.matrices) {
-      weights += static_cast<double>(m.rows) * m.cols;
-      kept += m.density * static_cast<double>(m.rows) * m.cols;
-    }
-  }
-  return {.density = weights > 0 ? kept / weights : 1.0, .block = 0};
-}
-
 /// CPUs of each rank: the first threads of its place.
 std::vector<std::vector<int>> cpus_of_ranks(const engine::Topology& topology, const Layout& layout) {
   std::vector<std::vector<int>> ranks;
@@ -54,7 +42,7 @@ Result<Subject> open_subject(const BenchOptions& bench) {
   Subject subject;
   subject.packed = std::move(opened.manifest);
   subject.directory = std::move(opened.directory);
-  subject.sparsity = sparsity_of(subject.packed);
+  subject.sparsity = {.density = projection_density(subject.packed.paths), .block = 0};  // zeros are where they are
   return subject;
 }
 

@@ -30,6 +30,7 @@ const Command& plan_command();
 const Command& topology_command();
 const Command& bench_command();
 const Command& perplexity_command();
+const Command& quality_command();
 const Command& logits_command();
 const Command& tokenize_command();
 const Command& detokenize_command();

@@ -16,6 +16,7 @@ std::span<const Command* const> all_commands() {
       &doctor_command(),
       &bench_command(),
       &perplexity_command(),
+      &quality_command(),
       &logits_command(),
       &tokenize_command(),
       &detokenize_command(),

@@ -77,4 +77,23 @@ std::string format_summary(const std::vector<shard::PathSpec>& paths, bool with_
   return out;
 }
 
+double projection_density(const std::vector<shard::PathSpec>& paths) {
+  double weights = 0, kept = 0;
+  for (const shard::PathSpec& path : paths) {
+    if (!shard::is_projection(path.kind)) continue;
+    for (const shard::MatrixSpec& m : path.matrices) {
+      weights += static_cast<double>(m.rows) * m.cols;
+      kept += m.density * static_cast<double>(m.rows) * m.cols;
+    }
+  }
+  return weights > 0 ? kept / weights : 1.0;
+}
+
+std::string projection_values(const std::vector<shard::PathSpec>& paths) {
+  for (const shard::PathSpec& path : paths)
+    if (shard::is_projection(path.kind) && !path.matrices.empty())
+      return engine::find_format(shard::values_of(path.matrices.front().format))->name();
+  return "";
+}
+
 }  // namespace colonnade::cli

@@ -58,6 +58,8 @@ std::vector<Option> launch_option_list();
 
 /// The values of one invocation; the command must have a positional MODEL and the options of launch_option_list().
 Result<LaunchOptions> launch_options(const Options& options);
+/// The same for a command that names models in other ways: without model, values and cache.
+Result<LaunchOptions> launch_settings(const Options& options);
 
 /// In a process that a launcher (mpirun, srun) started as another rank than the first: does that rank's work and returns
 /// how it ended. Nothing in any other process. Commands call it before launch_job().

@@ -39,11 +39,16 @@ std::vector<Option> launch_option_list() {
 }
 
 Result<LaunchOptions> launch_options(const Options& options) {
-  const auto number = [&](const char* name) { return options.is_set(name) ? options.integer(name) : 0; };
-  LaunchOptions launch;
+  COLONNADE_ASSIGN(LaunchOptions launch, launch_settings(options));
   launch.model = options.positional("MODEL");
   launch.values = options.text("values");
   launch.cache = options.text("cache");
+  return launch;
+}
+
+Result<LaunchOptions> launch_settings(const Options& options) {
+  const auto number = [&](const char* name) { return options.is_set(name) ? options.integer(name) : 0; };
+  LaunchOptions launch;
   launch.n_ranks = static_cast<int>(number("ranks"));
   launch.n_stages = static_cast<int>(number("stages"));
   const std::string ranks_as = options.text("ranks-as");

@@ -75,8 +75,9 @@ struct Scale {
 };
 
 void add_linear_ticks(double step, Scale& scale) {
-  for (double tick = std::ceil(scale.least / step - 1e-9) * step; tick <= scale.most + step * 1e-9; tick += step)
-    scale.ticks.push_back(std::fabs(tick) < step * 1e-9 ? 0 : tick);
+  constexpr int kMostTicks = 100;  // whatever the numbers
+  const double first = std::ceil(scale.least / step - 1e-9);
+  for (int i = 0; i < kMostTicks && (first + i) * step <= scale.most + step * 1e-9; ++i) scale.ticks.push_back((first + i) * step);
 }
 
 Scale log_scale(double least, double most) {

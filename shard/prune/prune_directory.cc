@@ -82,6 +82,11 @@ Result<PruneDirectory> PruneDirectory::open(const std::filesystem::path& path, c
   return directory;
 }
 
+bool PruneDirectory::is_finished(const std::filesystem::path& path) {
+  std::error_code ignored;
+  return std::filesystem::exists(path / "config.json", ignored) && !std::filesystem::exists(path / kNoteName, ignored);
+}
+
 Status PruneDirectory::write_note(const std::string& note) {
   note_ = note;
   const Json json = {{"task", task_}, {"note", note}};

@@ -20,6 +20,9 @@ class PruneDirectory {
   /// kUnavailable when another process is at it.
   static Result<PruneDirectory> open(const std::filesystem::path& path, const std::string& task, int n_layers);
 
+  /// Whether `path` holds the whole result of a prune.
+  static bool is_finished(const std::filesystem::path& path);
+
   /// What an earlier run has noted beside the task, or "".
   const std::string& note() const { return note_; }
   Status write_note(const std::string& note);
