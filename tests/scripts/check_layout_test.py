@@ -88,7 +88,7 @@ class CheckLayout(unittest.TestCase):
         self.assertEqual(run({"worker/loop.cc": "\n" * 600})[0], 0)
 
     def test_empty_names(self):
-        for name in ["shard/string_util.cc", "tests/shard/helpers.py", "worker/manager.h"]:
+        for name in ["shard/string_util.cc", "tests/shard/helpers.mjs", "worker/manager.h"]:
             with self.subTest(name=name):
                 self.assert_caught(name, "// x\n#pragma once\n", "a file name says what is inside")
         self.assertEqual(run({"shard/utilisation.cc": "\n"})[0], 0)
@@ -111,6 +111,12 @@ class CheckLayout(unittest.TestCase):
     def test_headers(self):
         self.assert_caught("shard/x.h", "// X.\n", "needs #pragma once")
         self.assert_caught("shard/x.h", "#pragma once\n", "first line is a comment")
+
+    def test_python(self):
+        self.assert_caught("scripts/plot.py", "import json\n", "begins with a text that states its job")
+        self.assert_caught("scripts/plot", "#!/usr/bin/env python3\nimport json\n", "begins with a text that states its job")
+        self.assert_caught("scripts/plot.py", '"""Plots."""\nimport torch\n', "torch may only be imported in scripts/train/")
+        self.assertEqual(run({"scripts/train/loop.py": '"""Trains."""\nfrom torch import nn\n', "scripts/go": "#!/bin/sh\nimport\n"})[0], 0)
 
     def test_a_tree_without_sources_is_an_error(self):
         with tempfile.TemporaryDirectory() as root:
