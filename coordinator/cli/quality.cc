@@ -94,18 +94,20 @@ const Command& quality_command() {
     CommandSpec spec{
         .name = "quality",
         .summary = "Shows what pruning and rounding cost a model: a table and a plot to choose from.",
-        .details = "SOURCE is pruned by every method to every sparsity, packed with all values, and each result is made to predict\n"
-                   "a text: perplexity, bits per byte, distance from the dense model's predictions, and the bytes of weights that\n"
-                   "one token reads. The dense model is there with the same values, and so are other models (--also): a smaller\n"
-                   "dense one is what a sparse one has to beat.\n\n"
-                   "DIR gets table.md, table.csv, table.json and plot.svg, anew after every point. A run that was interrupted goes on\n"
-                   "where it was when it is started again; points that were measured with the same options are not measured\n"
-                   "again. Pruned and packed models are removed when they have been measured.\n\n"
-                   "Methods are magnitude, wanda and sparsegpt, each also with +refit. Without second moments (magnitude, wanda) all\n"
-                   "values share one pruned model, which packing rounds; else pruning rounds jointly, for each kind of values anew.\n\n"
+        .details = "SOURCE is pruned by every method to every sparsity, packed with all values, and each result is made\n"
+                   "to predict a text: perplexity, bits per byte, distance from the dense model's predictions, and the\n"
+                   "bytes of weights that one token reads. The dense model is there with the same values, and so are other\n"
+                   "models (--also): a smaller dense one is what a sparse one has to beat.\n\n"
+                   "DIR gets table.md, table.csv, table.json and plot.svg, anew after every point. A run that was\n"
+                   "interrupted goes on where it was when it is started again; points that were measured with the same\n"
+                   "options are not measured again. Pruned and packed models are removed when they have been measured.\n\n"
+                   "Methods are magnitude, wanda and sparsegpt, each also with +refit. Without second moments (magnitude,\n"
+                   "wanda) all values share one pruned model, which packing rounds; else pruning rounds jointly, for each\n"
+                   "kind of values anew.\n\n"
                    "  colonnade quality ~/models/Qwen3-8B -o /data/quality --text valid.txt --calibration train.txt\n"
-                   "  colonnade quality ~/models/Qwen3-8B -o /data/quality --text valid.txt --sparsity 0.5,0.75 --values int8,int4 \\\n"
-                   "      --methods wanda,sparsegpt+refit --structure unstructured,2:4 --also ~/models/Qwen3-4B",
+                   "  colonnade quality ~/models/Qwen3-8B -o /data/quality --text valid.txt --sparsity 0.5,0.75 \\\n"
+                   "      --methods wanda,sparsegpt+refit --values int8,int4 --structure unstructured,2:4 \\\n"
+                   "      --also ~/models/Qwen3-4B",
         .positionals = {{"SOURCE", "a dense model: a Hugging Face directory or a GGUF file"}},
         .options = {{.name = "output", .value_name = "DIR", .help = "The directory to write.", .short_name = 'o'},
                     {.name = "text", .value_name = "FILE", .help = "The text to predict: another than that of calibration."},
