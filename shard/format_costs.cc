@@ -27,6 +27,21 @@ std::optional<double> FormatCosts::seconds_per_weight(std::string_view isa, std:
   return below->*measured + part * (above->*measured - below->*measured);
 }
 
+std::optional<double> FormatCosts::step_seconds_per_weight(std::string_view isa, std::string_view format, int tokens,
+                                                           double bits_per_weight) const {
+  int below = 0, above = 0;  // measured numbers of tokens; 0: none
+  for (const CostPoint& point : points) {
+    if (point.isa != isa || point.format != format) continue;
+    if (point.tokens <= tokens) below = std::max(below, point.tokens);
+    else above = above == 0 ? point.tokens : std::min(above, point.tokens);
+  }
+  const auto at = [&](int measured) { return seconds_per_weight(isa, format, measured, bits_per_weight).value_or(0.0); };
+  if (below == 0 && above == 0) return std::nullopt;
+  if (below == 0) return at(above);
+  if (above == 0) return at(below) * tokens / below;
+  return at(below) + (at(above) - at(below)) * (tokens - below) / (above - below);
+}
+
 std::optional<double> FormatCosts::pass_seconds(std::string_view isa, std::string_view format, int tokens, double weights,
                                                 double bytes) const {
   if (weights <= 0) return 0.0;

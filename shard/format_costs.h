@@ -41,6 +41,9 @@ struct FormatCosts {
   std::optional<double> seconds_per_weight(std::string_view isa, std::string_view format, int tokens, double bits_per_weight,
                                            double CostPoint::*measured = &CostPoint::seconds_per_weight) const;
 
+  /// The same from L2 for any number of tokens: linear between the measured classes, in proportion beyond the last one.
+  std::optional<double> step_seconds_per_weight(std::string_view isa, std::string_view format, int tokens, double bits_per_weight) const;
+
   /// One pass over `weights` weights that are stored in `bytes` bytes and read from memory, on one core.
   std::optional<double> pass_seconds(std::string_view isa, std::string_view format, int tokens, double weights,
                                      double bytes) const;

@@ -69,6 +69,7 @@ struct LocalRanks::State {
     executor.n_pages = options.n_pages;
     executor.max_step_tokens = options.max_step_tokens;
     executor.schedule = options.schedule;
+    executor.tap = options.tap;
     executor.shared_router_weights = options.shared_router_weights;
     COLONNADE_ASSIGN(made.executor, engine::make_executor(manifest.config, std::move(weights), kernels, *made.team,
                                                           job.comm(rank), stage_ranks, made.kv.data(), executor));

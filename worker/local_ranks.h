@@ -25,6 +25,7 @@ struct LocalRanksOptions {
   std::string isa;           // "" : the best
   engine::Schedule schedule = engine::Schedule::kAuto;
   std::size_t shared_router_weights = engine::ExecutorOptions{}.shared_router_weights;
+  engine::ActivationTap* tap = nullptr;  // called by the threads of all ranks; must outlive them
 };
 
 /// The weights of one rank, laid out as `layout` says. Called on the rank's own thread.

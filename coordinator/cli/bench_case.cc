@@ -5,6 +5,8 @@
 
 #include "coordinator/cli/bench_steps.h"
 #include "coordinator/cli/format_settings.h"
+#include "coordinator/cli/plan_machines.h"
+#include "coordinator/cli/plan_prediction.h"
 #include "engine/base/format_text.h"
 #include "engine/base/log.h"
 #include "engine/base/units.h"
@@ -68,6 +70,7 @@ Result<std::unique_ptr<BenchCase>> BenchCase::make(std::shared_ptr<const Subject
                                                    manifest.config.max_context_tokens, " tokens, found ", longest)};
   const std::vector<std::vector<int>> cpus = cpus_of_ranks(topology, layout);
   for (const std::vector<int>& of_rank : cpus) made->cpus_.insert(made->cpus_.end(), of_rank.begin(), of_rank.end());
+  made->rank_cpus_ = cpus;
   std::sort(made->cpus_.begin(), made->cpus_.end());
   made->cpus_.erase(std::unique(made->cpus_.begin(), made->cpus_.end()), made->cpus_.end());
   std::vector<shard::RankMachine> machines;
@@ -172,6 +175,27 @@ Status BenchCase::measure_once() {
     row.read_bytes_per_second = median(reads_[i].values);
   }
   return {};
+}
+
+void BenchCase::stop() {
+  ranks_.reset();
+  const shard::Manifest& manifest = subject_->manifest();
+  if (manifest.config.encoder) return;
+  std::vector<double> reads;
+  for (const Series& of_test : reads_) reads.insert(reads.end(), of_test.values.begin(), of_test.values.end());
+  const shard::FormatCosts* const costs = bench_.formats.rules.costs;
+  for (std::size_t i = 0; i < tests_.size() && !reads.empty(); ++i) {
+    const double read = reads_[i].values.empty() ? median(reads) : median(reads_[i].values);
+    const shard::Cluster cluster = local_cluster(rank_cpus_, read);
+    const shard::PredictionInput input{manifest.config, manifest.paths, plan_, bench_.kv_type, cluster,
+                                       costs == nullptr ? shard::built_in_costs() : *costs, bench_.formats.rules.isa};
+    const Test& test = tests_[i];
+    const bool prompt = test.kind == Kind::kPrefill;
+    // Answers begin at position 0: on average their context is half of them.
+    rows_[i].predicted = predict_rows(input, prompt ? std::vector<int>{} : std::vector{test.batch},
+                                      static_cast<std::uint64_t>(test.batch) * static_cast<std::uint64_t>(test.n_tokens + 1) / 2,
+                                      prompt ? test.n_tokens : 0, bench_.max_step_tokens).front().tokens_per_second;
+  }
 }
 
 }  // namespace colonnade::cli

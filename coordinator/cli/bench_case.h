@@ -43,7 +43,8 @@ class BenchCase {
   Status start();
   /// Every test once, each between two measurements of the read bandwidth.
   Status measure_once();
-  void stop() { ranks_.reset(); }
+  /// Also predicts every test from the bandwidth that was measured.
+  void stop();
 
   /// One for each test, filled by measure_once().
   const std::vector<BenchRow>& rows() const { return rows_; }
@@ -63,7 +64,8 @@ class BenchCase {
   Layout layout_;
   const BenchOptions& bench_;
   shard::Plan plan_;
-  std::vector<int> cpus_;  // that the ranks use
+  std::vector<std::vector<int>> rank_cpus_;
+  std::vector<int> cpus_;  // of all ranks
   std::vector<Test> tests_;
   std::vector<BenchRow> rows_;              // by test
   std::vector<Series> fractions_, reads_;   // by test

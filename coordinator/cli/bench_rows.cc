@@ -29,12 +29,12 @@ std::string quoted(const std::string& value) {
 std::string csv_text(const std::vector<BenchRow>& rows) {
   std::string out =
       "model,weight_bytes,weights,sparsity,structure,kernels,weights_in,ranks,threads,test,batch,tokens_per_second,deviation,"
-      "bytes_per_step,gigabytes_per_second,fraction_of_read_bandwidth,read_gigabytes_per_second,ratio\n";
+      "predicted_tokens_per_second,bytes_per_step,gigabytes_per_second,fraction_of_read_bandwidth,read_gigabytes_per_second,ratio\n";
   for (const BenchRow& row : rows)
     out += text(quoted(row.model), print(",%.0f,", row.weight_bytes), quoted(row.weights), print(",%.4f,", row.sparsity), row.structure,
                 ",", row.kernels, ",", row.place, ",", row.n_ranks, ",", row.threads, ",", row.test, ",", row.batch,
-                print(",%.4f,%.4f,%.0f,%.4f,%.4f,%.4f,%.4f\n", row.tokens_per_second.mean(), row.tokens_per_second.deviation(),
-                      row.bytes_per_step, row.bytes_per_second / 1e9, row.fraction_of_read, row.read_bytes_per_second / 1e9, row.ratio));
+                print(",%.4f,%.4f,%.4f,%.0f,%.4f,%.4f,%.4f,%.4f\n", row.tokens_per_second.mean(), row.tokens_per_second.deviation(),
+                      row.predicted, row.bytes_per_step, row.bytes_per_second / 1e9, row.fraction_of_read, row.read_bytes_per_second / 1e9, row.ratio));
   return out;
 }
 
@@ -45,7 +45,7 @@ std::string json_text(const std::vector<BenchRow>& rows) {
                    {"structure", row.structure}, {"kernels", row.kernels}, {"weights_in", row.place}, {"ranks", row.n_ranks},
                    {"threads", row.threads}, {"test", row.test}, {"batch", row.batch},
                    {"tokens_per_second", row.tokens_per_second.mean()}, {"deviation", row.tokens_per_second.deviation()},
-                   {"bytes_per_step", row.bytes_per_step}, {"gigabytes_per_second", row.bytes_per_second / 1e9},
+                   {"predicted_tokens_per_second", row.predicted}, {"bytes_per_step", row.bytes_per_step}, {"gigabytes_per_second", row.bytes_per_second / 1e9},
                    {"fraction_of_read_bandwidth", row.fraction_of_read},
                    {"read_gigabytes_per_second", row.read_bytes_per_second / 1e9}, {"ratio", row.ratio}});
   return all.dump(1, ' ', false, OrderedJson::error_handler_t::replace) + "\n";
@@ -53,13 +53,14 @@ std::string json_text(const std::vector<BenchRow>& rows) {
 
 std::string markdown_text(const std::vector<BenchRow>& rows) {
   std::string out =
-      "| model | size | weights | zeros | read from | ranks x threads | test | batch | tokens/s | GB/s | of read bandwidth | ratio to first |\n"
-      "| --- | ---: | --- | --- | --- | --- | --- | ---: | ---: | ---: | ---: | ---: |\n";
+      "| model | size | weights | zeros | read from | ranks x threads | test | batch | tokens/s | predicted | GB/s | of read bandwidth | ratio to first |\n"
+      "| --- | ---: | --- | --- | --- | --- | --- | ---: | ---: | ---: | ---: | ---: | ---: |\n";
   for (const BenchRow& row : rows) {
     const std::string zeros = row.structure == "dense" ? "0 %" : print("%.4g %% ", 100 * row.sparsity) + row.structure;
     out += text("| ", row.model, " | ", format_bytes(static_cast<std::uint64_t>(row.weight_bytes)), " | ", row.weights, " | ", zeros, " | ",
                 row.place, " | ", row.n_ranks, " x ", row.threads, " ", row.kernels, " | ", row.test, " | ", row.batch,
                 print(" | %.2f ± %.2f | ", row.tokens_per_second.mean(), row.tokens_per_second.deviation()),
+                row.predicted > 0 ? print("%.1f | ", row.predicted) : " | ",
                 row.bytes_per_step > 0 ? print("%.1f | %.2f", row.bytes_per_second / 1e9, row.fraction_of_read) : " | ",
                 print(" | %.3f |\n", row.ratio));
   }

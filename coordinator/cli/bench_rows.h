@@ -30,6 +30,7 @@ struct BenchRow {
   std::string test;               // "tg128"
   int batch = 1;
   Series tokens_per_second;
+  double predicted = 0;           // tokens a second, as plan predicts them at the read bandwidth of this run; 0: not told
   double bytes_per_step = 0;      // that all ranks read: weights, head and KV cache included; 0: not told (prefill)
   double bytes_per_second = 0;
   double fraction_of_read = 0;    // median over the runs of bytes_per_second over the read bandwidth around that run

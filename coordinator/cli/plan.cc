@@ -1,13 +1,14 @@
 // colonnade plan: who would hold what, before anything is packed or started.
-#include <charconv>
 #include <cstdio>
 #include <filesystem>
 
 #include "coordinator/cli/command.h"
+#include "coordinator/cli/plan_machines.h"
+#include "coordinator/cli/plan_prediction.h"
 #include "coordinator/cli/plan_report.h"
+#include "coordinator/cli/value_list.h"
 #include "engine/base/format_text.h"
 #include "engine/base/units.h"
-#include "engine/platform/topology.h"
 #include "shard/format_choice.h"
 #include "shard/hf_config.h"
 #include "shard/known_shapes.h"
@@ -35,7 +36,8 @@ Result<Model> read_packed(const std::filesystem::path& directory, const std::str
 }
 
 /// A packed model, a GGUF file, a Hugging Face directory (of which only config.json is read), a config.json, or a known shape.
-Result<Model> read_model(const std::string& named, const std::string& values, const engine::Sparsity& sparsity) {
+Result<Model> read_model(const std::string& named, const std::string& values, const engine::Sparsity& sparsity,
+                         const shard::FormatCosts& costs) {
   const std::filesystem::path path(named);
   std::error_code ignored;
   if (shard::is_packed_model(path)) {
@@ -57,58 +59,23 @@ Result<Model> read_model(const std::string& named, const std::string& values, co
     model.paths = shard::enumerate_paths(model.config, shard::format_choice(format->id()));
     return model;
   }
-  COLONNADE_ASSIGN(const shard::SyntheticModel pruned,
-                   shard::SyntheticModel::make(named, {.rules = shard::format_rules(format->id()), .sparsity = sparsity}));
+  shard::FormatRules rules = shard::format_rules(format->id());
+  rules.costs = &costs;
+  COLONNADE_ASSIGN(const shard::SyntheticModel pruned, shard::SyntheticModel::make(named, {.rules = rules, .sparsity = sparsity}));
   model.paths = pruned.manifest().paths;
   return model;
 }
 
-/// "1,1,2": one for each rank.
-Result<std::vector<double>> parse_speeds(const std::string& list, std::size_t n_ranks) {
-  std::vector<double> speeds;
-  if (list.empty()) return std::vector<double>(n_ranks, 1.0);
-  for (std::size_t begin = 0; begin <= list.size();) {
-    const std::size_t end = std::min(list.find(',', begin), list.size());
-    double speed = 0;
-    const auto parsed = std::from_chars(list.data() + begin, list.data() + end, speed);
-    if (parsed.ec != std::errc{} || parsed.ptr != list.data() + end || begin == end)
-      return invalid(text("plan: --speeds: expected numbers such as 1,1,2, found \"", list, "\""));
-    speeds.push_back(speed);
-    begin = end + 1;
-  }
-  if (speeds.size() != n_ranks)
-    return invalid(text("plan: --speeds: expected ", n_ranks, " numbers, one for each rank, found ", speeds.size()));
-  return speeds;
-}
-
-/// Ranks on the machine that --topology describes (default: this one); --memory instead says what each rank has.
-Result<std::vector<shard::RankMachine>> read_machines(const Options& options) {
-  const bool has_memory = options.is_set("memory");
-  engine::Topology topology;
-  if (!has_memory || !options.is_set("ranks")) {
-    engine::TopologySources sources;
-    sources.hwloc_synthetic = options.text("topology");
-    COLONNADE_ASSIGN(topology, sources.hwloc_synthetic.empty() ? engine::read_topology() : engine::read_topology(sources));
-  }
-  const int n_ranks =
-      options.is_set("ranks") ? static_cast<int>(options.integer("ranks")) : engine::suggested_ranks(topology);
-  std::vector<shard::RankMachine> machines(static_cast<std::size_t>(n_ranks));
-  COLONNADE_ASSIGN(const std::vector<double> speeds, parse_speeds(options.text("speeds"), machines.size()));
-  std::vector<engine::RankPlacement> placement;
-  if (!has_memory) placement = engine::place_ranks(topology, n_ranks);
-  std::vector<int> cpus;  // that compute
-  for (const engine::RankPlacement& place : placement) cpus.insert(cpus.end(), place.cpus.begin(), place.cpus.end());
-  for (std::size_t r = 0; r < machines.size(); ++r)
-    machines[r] = {.speed = speeds[r],
-                   .memory_bytes = has_memory ? options.bytes("memory") : placement[r].memory_bytes,
-                   .l3_bytes = has_memory ? 0 : engine::l3_share_bytes(topology, placement[r].cpus, cpus)};
-  return machines;
-}
-
 Result<std::string> describe(const Options& options) {
   COLONNADE_ASSIGN(const engine::Sparsity sparsity, engine::parse_sparsity(options.number("sparsity"), options.text("structure")));
-  COLONNADE_ASSIGN(const Model model, read_model(options.positional("MODEL"), options.text("values"), sparsity));
-  COLONNADE_ASSIGN(const std::vector<shard::RankMachine> machines, read_machines(options));
+  shard::FormatCosts costs = shard::built_in_costs();
+  if (const std::string file = options.text("costs"); !file.empty()) {
+    COLONNADE_ASSIGN(costs, shard::read_costs(file));
+  }
+  COLONNADE_ASSIGN(const std::vector<int> batches, integer_list("plan: --batch", options.text("batch"), 1, 65536));
+  COLONNADE_ASSIGN(const Model model, read_model(options.positional("MODEL"), options.text("values"), sparsity, costs));
+  COLONNADE_ASSIGN(const PlannedMachines planned, read_planned_machines(options));
+  const std::vector<shard::RankMachine>& machines = planned.machines;
   shard::PlanOptions plan_options;
   plan_options.n_stages = static_cast<int>(options.integer("stages"));
   plan_options.kv_tokens = options.is_set("context") ? static_cast<std::uint64_t>(options.integer("context"))
@@ -124,8 +91,21 @@ Result<std::string> describe(const Options& options) {
     return Error{plan.error().code, text("plan: ", plan.error().message, hint)};
   }
   const PlanReport report{model.name, model.config, model.paths, machines, plan_options, *plan};
-  if (options.flag("json")) return dump_json(plan_json(report), 2) + "\n";
-  return plan_text(report, options.flag("layers"));
+  std::vector<PredictedRow> predicted;
+  std::string prediction;
+  if (planned.cluster && !model.config.encoder) {
+    const shard::PredictionInput input{model.config, model.paths, *plan, plan_options.kv_type, *planned.cluster, costs,
+                                       shard::format_rules(engine::FormatId::kInt8).isa};
+    predicted = predict_rows(input, batches, plan_options.kv_tokens, static_cast<int>(options.integer("prompt")),
+                             plan_options.max_step_tokens);
+    prediction = prediction_text(input, predicted, plan_options.kv_tokens);
+  }
+  if (options.flag("json")) {
+    OrderedJson out = plan_json(report);
+    if (planned.cluster) out["predicted"] = prediction_json(predicted);
+    return dump_json(out, 2) + "\n";
+  }
+  return plan_text(report, options.flag("layers")) + prediction;
 }
 
 int run(const Options& options) {
@@ -143,11 +123,14 @@ const Command& plan_command() {
        .summary = "Shows which rank would hold what of a model, and whether it fits.",
        .details =
            "The same function that a job uses: layers to stages, paths to ranks, bytes and memory of every rank. Nothing\n"
-           "is packed or started. Ranks are those of this machine unless --memory or --topology says otherwise.\n\n"
+           "is packed or started. Ranks are those of this machine unless --memory or --topology says otherwise. Where the\n"
+           "machines are known, also how many tokens a second to expect, and what the time goes to.\n\n"
            "  colonnade plan MODEL --ranks 5 --stages 2\n"
            "  colonnade plan llama-3.1-405b --values int8 --ranks 8 --memory 128G --context 65536\n"
            "  colonnade plan llama-3.1-405b --values int4 --sparsity 0.9 --ranks 8\n"
-           "  colonnade plan config.json --ranks 3 --speeds 1,1,2 --json",
+           "  colonnade plan config.json --ranks 3 --speeds 1,1,2 --json\n"
+           "  colonnade plan deepseek-v3 --values int4 --context 32768 --batch 1,16 \\\n"
+           "    --topology hosts=4,sockets=2,cores=64,channels=12,rate=4800,l3=384M,memory=768G,network=200G",
        .positionals = {{.name = "MODEL",
                         .help = "A packed model, a GGUF file, a Hugging Face directory or its config.json (weights are not needed), or a\n"
                                 "well-known shape such as llama-3.1-8b."}},
@@ -156,7 +139,10 @@ const Command& plan_command() {
                    {.name = "stages", .kind = OptionKind::kInt, .default_value = "1", .value_name = "N",
                     .help = "Cut the layers into this many stages.", .min = 1, .max = 65536},
                    {.name = "topology", .value_name = "TOPOLOGY",
-                    .help = "Another machine: an hwloc XML file or an hwloc synthetic description."},
+                    .help = "Another machine: an hwloc XML file, an hwloc synthetic description, or KEY=VALUE,... of\n"
+                            "hosts, sockets (of a host), nodes (of a socket), cores (of a socket), channels, rate (MT/s) or\n"
+                            "bandwidth (of a socket), memory (of a host), l3 (of a socket), network (bits/s), latency (us), speed\n"
+                            "(of a core, relative to those of the cost table)."},
                    {.name = "memory", .kind = OptionKind::kBytes, .value_name = "SIZE",
                     .help = "Memory of each rank instead of the machine's; 0: no limit."},
                    {.name = "speeds", .value_name = "LIST", .help = "Relative speed of each rank, such as 1,1,2."},
@@ -171,6 +157,12 @@ const Command& plan_command() {
                     .min = 1, .max = 1e12},
                    {.name = "kv", .kind = OptionKind::kChoice, .default_value = "bf16", .value_name = "FORMAT",
                     .help = "KV cache values.", .choices = {"bf16", "int8", "f32"}},
+                   {.name = "batch", .default_value = "1,8,64", .value_name = "N,...",
+                    .help = "Sequences that get an answer at once, for the prediction; they share --context."},
+                   {.name = "prompt", .kind = OptionKind::kInt, .default_value = "512", .value_name = "N",
+                    .help = "Tokens of a prompt, for the prediction; 0: none.", .min = 0, .max = 1e9},
+                   {.name = "costs", .value_name = "FILE",
+                    .help = "Cost table of the machine (bench kernels --write-costs); a built-in one by default."},
                    {.name = "max-step-tokens", .kind = OptionKind::kInt, .default_value = "512", .value_name = "N",
                     .help = "Most tokens of one step, for the activation buffers.", .min = 1, .max = 65536},
                    {.name = "layers", .kind = OptionKind::kFlag, .default_value = "false",

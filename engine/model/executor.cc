@@ -160,8 +160,8 @@ class Executor final : public RankExecutor {
 
       prepare_input(layer.feed_forward_norm, layer.feed_forward_norm_bias, inputs_[l].feed_forward, n_tokens);
       COLONNADE_TRY(router_.route(shape, layer, normed_, n_tokens, *join_));
-      feed_forward_.run(layer, router_, normed_, n_tokens, by_columns(layer.feed_forward.size(), n_tokens),
-                        join_->contribution());
+      const std::size_t n_paths = feed_forward_.choose_paths(layer, router_);
+      feed_forward_.run(normed_, n_tokens, by_columns(n_paths, n_tokens), join_->contribution());
       COLONNADE_TRY(add_joined(layer.feed_forward_post_norm, nullptr, n_tokens));
       if (config.norm_after) normalize_residual(layer.feed_forward_norm, layer.feed_forward_norm_bias, n_tokens);
     }

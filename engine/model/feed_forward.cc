@@ -75,9 +75,7 @@ FeedForwardBlock::FeedForwardBlock(const RankContext& context, std::span<const L
   cost_.reserve(most_paths_of_a_layer(layers) + 1);
 }
 
-void FeedForwardBlock::run(const LayerWeights& layer, const Router& router, const ActivationRows& input, int n_tokens,
-                           bool columns, float* contribution) {
-  list_units(layer, router);
+void FeedForwardBlock::run(const ActivationRows& input, int n_tokens, bool columns, float* contribution) {
   if (columns) {
     run_columns(input, n_tokens, contribution);
   } else {
@@ -96,7 +94,7 @@ void FeedForwardBlock::show(const ActivationRows& input) const {
   }
 }
 
-void FeedForwardBlock::list_units(const LayerWeights& layer, const Router& router) {
+std::size_t FeedForwardBlock::choose_paths(const LayerWeights& layer, const Router& router) {
   units_.clear();
   std::size_t row = 0;
   for (const FeedForwardPath& path : layer.feed_forward) {
@@ -105,6 +103,7 @@ void FeedForwardBlock::list_units(const LayerWeights& layer, const Router& route
     units_.push_back({&path, experts, row});
     row += experts.tokens.size();
   }
+  return units_.size();
 }
 
 void FeedForwardBlock::gate_up(const Unit& unit, std::uint32_t first, std::uint32_t last, const ActivationRows& input,

@@ -18,11 +18,13 @@ class FeedForwardBlock {
  public:
   FeedForwardBlock(const RankContext& context, std::span<const LayerWeights> layers);
 
-  /// contribution (n_tokens, dim) = sum over the layer's paths of weight * down(activate(gate(x), up(x))), for the
-  /// tokens that `router` gave to the path's expert. `input` is the normalised block input, quantised where a matrix
+  /// Which of the layer's paths the step's tokens go to, and how many these are: nothing else of the layer is read.
+  std::size_t choose_paths(const LayerWeights& layer, const Router& router);
+
+  /// contribution (n_tokens, dim) = sum over the chosen paths of weight * down(activate(gate(x), up(x))), for the
+  /// tokens that the router gave to the path's expert. `input` is the normalised block input, quantised where a matrix
   /// needs it.
-  void run(const LayerWeights& layer, const Router& router, const ActivationRows& input, int n_tokens, bool columns,
-           float* contribution);
+  void run(const ActivationRows& input, int n_tokens, bool columns, float* contribution);
 
  private:
   /// A path with at least one token in this step. Its tokens' rows start at first_row of hidden_ and slots_.
@@ -34,7 +36,6 @@ class FeedForwardBlock {
 
   /// Tells the tap what this block's matrices were multiplied with.
   void show(const ActivationRows& input) const;
-  void list_units(const LayerWeights& layer, const Router& router);
   /// Gate, up and activation for strips of a unit, and the int8 form where down needs it.
   void gate_up(const Unit& unit, std::uint32_t first, std::uint32_t last, const ActivationRows& input, int thread);
   void run_columns(const ActivationRows& input, int n_tokens, float* contribution);

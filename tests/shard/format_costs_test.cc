@@ -142,6 +142,21 @@ TEST_CASE("the fastest format of the asked values is chosen") {
   CHECK(compare_formats(rules, candidates, 16, 500, bytes)[0].format == FormatId::kInt8);
 }
 
+TEST_CASE("costs of a step lie between those of the numbers of tokens that were measured, and grow with them beyond") {
+  FormatCosts costs = table({point("int8", 8, 10e-12), point("int8", 8, 40e-12), point("int8", 8, 400e-12)}, 1e9);
+  costs.points[1].tokens = 4;
+  costs.points[2].tokens = 64;
+  const std::string isa = costs.points[0].isa;
+  const auto at = [&](int tokens) { return costs.step_seconds_per_weight(isa, "int8", tokens, 8).value() * 1e12; };
+  CHECK(at(1) == Approx(10));
+  CHECK(at(2) == Approx(20));
+  CHECK(at(4) == Approx(40));
+  CHECK(at(34) == Approx(220));
+  CHECK(at(64) == Approx(400));
+  CHECK(at(128) == Approx(800));
+  CHECK_FALSE(costs.step_seconds_per_weight(isa, "int4", 1, 4).has_value());
+}
+
 TEST_CASE("candidates store the values that were asked for, of the head its own; a forced format has no rival") {
   FormatRules rules{.values = FormatId::kInt8, .head_values = FormatId::kF32};
   for (const FormatId id : candidate_formats(rules, false)) CHECK(values_of(id) == FormatId::kInt8);

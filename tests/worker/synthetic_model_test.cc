@@ -3,7 +3,9 @@
 
 #include <cmath>
 #include <fstream>
+#include <map>
 
+#include "engine/model/tap.h"
 #include "shard/synthetic.h"
 #include "tests/support/shared_data.h"
 #include "worker/local_ranks.h"
@@ -60,5 +62,62 @@ TEST_CASE("a synthetic model of many layers has logits of ordinary size at every
       CHECK(std::sqrt(squares / 300) < 4);
       CHECK(std::sqrt(squares / 300) > 0.25);
     }
+  }
+}
+
+namespace {
+
+/// How many tokens each matrix of a mixture was multiplied with.
+class ExpertCounts final : public engine::ActivationTap {
+ public:
+  explicit ExpertCounts(std::uint32_t neurons) : neurons_(neurons) {}
+  void multiplied(const engine::MatrixView& matrix, const engine::Activations&, int n_tokens) override {
+    if (matrix.rows == neurons_) tokens[&matrix] += n_tokens;  // gates and ups
+  }
+  std::map<const engine::MatrixView*, int> tokens;
+
+ private:
+  std::uint32_t neurons_;
+};
+
+}  // namespace
+
+TEST_CASE("a step multiplies with the experts that its tokens chose, and with no others") {
+  const auto shape = tests::scratch_folder() / "mixture.json";
+  std::ofstream(shape) << R"({"architectures": ["Qwen3MoeForCausalLM"], "model_type": "qwen3_moe", "hidden_size": 128,
+    "intermediate_size": 384, "moe_intermediate_size": 48, "num_experts": 24, "num_experts_per_tok": 3, "norm_topk_prob": true,
+    "num_hidden_layers": 4, "num_attention_heads": 4, "num_key_value_heads": 2, "head_dim": 32, "vocab_size": 300,
+    "max_position_embeddings": 64, "rms_norm_eps": 1e-5, "tie_word_embeddings": false, "decoder_sparse_step": 1, "mlp_only_layers": []})";
+  const auto model = shard::SyntheticModel::make(shape.string(), {.rules = shard::format_rules(FormatId::kInt4)});
+  INFO((model.ok() ? "" : model.error().message));
+  REQUIRE(model.ok());
+  const auto plan = shard::make_plan(model->manifest().config, model->manifest().paths, std::vector<shard::RankMachine>(1), {});
+  REQUIRE(plan.ok());
+  const worker::SliceProvider slices = [&](int rank, const shard::SliceLayout& layout) {
+    return model->slice(plan->ranks[static_cast<std::size_t>(rank)], layout, 1);
+  };
+  ExpertCounts counts(48);
+  worker::LocalRanksOptions options;
+  options.tap = &counts;
+  auto ranks = worker::LocalRanks::start(model->manifest(), *plan, slices, options);
+  REQUIRE(ranks.ok());
+  for (const int n_tokens : {1, 2, 7}) {
+    CAPTURE(n_tokens);
+    counts.tokens.clear();
+    engine::Step step;
+    for (int t = 0; t < n_tokens; ++t) step.tokens.push_back(17 * t + 5);
+    step.sequences = {{0, n_tokens, 0, 0, 1}};
+    step.pages = {0};
+    step.rows = {{.token_index = n_tokens - 1, .flags = engine::kRowFullLogits}};
+    engine::StepResult result;
+    REQUIRE((*ranks)->run(step, result).ok());
+    // Gate and up of three experts a token in each of four layers, fewer where tokens chose the same.
+    const auto most = static_cast<std::size_t>(4 * 2 * 3 * n_tokens);
+    if (n_tokens == 1) CHECK(counts.tokens.size() == most);
+    CHECK(counts.tokens.size() <= most);
+    CHECK(counts.tokens.size() < 4 * 2 * 24);
+    int all = 0;
+    for (const auto& [matrix, n] : counts.tokens) all += n;
+    CHECK(all == 4 * 2 * 3 * n_tokens);
   }
 }

@@ -26,6 +26,7 @@ BenchRow row(const char* test, double sparsity, std::vector<double> rates) {
   r.threads = 2;
   r.test = test;
   r.tokens_per_second.values = std::move(rates);
+  r.predicted = 12.5;
   r.bytes_per_step = test[0] == 't' ? 4.5e9 : 0;
   r.bytes_per_second = r.bytes_per_step * r.tokens_per_second.mean();
   r.fraction_of_read = 0.91;
@@ -92,6 +93,7 @@ TEST_CASE("JSON says the same in numbers") {
   CHECK(decode["test"] == "tg128");
   CHECK(decode["tokens_per_second"] == 10.0);
   CHECK(decode["deviation"] == 1.0);
+  CHECK(decode["predicted_tokens_per_second"] == 12.5);
   CHECK(decode["gigabytes_per_second"] == Approx(45.0));
   CHECK(decode["fraction_of_read_bandwidth"] == 0.91);
   CHECK(decode["model"] == "a <strange> \"model\", & more");
@@ -105,7 +107,7 @@ TEST_CASE("Markdown has one column for each head") {
     if (bars == 0) bars = count(line, "|");
     CHECK(count(line, "|") == bars);
   }
-  CHECK_THAT(rows_text(rows(), "md"), Contains("90 % unstructured") && Contains("| 10.00 ± 1.00 | 45.0 | 0.91 |"));
+  CHECK_THAT(rows_text(rows(), "md"), Contains("90 % unstructured") && Contains("| 10.00 ± 1.00 | 12.5 | 45.0 | 0.91 |"));
 }
 
 TEST_CASE("the plot has a panel for decode and one for prefill, and a point for each row") {

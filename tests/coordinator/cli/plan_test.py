@@ -87,6 +87,30 @@ class Plan(unittest.TestCase):
         self.assertEqual(len(found["ranks"]), 2)
         self.assertGreater(found["ranks"][0]["memory_bytes"], 50 << 30)
 
+    def test_described_machines_are_predicted(self):
+        # Six channels of 8 bytes at 4000 MT/s give three quarters of 192 GB/s; an 8B model has 7.5 G weights a token.
+        machine = "sockets=2,cores=32,channels=6,rate=4000,memory=64G"
+        found = plan("llama-3.1-8b", "--values", "int8", "--context", "64", "--topology", machine, "--batch", "1,16", "--prompt", "0")
+        self.assertEqual([rank["memory_bytes"] for rank in found["ranks"]], [32 << 30, 32 << 30])
+        one, many = found["predicted"]
+        self.assertEqual((one["batch"], many["batch"], one["bound_by"]), (1, 16, "memory bandwidth"))
+        self.assertAlmostEqual(sum(one["parts"].values()), one["seconds"], delta=1e-9)
+        ideal = 2 * 0.75 * 6 * 4000e6 * 8 / (7.505e9 + 8 * 4096 * 4)
+        self.assertLess(one["tokens_per_second"], ideal)
+        self.assertGreater(one["tokens_per_second"], 0.7 * ideal)
+        self.assertGreater(many["tokens_per_second"], 2 * one["tokens_per_second"])
+        status, out, err = run("qwen3-30b-a3b", "--values", "int4", "--sparsity", "0.75", "--topology",
+                               "hosts=3,cores=48,bandwidth=300G,memory=256G,network=100G,latency=5")
+        self.assertEqual(status, 0, err)
+        for words in ("predicted for 3 ranks of 48 cores, 300.0 GB/s each, 3 hosts joined by 12.5 GB/s and 5.00 us", "answers, batch 64",
+                      "prompt of 512", "bound by", "experts", "busiest rank"):
+            self.assertIn(words, out)
+
+    def test_this_machine_is_predicted_and_others_are_not(self):
+        self.assertEqual(len(plan(DEMO, "--batch", "1,2")["predicted"]), 3)
+        for arguments in (["--ranks", "2", "--memory", "1G"], ["--topology", "pack:2 numa:1(memory=64GB) core:4 pu:1"]):
+            self.assertNotIn("predicted", plan(DEMO, *arguments))
+
     def test_speeds(self):
         found = plan("llama-3.2-1b", "--ranks", "3", "--speeds", "1,1,2", "--memory", "0")
         slow, _, fast = (rank["weight_bytes"] for rank in found["ranks"])
@@ -98,9 +122,13 @@ class Plan(unittest.TestCase):
                  ["the model does not fit", "weights", "KV cache of 4096 tokens", "buffers", "has 64.0 GiB", "all 2 ranks need"]),
                 (["llama-3.2-1b", "--ranks", "2", "--stages", "3", "--memory", "0"], 2, ["3 stages need at least as many ranks, found 2"]),
                 (["llama-3.2-1b", "--ranks", "40", "--stages", "17", "--memory", "0"], 2, ["17 stages", "16 layers"]),
-                (["llama-3.2-1b", "--ranks", "2", "--speeds", "1,x"], 2, ["--speeds", "1,x"]),
+                (["llama-3.2-1b", "--ranks", "2", "--speeds", "1,x"], 2, ["--speeds", "\"x\""]),
                 (["llama-3.2-1b", "--ranks", "2", "--speeds", "1,2,3"], 2, ["expected 2 numbers", "found 3"]),
                 (["llama-3.2-1b", "--ranks", "2", "--speeds", "1,0", "--memory", "0"], 2, ["the speed of rank 1", "found 0"]),
+                (["llama-3.2-1b", "--topology", "cores=4,memory=8G"], 2, ["--topology", "channels and rate, or bandwidth"]),
+                (["llama-3.2-1b", "--topology", "cores=4,memory=lots"], 2, ["memory", "lots"]),
+                (["llama-3.2-1b", "--batch", "1,x"], 2, ["--batch", "\"x\""]),
+                (["llama-3.2-1b", "--costs", "/nothing/here"], 1, ["/nothing/here"]),
                 (["nothing/here"], 1, ["nothing/here does not exist", "llama-3.1-8b"]),
                 (["llama-3.2-1b", "--values", "int3"], 2, ["int3"])):
             got, out, err = run(*arguments)

@@ -1,0 +1,158 @@
+#include "shard/cluster.h"
+
+#include <algorithm>
+#include <array>
+#include <charconv>
+#include <cmath>
+#include <string>
+
+#include "engine/base/format_text.h"
+#include "engine/base/units.h"
+
+namespace colonnade::shard {
+namespace {
+
+/// Of what channels could carry, what a plain read gets on servers.
+constexpr double kReadEfficiency = 0.75;
+constexpr double kBytesPerTransfer = 8;
+/// TCP between hosts, both ends included; with InfiniBand or RoCE it is about 3 us.
+constexpr double kNetworkSeconds = 15e-6;
+
+enum class Unit { kCount, kNumber, kBytes, kByteRate, kBitRate, kMicroseconds };
+struct Key {
+  std::string_view name;
+  Unit unit;
+};
+constexpr std::array kKeys{Key{"hosts", Unit::kCount},        Key{"sockets", Unit::kCount},   Key{"nodes", Unit::kCount},
+                           Key{"cores", Unit::kCount},        Key{"channels", Unit::kCount},  Key{"rate", Unit::kNumber},
+                           Key{"bandwidth", Unit::kByteRate}, Key{"memory", Unit::kBytes},    Key{"l3", Unit::kBytes},
+                           Key{"network", Unit::kBitRate},    Key{"speed", Unit::kNumber},    Key{"latency", Unit::kMicroseconds}};
+
+Error invalid(std::string message) { return {ErrorCode::kInvalidArgument, std::move(message)}; }
+
+/// "200G": decimal units, as networks and memories are sold.
+Result<double> parse_rate(std::string_view key, std::string_view value) {
+  double factor = 1;
+  std::string_view digits = value;
+  if (!digits.empty()) {
+    const char unit = digits.back();
+    factor = unit == 'M' ? 1e6 : unit == 'G' ? 1e9 : unit == 'T' ? 1e12 : 1;
+    if (factor != 1) digits.remove_suffix(1);
+  }
+  double number = 0;
+  const auto [end, error] = std::from_chars(digits.data(), digits.data() + digits.size(), number);
+  if (error != std::errc{} || end != digits.data() + digits.size() || !std::isfinite(number) || number <= 0 || number > 1e15)
+    return invalid(text("--topology: ", key, ": expected a number above 0 such as 200G, found \"", value, "\""));
+  return number * factor;
+}
+
+Result<double> parse_value(const Key& key, std::string_view value) {
+  if (key.unit == Unit::kBytes) {
+    const Result<std::uint64_t> bytes = parse_bytes(value);
+    if (!bytes.ok() || *bytes == 0) return invalid(text("--topology: ", key.name, ": expected bytes such as 768G, found \"", value, "\""));
+    return static_cast<double>(*bytes);
+  }
+  COLONNADE_ASSIGN(const double number, parse_rate(key.name, value));
+  constexpr double kMostOfAnything = 4096;
+  if (key.unit == Unit::kCount && (number != std::floor(number) || number > kMostOfAnything))
+    return invalid(text("--topology: ", key.name, ": expected a whole number up to ", kMostOfAnything, ", found \"", value, "\""));
+  return number;
+}
+
+const Key* find_key(std::string_view name) {
+  const auto* const found = std::find_if(kKeys.begin(), kKeys.end(), [&](const Key& key) { return key.name == name; });
+  return found == kKeys.end() ? nullptr : found;
+}
+
+std::string key_names() {
+  std::string names;
+  for (const Key& key : kKeys) names += text(names.empty() ? "" : ", ", key.name);
+  return names;
+}
+
+/// Ranks [first, last) of host `host`.
+int first_rank_of(int host, int n_hosts, int n_ranks) {
+  return static_cast<int>(static_cast<std::int64_t>(host) * n_ranks / n_hosts);
+}
+
+/// Calls visit(host, ranks of this host, host's index among its ranks) for every rank in order.
+template <typename Visit>
+void for_ranks(const MachineDescription& description, int n_ranks, const Visit& visit) {
+  const int n_hosts = std::min(description.n_hosts, n_ranks);
+  for (int host = 0; host < n_hosts; ++host) {
+    const int first = first_rank_of(host, n_hosts, n_ranks), last = first_rank_of(host + 1, n_hosts, n_ranks);
+    for (int r = first; r < last; ++r) visit(host, last - first);
+  }
+}
+
+}  // namespace
+
+bool describes_machines(std::string_view description) {
+  return find_key(description.substr(0, description.find_first_of("=,"))) != nullptr;
+}
+
+Result<MachineDescription> parse_machines(std::string_view description) {
+  std::array<double, kKeys.size()> values{};  // 0: not given
+  for (std::size_t begin = 0; begin <= description.size();) {
+    const std::size_t end = std::min(description.find(',', begin), description.size());
+    const std::string_view word = description.substr(begin, end - begin);
+    const std::size_t equals = std::min(word.find('='), word.size());
+    const Key* const key = find_key(word.substr(0, equals));
+    if (key == nullptr || equals == word.size())
+      return invalid(text("--topology: expected words such as cores=64 of ", key_names(), ", found \"", word, "\""));
+    double& value = values[static_cast<std::size_t>(key - kKeys.data())];
+    if (value != 0) return invalid(text("--topology: ", key->name, " is given twice"));
+    COLONNADE_ASSIGN(value, parse_value(*key, word.substr(equals + 1)));
+    begin = end + 1;
+  }
+  const auto value = [&](std::string_view name) { return values[static_cast<std::size_t>(find_key(name) - kKeys.data())]; };
+  const auto count = [&](std::string_view name) { return value(name) == 0 ? 1 : static_cast<int>(value(name)); };
+  for (const std::string_view required : {"cores", "memory"})
+    if (value(required) == 0) return invalid(text("--topology: ", required, " is missing in \"", description, "\""));
+  const bool by_channels = value("channels") != 0 && value("rate") != 0;
+  if (by_channels == (value("bandwidth") != 0) || (value("channels") != 0) != (value("rate") != 0))
+    return invalid(text("--topology: expected channels and rate, or bandwidth, found \"", description, "\""));
+  if (value("hosts") > 1 && value("network") == 0)
+    return invalid(text("--topology: network is missing: ", value("hosts"), " hosts are joined by one"));
+  return MachineDescription{
+      .n_hosts = count("hosts"),
+      .n_sockets = count("sockets"),
+      .nodes_per_socket = count("nodes"),
+      .n_cores = count("cores"),
+      .socket_bytes_per_second =
+          by_channels ? value("channels") * value("rate") * 1e6 * kBytesPerTransfer * kReadEfficiency : value("bandwidth"),
+      .memory_bytes = static_cast<std::uint64_t>(value("memory")),
+      .l3_bytes = static_cast<std::uint64_t>(value("l3")),
+      .speed = value("speed") == 0 ? 1.0 : value("speed"),
+      .network_bytes_per_second = value("network") / 8,
+      .network_seconds = value("latency") == 0 ? kNetworkSeconds : value("latency") * 1e-6,
+  };
+}
+
+std::vector<RankMachine> machines_of(const MachineDescription& description, int n_ranks) {
+  std::vector<RankMachine> machines;
+  for_ranks(description, n_ranks, [&](int, int ranks_here) {
+    const auto n = static_cast<std::uint64_t>(ranks_here), sockets = static_cast<std::uint64_t>(description.n_sockets);
+    machines.push_back({.memory_bytes = description.memory_bytes / n, .l3_bytes = description.l3_bytes * sockets / n});
+  });
+  // Shares are relative to the cores and the memory that a rank has.
+  for (RankMachine& machine : machines)
+    machine.speed = static_cast<double>(machine.memory_bytes) / static_cast<double>(machines.front().memory_bytes);
+  return machines;
+}
+
+Cluster cluster_of(const MachineDescription& description, int n_ranks) {
+  Cluster cluster{.network_seconds = description.network_seconds, .network_bytes_per_second = description.network_bytes_per_second};
+  for_ranks(description, n_ranks, [&](int host, int ranks_here) {
+    const int cores = description.n_cores * description.n_sockets;
+    cluster.ranks.push_back({.host = host,
+                             .n_cores = std::max(1, cores / ranks_here),
+                             .bytes_per_second = description.socket_bytes_per_second * description.n_sockets / ranks_here,
+                             .core_bytes_per_second = kCoreBytesPerSecond,
+                             .l3_bytes_per_second = kCoreL3BytesPerSecond * cores / ranks_here,
+                             .speed = description.speed});
+  });
+  return cluster;
+}
+
+}  // namespace colonnade::shard
