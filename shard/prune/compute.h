@@ -59,6 +59,15 @@ class MeteredBuffer {
   AlignedBuffer<T> buffer_;
 };
 
+/// Rows [first, last) of a matrix.
+struct RowRange {
+  std::size_t first = 0;
+  std::size_t last = 0;
+
+  std::size_t count() const { return last - first; }
+  bool empty() const { return first >= last; }
+};
+
 /// A row-major fp32 matrix.
 class FloatMatrix {
  public:

@@ -7,19 +7,19 @@ namespace colonnade::shard {
 namespace {
 
 /// A tile of the result: few rows, so that their copy stays in L2, times many columns, so that copying pays.
-constexpr std::size_t kTileRows = 96, kTileCols = 768;
+constexpr std::size_t kTileRows = kGramTileRows, kTileCols = 768;
 /// Columns of the factor that are found at a time.
 constexpr std::size_t kBlock = 128;
 
-/// Calls work(i0, i1, j0, j1) for tiles that cover the upper triangle of an n x n matrix, shared out over the team.
+/// Calls work(i0, i1, j0, j1) for tiles that cover rows [first, last) of the upper triangle of an n x n matrix, shared out over the team.
 template <typename Work>
-void for_upper_tiles(Parallel& team, std::size_t n, const Work& work) {
+void for_upper_tiles(Parallel& team, std::size_t first, std::size_t last, std::size_t n, const Work& work) {
   team.run([&](int thread) {
     std::size_t index = 0;
-    for (std::size_t i = 0; i < n; i += kTileRows) {
+    for (std::size_t i = first; i < last; i += kTileRows) {
       for (std::size_t j = i; j < n; j += kTileCols, ++index) {
         if (index % static_cast<std::size_t>(team.size()) != static_cast<std::size_t>(thread)) continue;
-        work(i, std::min(i + kTileRows, n), j, std::min(j + kTileCols, n));
+        work(i, std::min(i + kTileRows, last), j, std::min(j + kTileCols, n));
       }
     }
   });
@@ -74,7 +74,7 @@ bool eliminate(const Compute& compute, FloatMatrix& h, std::size_t j0, std::size
         }
     }
   });
-  for_upper_tiles(compute.team, j0, [&](std::size_t i, std::size_t i_end, std::size_t j, std::size_t j_end) {
+  for_upper_tiles(compute.team, 0, j0, j0, [&](std::size_t i, std::size_t i_end, std::size_t j, std::size_t j_end) {
     compute.kernels.add_product({negative.data() + i, negative.cols(), panel.data() + j, panel.cols(),
                                  h.row(i) + j, h.cols(), i_end - i, j_end - j, count});
   });
@@ -83,10 +83,13 @@ bool eliminate(const Compute& compute, FloatMatrix& h, std::size_t j0, std::size
 
 }  // namespace
 
-void add_gram(const Compute& compute, const float* x, std::size_t stride, std::size_t n_tokens, FloatMatrix& gram) {
-  for_upper_tiles(compute.team, gram.cols(), [&](std::size_t i, std::size_t i_end, std::size_t j, std::size_t j_end) {
-    compute.kernels.add_product({x + i, stride, x + j, stride, gram.row(i) + j, gram.cols(), i_end - i, j_end - j, n_tokens});
-  });
+void add_gram(const Compute& compute, const float* x, std::size_t stride, std::size_t n_tokens, FloatMatrix& gram,
+              std::size_t first_row) {
+  for_upper_tiles(compute.team, first_row, first_row + gram.rows(), gram.cols(),
+                  [&](std::size_t i, std::size_t i_end, std::size_t j, std::size_t j_end) {
+                    compute.kernels.add_product({x + i, stride, x + j, stride, gram.row(i - first_row) + j, gram.cols(), i_end - i,
+                                                 j_end - j, n_tokens});
+                  });
 }
 
 void mirror_upper(const Compute& compute, FloatMatrix& matrix) {

@@ -8,8 +8,13 @@
 
 namespace colonnade::shard {
 
-/// gram += transposed(x) * x for x (n_tokens, cols) with row stride `stride`: the upper triangle only.
-void add_gram(const Compute& compute, const float* x, std::size_t stride, std::size_t n_tokens, FloatMatrix& gram);
+/// Ranks share out sums of outer products in multiples of so many rows.
+inline constexpr std::size_t kGramTileRows = 96;
+
+/// gram += transposed(x) * x for x (n_tokens, cols) with row stride `stride`: the upper triangle only. `gram` may be some rows of the
+/// whole, from `first_row` on: a multiple of kGramTileRows, as is their number unless they are the last.
+void add_gram(const Compute& compute, const float* x, std::size_t stride, std::size_t n_tokens, FloatMatrix& gram,
+              std::size_t first_row = 0);
 
 /// Copies the upper triangle to the lower one.
 void mirror_upper(const Compute& compute, FloatMatrix& matrix);

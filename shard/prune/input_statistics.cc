@@ -1,7 +1,6 @@
 #include "shard/prune/input_statistics.h"
 
 #include <algorithm>
-#include <cmath>
 
 #include "engine/base/check.h"
 
@@ -13,14 +12,14 @@ constexpr std::size_t kRowsWaiting = 256;
 
 }  // namespace
 
-InputStatistics::InputStatistics(MemoryMeter& meter, std::size_t cols, bool with_gram)
-    : meter_(&meter), cols_(cols), squares_(cols) {
-  if (with_gram) gram_ = FloatMatrix(meter, cols, cols);
+InputStatistics::InputStatistics(MemoryMeter& meter, std::size_t cols, bool with_gram, RowRange rows)
+    : meter_(&meter), cols_(cols), first_row_(rows.first), squares_(cols) {
+  if (with_gram) gram_ = FloatMatrix(meter, rows.count(), cols);
 }
 
-std::uint64_t InputStatistics::bytes(std::size_t cols, bool with_gram, std::size_t step_tokens) {
-  const std::size_t rows = with_gram ? std::max(kRowsWaiting, step_tokens) : 0;
-  return cols * ((with_gram ? cols : 0) + rows) * sizeof(float) + cols * sizeof(double);
+std::uint64_t InputStatistics::bytes(std::size_t cols, bool with_gram, std::size_t gram_rows, std::size_t step_tokens) {
+  const std::size_t rows = with_gram ? gram_rows + std::max(kRowsWaiting, step_tokens) : 0;
+  return cols * rows * sizeof(float) + cols * sizeof(double);
 }
 
 void InputStatistics::add(const Compute& compute, std::size_t first_col, std::size_t count, const engine::Activations& input,
@@ -50,7 +49,7 @@ void InputStatistics::add(const Compute& compute, std::size_t first_col, std::si
 }
 
 void InputStatistics::flush(const Compute& compute) {
-  if (n_waiting_ > 0 && gram_.size() > 0) add_gram(compute, waiting_.data(), cols_, n_waiting_, gram_);
+  if (n_waiting_ > 0 && gram_.size() > 0) add_gram(compute, waiting_.data(), cols_, n_waiting_, gram_, first_row_);
   n_waiting_ = 0;
 }
 
@@ -58,13 +57,6 @@ void InputStatistics::finish(const Compute& compute) {
   COLONNADE_CHECK(n_expected_ == 0, "some columns of the inputs of a matrix never came");
   flush(compute);
   waiting_ = FloatMatrix();
-  if (gram_.size() > 0) mirror_upper(compute, gram_);
-}
-
-std::vector<float> InputStatistics::norms() const {
-  std::vector<float> result;
-  for (const double sum : squares_) result.push_back(static_cast<float>(std::sqrt(sum)));
-  return result;
 }
 
 }  // namespace colonnade::shard

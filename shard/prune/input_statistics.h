@@ -14,8 +14,9 @@ namespace colonnade::shard {
 /// Driven by one thread. Rows may come in pieces of columns; a row counts once all its pieces are there.
 class InputStatistics {
  public:
-  /// With `with_gram` the outer products are summed, else only the squares.
-  InputStatistics(MemoryMeter& meter, std::size_t cols, bool with_gram);
+  /// With `with_gram` the outer products are summed: `rows` of that matrix. Without, only the squares.
+  InputStatistics(MemoryMeter& meter, std::size_t cols, bool with_gram, RowRange rows);
+  InputStatistics(MemoryMeter& meter, std::size_t cols, bool with_gram) : InputStatistics(meter, cols, with_gram, {0, cols}) {}
 
   std::size_t cols() const { return cols_; }
   std::uint64_t n_tokens() const { return n_tokens_; }
@@ -23,23 +24,20 @@ class InputStatistics {
   /// Columns [first_col, first_col + count) of n_tokens rows. All columns of them come before those of the next rows.
   void add(const Compute& compute, std::size_t first_col, std::size_t count, const engine::Activations& input,
            std::size_t n_tokens);
-  /// No more rows; the sums are complete and whole.
+  /// No more rows; the sums are complete, of outer products the upper triangle.
   void finish(const Compute& compute);
 
-  FloatMatrix& gram() { return gram_; }
-  /// Gives back the memory.
-  void forget() { gram_ = FloatMatrix(); }
+  FloatMatrix& gram() { return gram_; }  // its rows that are summed here
   const std::vector<double>& squares() const { return squares_; }  // by column
-  /// Root of the sum of squares, by column.
-  std::vector<float> norms() const;
 
-  static std::uint64_t bytes(std::size_t cols, bool with_gram, std::size_t step_tokens);
+  static std::uint64_t bytes(std::size_t cols, bool with_gram, std::size_t gram_rows, std::size_t step_tokens);
 
  private:
   void flush(const Compute& compute);
 
   MemoryMeter* meter_;
   std::size_t cols_;
+  std::size_t first_row_;  // of the sum of outer products
   FloatMatrix gram_;
   std::vector<double> squares_;
   FloatMatrix waiting_;        // rows that are not yet summed

@@ -11,9 +11,6 @@
 namespace colonnade::shard {
 namespace {
 
-/// Tokens of a step: enough that weights are read once for many, and the buffers of a step stay small.
-constexpr std::size_t kStepTokens = 512;
-
 std::vector<std::size_t> paths_of_layer(const std::vector<PathSpec>& paths, int layer) {
   std::vector<std::size_t> chosen;
   for (std::size_t p = 0; p < paths.size(); ++p)
@@ -41,12 +38,6 @@ void add_sequence(engine::Step& step, const std::vector<std::int32_t>& window, s
 }
 
 }  // namespace
-
-std::size_t CalibrationBatch::n_tokens() const {
-  std::size_t count = 0;
-  for (const auto& window : windows) count += window.size();
-  return count;
-}
 
 LayerModel::LayerModel(const engine::ModelConfig& config, const std::vector<PathSpec>& paths, const Compute& compute,
                        MemoryMeter& meter, bool first_stage)
@@ -86,6 +77,7 @@ Status LayerModel::load(std::span<const std::size_t> chosen, int first_layer, in
     own.paths.push_back({static_cast<std::uint32_t>(p), 0, manifest_.paths[p].kind == PathKind::kAttention ? manifest_.paths[p].count : 0});
   layout_ = slice_layout(manifest_, own);  // sizes of dense formats are known beforehand
   memory_ = MeteredBuffer<std::byte>(meter_, layout_.bytes);
+  if (!provider) return {};
   std::atomic<std::size_t> next{0};
   std::mutex mutex;
   std::optional<Error> error;
@@ -143,47 +135,43 @@ Status LayerModel::run_step(const CalibrationBatch& batch, const engine::Step& s
   return {};
 }
 
-Status LayerModel::run(CalibrationBatch& batch, bool keep, const std::function<void(std::size_t)>& on_step) {
-  const std::size_t window_tokens = longest(batch.windows);
-  const std::size_t n_step = step_tokens(batch.n_tokens());
-  COLONNADE_TRY(make_executor(window_tokens, n_step));
+Status LayerModel::run_unit(CalibrationBatch& batch, std::size_t unit, bool keep) {
+  COLONNADE_TRY(make_executor(longest(batch.windows), batch.step_tokens));
   engine::Step step;
   const auto run_rows = [&](std::size_t first_row) -> Status {
     const std::size_t n_rows = step.tokens.size();
     COLONNADE_TRY(run_step(batch, step, first_row, n_rows, keep ? batch.activations.row(first_row) : nullptr));
     step.clear();
-    on_step(n_rows);
     return {};
   };
-  for (std::size_t w = 0; w < batch.windows.size();) {
-    const std::size_t first_row = batch.first_row[w];
-    if (batch.windows[w].size() > n_step) {  // a window in several steps, which share its pages
-      const auto& window = batch.windows[w++];
-      for (std::size_t at = 0; at < window.size(); at += n_step) {
-        add_sequence(step, window, at, std::min(n_step, window.size() - at));
-        COLONNADE_TRY(run_rows(first_row + at));
-      }
-      continue;
+  const auto [first, n_windows] = batch.units[unit];
+  const std::size_t first_row = batch.first_row[first];
+  if (batch.windows[first].size() > batch.step_tokens) {  // a window in several steps, which share its pages
+    const auto& window = batch.windows[first];
+    for (std::size_t at = 0; at < window.size(); at += batch.step_tokens) {
+      add_sequence(step, window, at, std::min(batch.step_tokens, window.size() - at));
+      COLONNADE_TRY(run_rows(first_row + at));
     }
-    while (w < batch.windows.size() && step.tokens.size() + batch.windows[w].size() <= n_step) {
-      add_sequence(step, batch.windows[w], 0, batch.windows[w].size());
-      ++w;
-    }
-    COLONNADE_TRY(run_rows(first_row));
+    return {};
   }
-  return {};
+  for (std::size_t w = first; w < first + n_windows; ++w) add_sequence(step, batch.windows[w], 0, batch.windows[w].size());
+  return run_rows(first_row);
 }
 
-std::size_t LayerModel::step_tokens(std::size_t n_tokens) { return std::min(kStepTokens, std::max<std::size_t>(1, n_tokens)); }
+Status LayerModel::run(CalibrationBatch& batch, bool keep) {
+  for (std::size_t unit = 0; unit < batch.units.size(); ++unit) COLONNADE_TRY(run_unit(batch, unit, keep));
+  return {};
+}
 
 std::uint64_t LayerModel::bytes(const engine::ModelConfig& config, const std::vector<PathSpec>& paths, int layer,
                                 std::size_t window_tokens) {
   std::uint64_t bytes = 0;
   for (const std::size_t p : paths_of_layer(paths, layer)) bytes += round_up(paths[p].bytes, kBlobAlignment);
-  const std::size_t pages = pages_of(window_tokens) + kStepTokens;
+  const std::size_t step_tokens = calibration_step_tokens(SIZE_MAX);
+  const std::size_t pages = pages_of(window_tokens) + step_tokens;
   const auto heads = static_cast<std::uint64_t>(config.n_kv_heads);
   return bytes + heads * pages * engine::kv_block_bytes(config.head_dim, engine::KvType::kF32) +
-         activation_buffer_bytes(config, static_cast<int>(kStepTokens));
+         activation_buffer_bytes(config, static_cast<int>(step_tokens));
 }
 
 }  // namespace colonnade::shard

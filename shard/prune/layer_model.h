@@ -11,20 +11,12 @@
 #include "engine/model/executor.h"
 #include "shard/blob.h"
 #include "shard/paths.h"
+#include "shard/prune/calibration_batch.h"
 #include "shard/prune/compute.h"
 #include "shard/prune/stage_feed.h"
 #include "shard/slice.h"
 
 namespace colonnade::shard {
-
-/// The text that calibration runs on, and its activations between two layers.
-struct CalibrationBatch {
-  std::vector<std::vector<std::int32_t>> windows;  // tokens; all of the same length but for the last ones
-  std::vector<std::size_t> first_row = {};         // of each window in activations
-  FloatMatrix activations = {};                    // (tokens of all windows, dim): the residual stream
-
-  std::size_t n_tokens() const;
-};
 
 /// Where the numbers of a path come from. The path outlives what is returned.
 using PathProvider = std::function<PathWeights(const PathSpec& path)>;
@@ -34,7 +26,8 @@ class LayerModel {
   /// The embedding. What is passed by reference must outlive the model.
   static Result<std::unique_ptr<LayerModel>> embedding(const engine::ModelConfig& config, const std::vector<PathSpec>& paths,
                                                        const PathProvider& provider, const Compute& compute, MemoryMeter& meter);
-  /// Layer `layer`, matrices in bf16. `tap` may be nullptr.
+  /// Layer `layer`, matrices in bf16. `tap` may be nullptr. Without a provider memory() is left to the caller, who has it from a rank
+  /// that has one.
   static Result<std::unique_ptr<LayerModel>> layer(const engine::ModelConfig& config, const std::vector<PathSpec>& paths, int layer,
                                                    const PathProvider& provider, const Compute& compute, MemoryMeter& meter,
                                                    engine::ActivationTap* tap);
@@ -42,12 +35,13 @@ class LayerModel {
   /// Where the strip offsets of a matrix lie: what tells a tap which one it is shown. nullptr for a path that is not here.
   const std::uint64_t* strip_offsets(std::size_t path, std::size_t matrix) const;
 
-  /// Runs all windows; with `keep` the activations become those after this layer, else they stay as they are. `on_step` is
-  /// called with the tokens of each step.
-  Status run(CalibrationBatch& batch, bool keep, const std::function<void(std::size_t)>& on_step);
+  /// All weights, as the engine reads them.
+  std::span<std::byte> memory() { return {memory_.data(), memory_.size()}; }
 
-  /// Tokens of the largest step for windows of so many.
-  static std::size_t step_tokens(std::size_t n_tokens);
+  /// Runs the windows of unit `unit`; with `keep` their activations become those after this layer, else they stay as they are.
+  Status run_unit(CalibrationBatch& batch, std::size_t unit, bool keep);
+  /// Runs all of them.
+  Status run(CalibrationBatch& batch, bool keep);
 
   /// Bytes held for a layer whose paths are these.
   static std::uint64_t bytes(const engine::ModelConfig& config, const std::vector<PathSpec>& paths, int layer, std::size_t window_tokens);

@@ -6,6 +6,8 @@
 
 #include "engine/base/format_text.h"
 #include "engine/base/log.h"
+#include "engine/formats/bf16.h"
+#include "shard/prune/row_group.h"
 
 namespace colonnade::shard {
 namespace {
@@ -22,72 +24,90 @@ FloatMatrix copy_of(MemoryMeter& meter, const FloatMatrix& matrix) {
   return copy;
 }
 
+/// Rows of `weights` as the bf16 numbers that they are.
+std::vector<std::uint16_t> halves_of(const FloatMatrix& weights, RowRange rows) {
+  std::vector<std::uint16_t> halves(rows.count() * weights.cols());
+  const float* const values = weights.row(rows.first);
+  for (std::size_t i = 0; i < halves.size(); ++i) halves[i] = engine::f32_to_bf16(values[i]);
+  return halves;
+}
+
 }  // namespace
 
-LayerPruner::LayerPruner(const SourceModel& model, const std::vector<PathSpec>& paths, const LayerMatrices& matrices, int layer,
-                         const MatrixRules& rules, double damping, const Compute& compute, MemoryMeter& meter)
-    : model_(model), paths_(paths), matrices_(matrices), layer_(layer), rules_(rules), damping_(damping), compute_(compute), meter_(meter) {}
-
 Status LayerPruner::calibrate(CalibrationBatch& batch) {
-  statistics_ = std::make_unique<LayerStatistics>(matrices_, compute_, meter_, rules_.needs_gram());
-  const PathProvider provider = [this](const PathSpec& path) { return model_.weights_of(path); };
-  COLONNADE_ASSIGN(const auto layer, LayerModel::layer(model_.config(), paths_, layer_, provider, compute_, meter_, statistics_.get()));
-  statistics_->attach(*layer);
-  COLONNADE_TRY(layer->run(batch, false, [](std::size_t) {}));
-  statistics_->finish();
-  average_experts();
+  sums_ = std::make_unique<LayerSums>(task_, rules_.needs_gram());
+  COLONNADE_TRY(sums_->run(batch, false, [](std::size_t) {}));
+  COLONNADE_TRY(average_experts());
+  return sums_->gather();
+}
+
+bool LayerPruner::is_known(std::size_t input) const {
+  const LayerInput& of = task_.matrices.inputs[input];
+  return !of.of_expert || sums_->n_tokens(input) * kColumnsPerToken >= of.cols;
+}
+
+Status LayerPruner::average_experts() {
+  std::vector<std::size_t> experts;
+  bool needed = false;
+  for (std::size_t i = 0; i < task_.matrices.inputs.size(); ++i) {
+    const LayerInput& input = task_.matrices.inputs[i];
+    if (!input.of_expert || !input.of_block) continue;
+    experts.push_back(i);
+    needed = needed || !is_known(i);
+  }
+  if (!needed) return {};
+  std::vector<double> squares(task_.matrices.inputs[experts.front()].cols);
+  for (const std::size_t expert : experts)
+    for (std::size_t c = 0; c < squares.size(); ++c) squares[c] += sums_->squares(expert)[c];
+  for (const double square : squares) average_norms_.push_back(static_cast<float>(std::sqrt(square)));
+  if (!rules_.needs_gram()) return {};
+  COLONNADE_ASSIGN(average_gram_, sums_->total_gram(experts));
   return {};
 }
 
-bool LayerPruner::is_known(const LayerInput& input, const InputStatistics& statistics) const {
-  return !input.of_expert || statistics.n_tokens() * kColumnsPerToken >= statistics.cols();
+std::vector<std::string> LayerPruner::weak_experts() const {
+  std::vector<std::string> weak;
+  for (std::size_t i = 0; sums_ != nullptr && i < task_.matrices.inputs.size(); ++i) {
+    const LayerInput& input = task_.matrices.inputs[i];
+    if (input.of_block && !is_known(i))
+      weak.push_back(text("layer ", task_.layer, ", expert ", input.expert, ": ", sums_->n_tokens(i), " tokens"));
+  }
+  return weak;
 }
 
-void LayerPruner::average_experts() {
-  std::vector<InputStatistics*> experts;
-  bool needed = false;
-  for (std::size_t i = 0; i < matrices_.inputs.size(); ++i) {
-    const LayerInput& input = matrices_.inputs[i];
-    if (!input.of_expert || !input.of_block) continue;
-    experts.push_back(&statistics_->of_input(i));
-    needed = needed || !is_known(input, *experts.back());
-  }
-  if (!needed) return;
-  const std::size_t cols = experts.front()->cols();
-  std::vector<double> squares(cols);
-  if (rules_.needs_gram()) average_gram_ = FloatMatrix(meter_, cols, cols);
-  for (InputStatistics* expert : experts) {
-    for (std::size_t c = 0; c < cols; ++c) squares[c] += expert->squares()[c];
-    if (average_gram_.size() > 0) compute_.kernels.add(average_gram_.data(), expert->gram().data(), average_gram_.size());
-  }
-  for (const double square : squares) average_norms_.push_back(static_cast<float>(std::sqrt(square)));
-}
-
-Result<LayerOutcome> LayerPruner::prune(PrunedLayout layout, SafetensorsFile& file, Progress& progress) {
-  LayerOutcome outcome;
-  PrunedTensors tensors(model_, layout, file);
-  for (std::size_t i = 0; i < matrices_.inputs.size(); ++i) COLONNADE_TRY(prune_input(i, tensors, progress, outcome));
+Result<LayerOutcome> LayerPruner::prune(PrunedLayout layout, SafetensorsFile& file, const std::function<void(std::size_t)>& on_weights) {
+  LayerOutcome outcome{.weights = task_.matrices.weights(), .weak_experts = weak_experts()};
+  PrunedTensors tensors(task_.model, layout, file);
+  COLONNADE_TRY(task_.group.agree(prune_own(tensors, on_weights, outcome)));
+  COLONNADE_TRY(collect(tensors, on_weights, outcome));
   tensors.finish();
   return outcome;
 }
 
-Status LayerPruner::prune_input(std::size_t index, PrunedTensors& tensors, Progress& progress, LayerOutcome& outcome) {
-  const LayerInput& input = matrices_.inputs[index];
+Status LayerPruner::prune_own(PrunedTensors& tensors, const std::function<void(std::size_t)>& on_weights, LayerOutcome& outcome) {
+  for (std::size_t i = 0; i < task_.matrices.inputs.size(); ++i) {
+    const std::vector<int> users = task_.shares.users_of(task_.matrices.inputs[i]);
+    if (std::find(users.begin(), users.end(), task_.group.rank()) != users.end())
+      COLONNADE_TRY(prune_input(i, tensors, on_weights, outcome));
+  }
+  return {};
+}
+
+Status LayerPruner::prune_input(std::size_t index, PrunedTensors& tensors, const std::function<void(std::size_t)>& on_weights,
+                                LayerOutcome& outcome) {
+  const LayerInput& input = task_.matrices.inputs[index];
+  const Compute& compute = task_.compute;
   InputKnowledge knowledge;
   Factor factor;
   FloatMatrix gram;
   std::vector<float> norms;
-  if (statistics_ != nullptr) {
-    InputStatistics& statistics = statistics_->of_input(index);
-    const bool known = is_known(input, statistics);
-    if (!known && input.of_block)
-      outcome.weak_experts.push_back(text("layer ", layer_, ", expert ", input.expert, ": ", statistics.n_tokens(), " tokens"));
-    if (known) {
-      norms = statistics.norms();
-      gram = std::move(statistics.gram());
+  if (sums_ != nullptr) {
+    if (is_known(index)) {
+      norms = sums_->norms(index);
+      gram = sums_->take_gram(index);
     } else if (input.of_block) {
       norms = average_norms_;
-      if (average_gram_.size() > 0) gram = copy_of(meter_, average_gram_);
+      if (average_gram_.size() > 0) gram = copy_of(task_.meter, average_gram_);
     }
     // Neurons of one expert have nothing to do with those of another: there, the weights alone decide.
     knowledge.norms = norms;
@@ -95,7 +115,7 @@ Status LayerPruner::prune_input(std::size_t index, PrunedTensors& tensors, Progr
       add_damping(gram, damping_);
       knowledge.gram = &gram;
       for (int attempt = 0; rules_.needs_factor() && knowledge.factor == nullptr && attempt < kAttempts; ++attempt) {
-        if (factor_upper(compute_, copy_of(meter_, gram), factor)) {
+        if (factor_upper(compute, copy_of(task_.meter, gram), factor)) {
           knowledge.factor = &factor;
         } else {
           add_damping(gram, damping_ * std::pow(kMoreDamping, attempt + 1));
@@ -104,17 +124,50 @@ Status LayerPruner::prune_input(std::size_t index, PrunedTensors& tensors, Progr
     }
   }
   for (const std::size_t m : input.matrices) {
-    const LayerMatrix& matrix = matrices_.matrices[m];
-    COLONNADE_ASSIGN(FloatMatrix weights, read_layer_matrix(model_, paths_, matrix, compute_, meter_));
-    const MatrixOutcome one = prune_matrix(compute_, meter_, rules_, knowledge, matrix.first_columns, weights);
-    outcome.weights += weights.size();
+    const LayerMatrix& matrix = task_.matrices.matrices[m];
+    const RowRange rows = task_.own_rows()[m];
+    if (rows.empty()) continue;
+    COLONNADE_ASSIGN(FloatMatrix weights, read_layer_matrix(task_.model, task_.paths, matrix, compute, task_.meter));
+    const MatrixOutcome one = prune_rows(compute, task_.meter, rules_, knowledge, matrix.first_columns, weights, rows);
+    if (!task_.group.leads()) {
+      pruned_.push_back({m, one, halves_of(weights, rows)});
+      continue;
+    }
     outcome.kept += one.kept;
     outcome.lost += one.lost;
     outcome.total += one.total;
-    COLONNADE_TRY(tensors.put(matrix.part, weights));
-    progress.add(weights.size());
+    for (std::size_t first = rows.first; first < rows.last; first += kRowGroup) {
+      const RowRange some{first, std::min(first + kRowGroup, rows.last)};
+      COLONNADE_TRY(tensors.put(matrix.part, {matrix.rows, matrix.cols}, some, halves_of(weights, some)));
+    }
+    on_weights(rows.count() * matrix.cols);
   }
-  if (statistics_ != nullptr) statistics_->forget(index);
+  if (sums_ != nullptr) sums_->take_gram(index);
+  return {};
+}
+
+Status LayerPruner::collect(PrunedTensors& tensors, const std::function<void(std::size_t)>& on_weights, LayerOutcome& outcome) {
+  constexpr int kFirst[] = {0};
+  RankGroup& group = task_.group;
+  std::size_t next = 0;
+  for (int rank = 1; rank < group.size(); ++rank)
+    for (const LayerInput& input : task_.matrices.inputs)
+      for (const std::size_t m : input.matrices) {
+        const RowRange rows = task_.shares.rows[static_cast<std::size_t>(rank)][m];
+        if (rows.empty()) continue;
+        const LayerMatrix& matrix = task_.matrices.matrices[m];
+        Pruned pruned;
+        if (group.rank() == rank) pruned = std::move(pruned_[next++]);
+        if (group.leads()) pruned.values.resize(rows.count() * matrix.cols);
+        COLONNADE_TRY(group.pass_value(rank, kFirst, pruned.outcome));
+        COLONNADE_TRY(group.pass_values(rank, kFirst, std::span(pruned.values)));
+        if (!group.leads()) continue;
+        outcome.kept += pruned.outcome.kept;
+        outcome.lost += pruned.outcome.lost;
+        outcome.total += pruned.outcome.total;
+        COLONNADE_TRY(tensors.put(matrix.part, {matrix.rows, matrix.cols}, rows, pruned.values));
+        on_weights(rows.count() * matrix.cols);
+      }
   return {};
 }
 
@@ -135,22 +188,42 @@ PathProvider pruned_provider(const SourceModel& model, const TensorSource& prune
 }
 
 std::uint64_t prune_layer_bytes(const engine::ModelConfig& config, const std::vector<PathSpec>& paths, const LayerMatrices& matrices,
-                                int layer, const MatrixRules& rules, PrunedLayout layout, std::size_t window_tokens, int n_threads) {
-  std::uint64_t statistics = 0, one_matrix = 0, result = 0;
-  std::size_t widest_block = 0;
-  for (const LayerInput& input : matrices.inputs) {
-    if (window_tokens > 0) statistics += InputStatistics::bytes(input.cols, rules.needs_gram(), LayerModel::step_tokens(SIZE_MAX));
-    if (input.of_block && input.of_expert) widest_block = std::max(widest_block, input.cols);
+                                const LayerShares& shares, int rank, int layer, const MatrixRules& rules, PrunedLayout layout,
+                                std::size_t window_tokens, int n_threads) {
+  const bool alone = shares.sums.size() == 1;
+  std::uint64_t statistics = 0, one_matrix = 0, result = 0, shown = 0;
+  std::size_t widest_block = 0, widest_inner = 0;
+  const std::size_t unit_tokens = alone ? 0 : std::max(window_tokens, calibration_step_tokens(SIZE_MAX));
+  for (std::size_t i = 0; i < matrices.inputs.size(); ++i) {
+    const LayerInput& input = matrices.inputs[i];
+    const bool gram = rules.needs_gram();
+    const std::size_t step_tokens = calibration_step_tokens(SIZE_MAX);
+    const RowRange sums = shares.sums[static_cast<std::size_t>(rank)][i];
+    if (window_tokens > 0 && !sums.empty()) statistics += InputStatistics::bytes(input.cols, gram, sums.count(), step_tokens);
+    if (input.of_expert) {
+      std::size_t& widest = input.of_block ? widest_block : widest_inner;
+      widest = std::max(widest, input.cols);
+    } else {
+      shown += unit_tokens * input.cols * sizeof(float);
+    }
+    std::uint64_t own = 0;
     for (const std::size_t m : input.matrices) {
       const LayerMatrix& matrix = matrices.matrices[m];
-      const std::uint64_t squares = window_tokens > 0 && rules.needs_gram() ? 2 * sizeof(float) * input.cols * input.cols : 0;
+      const RowRange rows = shares.rows[static_cast<std::size_t>(rank)][m];
+      if (rank == 0) result += matrix.rows * matrix.cols * (layout == PrunedLayout::kDense ? 2 : 3);
+      if (rows.empty()) continue;
+      own += rows.count() * matrix.cols;
+      const std::uint64_t squares = window_tokens > 0 && gram ? 2 * sizeof(float) * input.cols * input.cols : 0;
       one_matrix = std::max(one_matrix, squares + matrix.rows * matrix.cols * sizeof(float) +
                                             prune_matrix_bytes(rules, matrix.rows, matrix.cols, n_threads));
-      result += matrix.rows * matrix.cols * (layout == PrunedLayout::kDense ? 2 : 3);
     }
+    if (rank != 0) result += 2 * own;
+    if (!alone && own > 0 && window_tokens > 0 && gram) statistics += sizeof(float) * input.cols * input.cols;  // gathered
   }
+  const auto n_active = static_cast<std::size_t>(config.layers[static_cast<std::size_t>(layer)].n_active);
+  shown += unit_tokens * n_active * (widest_block + widest_inner) * sizeof(float);
   const std::uint64_t average = window_tokens > 0 && rules.needs_gram() ? widest_block * widest_block * sizeof(float) : 0;
-  const std::uint64_t running = window_tokens > 0 ? LayerModel::bytes(config, paths, layer, window_tokens) : 0;
+  const std::uint64_t running = window_tokens > 0 ? LayerModel::bytes(config, paths, layer, window_tokens) + shown : 0;
   return statistics + average + std::max(running, one_matrix + result);
 }
 

@@ -135,8 +135,13 @@ const char* prune_method_name(PruneMethod method) {
   return method == PruneMethod::kMagnitude ? "magnitude" : method == PruneMethod::kWanda ? "wanda" : "sparsegpt";
 }
 
-MatrixOutcome prune_matrix(const Compute& compute, MemoryMeter& meter, const MatrixRules& asked, const InputKnowledge& input,
+MatrixOutcome prune_matrix(const Compute& compute, MemoryMeter& meter, const MatrixRules& rules, const InputKnowledge& input,
                            std::span<const std::size_t> pieces, FloatMatrix& weights) {
+  return prune_rows(compute, meter, rules, input, pieces, weights, {0, weights.rows()});
+}
+
+MatrixOutcome prune_rows(const Compute& compute, MemoryMeter& meter, const MatrixRules& asked, const InputKnowledge& input,
+                         std::span<const std::size_t> pieces, FloatMatrix& weights, RowRange rows) {
   const MatrixRules rules = possible(asked, input);
   // It may have zeros already.
   const auto filled = weights.size() - static_cast<std::size_t>(std::count(weights.data(), weights.data() + weights.size(), 0.0f));
@@ -151,9 +156,9 @@ MatrixOutcome prune_matrix(const Compute& compute, MemoryMeter& meter, const Mat
     RowGroup& group = groups[static_cast<std::size_t>(thread)];
     Grid grid;
     while (true) {
-      const std::size_t first = kRowGroup * next.fetch_add(1);
-      if (first >= weights.rows()) return;
-      group.load(weights, first, std::min(kRowGroup, weights.rows() - first));
+      const std::size_t first = rows.first + kRowGroup * next.fetch_add(1);
+      if (first >= rows.last) return;
+      group.load(weights, first, std::min(kRowGroup, rows.last - first));
       prune_group(compute, rules, input, runs, mask, first, grid, group);
       if (first == 0 && input.gram != nullptr) {
         // Loading again: what rounding came near to may have been a fit.
@@ -165,7 +170,7 @@ MatrixOutcome prune_matrix(const Compute& compute, MemoryMeter& meter, const Mat
     }
   });
   MatrixOutcome outcome{.lost = loss.lost, .total = loss.total};
-  for (std::size_t i = 0; i < weights.size(); ++i) outcome.kept += weights.data()[i] != 0.0f;
+  for (const float* at = weights.row(rows.first); at < weights.row(rows.last); ++at) outcome.kept += *at != 0.0f;
   return outcome;
 }
 

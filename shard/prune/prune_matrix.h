@@ -51,6 +51,10 @@ struct MatrixOutcome {
 MatrixOutcome prune_matrix(const Compute& compute, MemoryMeter& meter, const MatrixRules& rules, const InputKnowledge& input,
                            std::span<const std::size_t> pieces, FloatMatrix& weights);
 
+/// The same for some rows of the whole matrix `weights`, from a multiple of kRowGroup on: only they change and are counted.
+MatrixOutcome prune_rows(const Compute& compute, MemoryMeter& meter, const MatrixRules& rules, const InputKnowledge& input,
+                         std::span<const std::size_t> pieces, FloatMatrix& weights, RowRange rows);
+
 /// Most bytes that prune_matrix holds besides the weights.
 std::uint64_t prune_matrix_bytes(const MatrixRules& rules, std::size_t rows, std::size_t cols, int n_threads);
 

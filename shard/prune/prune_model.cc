@@ -2,90 +2,89 @@
 
 #include <algorithm>
 #include <cmath>
-#include <numeric>
-
-#include <xxhash.h>
+#include <optional>
 
 #include "engine/base/clock.h"
 #include "engine/base/format_text.h"
 #include "engine/base/json.h"
 #include "engine/base/log.h"
+#include "engine/base/progress.h"
+#include "engine/base/self_comm.h"
 #include "engine/base/units.h"
-#include "engine/base/version.h"
-#include "engine/platform/team.h"
 #include "shard/checkpoint_tensors.h"
-#include "shard/pack.h"
+#include "shard/prune/outlier_shares.h"
 #include "shard/prune/prune_directory.h"
 #include "shard/prune/prune_layer.h"
+#include "shard/prune/prune_setup.h"
 
 namespace colonnade::shard {
 namespace {
 
-/// Between two short uses of the team its threads had better not sleep.
-constexpr int kSpinUs = 50;
-
-/// Everything that the result depends on.
-Result<std::string> task_of(const std::filesystem::path& source, const PruneOptions& options) {
-  COLONNADE_ASSIGN(const std::string fingerprint, source_fingerprint(source, {}));
-  XXH64_hash_t tokens = options.windows.size();
-  for (const auto& window : options.windows) tokens = XXH3_64bits_withSeed(window.data(), window.size() * sizeof(window[0]), tokens);
-  const MatrixRules& rules = options.rules;
-  return text(kVersion, " ", fingerprint, " ", tokens, " ", prune_method_name(rules.method), " ", rules.refit, " ",
-              structure_text(rules.structure), " ", rules.sparsity, " ", pruned_values_name(rules.values), " ",
-              static_cast<int>(options.rates), " ", options.rate_spread, " ", options.damping, " ", static_cast<int>(options.layout));
-}
-
-Status check_windows(const PruneOptions& options, const engine::ModelConfig& config) {
-  if (!needs_calibration(options)) return {};
-  if (options.windows.empty())
-    return Error{ErrorCode::kInvalidArgument, text("prune: expected calibration text for ", prune_method_name(options.rules.method), ", found none")};
-  for (const auto& window : options.windows) {
-    if (window.empty() || window.size() > static_cast<std::size_t>(config.max_context_tokens))
-      return Error{ErrorCode::kInvalidArgument, text("prune: expected calibration windows of 1 to ", config.max_context_tokens,
-                                                     " tokens, found one of ", window.size())};
-    for (const std::int32_t token : window)
-      if (token < 0 || token >= config.vocab_size)
-        return Error{ErrorCode::kInvalidArgument, text("prune: expected calibration tokens below ", config.vocab_size, ", found ", token)};
+/// Progress on rank 0, of all.
+class SharedProgress {
+ public:
+  SharedProgress(const RankGroup& group, std::string_view label, std::uint64_t total, std::function<void(double)> watcher) {
+    if (group.leads()) progress_.emplace(label, total, ProgressUnit::kItems, std::move(watcher));
   }
-  return {};
-}
+  void add(std::uint64_t amount) {
+    if (progress_) progress_->add(amount);
+  }
 
+ private:
+  std::optional<Progress> progress_;
+};
+
+/// One rank.
 class ModelPruner {
  public:
-  ModelPruner(const SourceModel& model, const PruneOptions& options, const Compute& compute, PruneDirectory& directory)
+  /// `directory`: of rank 0, else nullptr.
+  ModelPruner(const SourceModel& model, const PruneOptions& options, const Compute& compute, RankGroup& group, PruneDirectory* directory)
       : model_(model),
         options_(options),
         compute_(compute),
+        group_(group),
         directory_(directory),
-        paths_(enumerate_paths(model.config(), format_choice(engine::FormatId::kBf16))) {}
+        paths_(enumerate_paths(model.config(), format_choice(engine::FormatId::kBf16))),
+        batch_(make_batch(options.windows, group.rank(), group.size())) {}
 
   Result<PruneReport> run() {
     const int n_layers = model_.config().n_layers;
-    state_memory();
+    COLONNADE_TRY(state_memory());
     COLONNADE_TRY(find_rates());
     if (uses_activations()) COLONNADE_TRY(embed());
-    Progress progress("pruning", total_weights(), ProgressUnit::kItems, options_.on_progress);
-    int new_layers = 0;
+    SharedProgress progress(group_, "pruning", total_weights(), options_.on_progress);
     report_.errors.resize(static_cast<std::size_t>(n_layers));
     for (int l = 0; l < n_layers; ++l) {
       const LayerMatrices matrices = layer_matrices(model_, paths_, l);
-      if (directory_.has_shard(l)) {
+      COLONNADE_ASSIGN(const bool found, find_layer(l));
+      if (found) {
         progress.add(matrices.weights());
         ++report_.resumed_layers;
       } else {
-        if (options_.stop_after_layers == new_layers)
-          return Error{ErrorCode::kCancelled, text("stopped after ", new_layers, " layers, as was asked for")};
         COLONNADE_TRY(prune_one(l, matrices, progress));
-        ++new_layers;
+        ++new_layers_;
       }
       COLONNADE_TRY(pass_on(l));
     }
-    report_.peak_bytes = meter_.peak_bytes();
+    COLONNADE_ASSIGN(report_.peak_bytes, most_of_all(meter_.peak_bytes()));
     return report_;
   }
 
  private:
   bool uses_activations() const { return options_.rules.method != PruneMethod::kMagnitude || options_.rules.refit; }
+
+  /// Whether layer `l` is in the directory; kCancelled where the run is to stop before it is made.
+  Result<bool> find_layer(int l) {
+    std::uint8_t found = directory_ != nullptr && directory_->has_shard(l);
+    COLONNADE_TRY(group_.pass_value(0, group_.all(), found));
+    if (found == 0 && options_.stop_after_layers == new_layers_)
+      COLONNADE_TRY(group_.agree(Error{ErrorCode::kCancelled, text("stopped after ", new_layers_, " layers, as was asked for")}));
+    return found != 0;
+  }
+
+  LayerTask task_for(const LayerMatrices& matrices, int l, bool with_gram) {
+    return {model_, paths_, matrices, l, compute_, meter_, group_, share_layer(matrices, with_gram, group_.size())};
+  }
 
   PathProvider source_provider() const {
     return [this](const PathSpec& path) { return model_.weights_of(path); };
@@ -105,75 +104,74 @@ class ModelPruner {
     return weights;
   }
 
+  Result<std::uint64_t> most_of_all(std::uint64_t mine) {
+    std::uint64_t most = 0;
+    for (int rank = 0; rank < group_.size(); ++rank) {
+      std::uint64_t theirs = mine;
+      COLONNADE_TRY(group_.pass_value(rank, group_.all(), theirs));
+      most = std::max(most, theirs);
+    }
+    return most;
+  }
+
   /// The most that any layer needs, beside mapped files.
-  void state_memory() {
+  Status state_memory() {
     std::uint64_t layer_bytes = 0;
     std::size_t window_tokens = 0;
     for (const auto& window : options_.windows) window_tokens = std::max(window_tokens, window.size());
-    for (int l = 0; l < model_.config().n_layers; ++l)
-      layer_bytes = std::max(layer_bytes, prune_layer_bytes(model_.config(), paths_, layer_matrices(model_, paths_, l), l, options_.rules,
-                                                            options_.layout, uses_activations() ? window_tokens : 0, compute_.team.size()));
+    for (int l = 0; l < model_.config().n_layers; ++l) {
+      const LayerMatrices matrices = layer_matrices(model_, paths_, l);
+      layer_bytes = std::max(layer_bytes, prune_layer_bytes(model_.config(), paths_, matrices,
+                                                            share_layer(matrices, options_.rules.needs_gram(), group_.size()), group_.rank(), l,
+                                                            options_.rules, options_.layout, uses_activations() ? window_tokens : 0,
+                                                            compute_.team.size()));
+    }
     std::uint64_t embedding_bytes = 0, activations = 0;
     if (needs_calibration(options_)) {
-      std::uint64_t tokens = 0;
-      for (const auto& window : options_.windows) tokens += window.size();
-      activations = tokens * static_cast<std::uint64_t>(model_.config().dim) * sizeof(float);
+      activations = batch_.n_tokens() * static_cast<std::uint64_t>(model_.config().dim) * sizeof(float);
       for (const PathSpec& path : paths_)
         if (path.kind == PathKind::kEmbedding) embedding_bytes += round_up(path.bytes, kBlobAlignment);
     }
-    report_.stated_bytes = activations + std::max(layer_bytes, embedding_bytes);
-    log_info(text("pruning needs up to ", format_bytes(report_.stated_bytes), " of memory beside the page cache: ",
-                  format_bytes(activations), " for activations, ", format_bytes(layer_bytes), " for a layer and its statistics; ",
-                  compute_.team.size(), compute_.team.size() == 1 ? " thread, " : " threads, ", compute_.kernels.name));
+    COLONNADE_ASSIGN(report_.stated_bytes, most_of_all(activations + std::max(layer_bytes, embedding_bytes)));
+    if (group_.leads())
+      log_info(text("pruning needs up to ", format_bytes(report_.stated_bytes), " of memory ", group_.size() == 1 ? "" : "on each rank ",
+                    "beside the page cache: ", format_bytes(activations), " for activations, ", format_bytes(layer_bytes),
+                    " for a layer and its statistics; ", group_.size() == 1 ? "" : text(group_.size(), " ranks, "), compute_.team.size(),
+                    compute_.team.size() == 1 ? " thread, " : " threads, ", compute_.kernels.name));
+    return {};
   }
 
   Status embed() {
-    const auto dim = static_cast<std::size_t>(model_.config().dim);
-    batch_.windows = options_.windows;
-    batch_.first_row.clear();
-    std::size_t rows = 0;
-    for (const auto& window : batch_.windows) {
-      batch_.first_row.push_back(rows);
-      rows += window.size();
-    }
     batch_.activations = FloatMatrix();
-    batch_.activations = FloatMatrix(meter_, rows, dim);
-    COLONNADE_ASSIGN(const auto embedding, LayerModel::embedding(model_.config(), paths_, source_provider(), compute_, meter_));
-    return embedding->run(batch_, true, [](std::size_t) {});
+    batch_.activations = FloatMatrix(meter_, batch_.n_tokens(), static_cast<std::size_t>(model_.config().dim));
+    const auto embedding = LayerModel::embedding(model_.config(), paths_, source_provider(), compute_, meter_);
+    COLONNADE_TRY(group_.agree(embedding.ok() ? Status() : Status(embedding.error())));
+    return (*embedding)->run(batch_, true);
   }
 
   /// Outliers of each layer of the dense model, from a pass of its own. Noted, so that it is done once.
   Result<std::vector<double>> outlier_shares() {
     std::vector<double> shares;
-    if (!directory_.note().empty()) {
-      COLONNADE_ASSIGN(const Json note, parse_json(directory_.note(), "the note of a prune"));
-      for (const Json& share : note) shares.push_back(share.get<double>());
+    std::string note = directory_ != nullptr ? directory_->note() : "";
+    COLONNADE_TRY(group_.share(0, note));
+    if (!note.empty()) {
+      COLONNADE_ASSIGN(const Json numbers, parse_json(note, "the note of a prune"));
+      for (const Json& share : numbers) shares.push_back(share.get<double>());
       return shares;
     }
     COLONNADE_TRY(embed());
-    const std::size_t n_tokens = batch_.n_tokens();
-    Progress progress("looking for outliers", n_tokens * static_cast<std::size_t>(model_.config().n_layers), ProgressUnit::kItems,
-                      options_.on_progress ? [](double) {} : std::function<void(double)>());
+    std::size_t n_tokens = 0;
+    for (const auto& window : options_.windows) n_tokens += window.size();
+    SharedProgress progress(group_, "looking for outliers", n_tokens * static_cast<std::size_t>(model_.config().n_layers),
+                            options_.on_progress ? [](double) {} : std::function<void(double)>());
     for (int l = 0; l < model_.config().n_layers; ++l) {
       const LayerMatrices matrices = layer_matrices(model_, paths_, l);
-      LayerStatistics statistics(matrices, compute_, meter_, false);
-      {
-        COLONNADE_ASSIGN(const auto layer, LayerModel::layer(model_.config(), paths_, l, source_provider(), compute_, meter_, &statistics));
-        statistics.attach(*layer);
-        COLONNADE_TRY(layer->run(batch_, true, [&](std::size_t tokens) { progress.add(tokens); }));
-      }
-      OutlierCount outliers;
-      for (const bool counting : {false, true}) {
-        for (const LayerMatrix& matrix : matrices.matrices) {
-          COLONNADE_ASSIGN(const FloatMatrix weights, read_layer_matrix(model_, paths_, matrix, compute_, meter_));
-          const auto norms = statistics.of_input(matrix.input).norms();
-          counting ? outliers.count(weights, norms) : outliers.add(weights, norms);
-        }
-      }
-      shares.push_back(outliers.share());
+      const LayerTask task = task_for(matrices, l, false);
+      COLONNADE_ASSIGN(const double share, outlier_share(task, batch_, [&](std::size_t tokens) { progress.add(tokens); }));
+      shares.push_back(share);
     }
-    Json note = shares;
-    COLONNADE_TRY(directory_.write_note(dump_json(note)));
+    const Json numbers = shares;
+    COLONNADE_TRY(group_.agree(directory_ != nullptr ? directory_->write_note(dump_json(numbers)) : Status()));
     return shares;
   }
 
@@ -186,39 +184,88 @@ class ModelPruner {
     return {};
   }
 
-  Status prune_one(int l, const LayerMatrices& matrices, Progress& progress) {
+  Status prune_one(int l, const LayerMatrices& matrices, SharedProgress& progress) {
     MatrixRules rules = options_.rules;
     rules.sparsity = report_.rates[static_cast<std::size_t>(l)];
     SafetensorsFile file;
     {
-      LayerPruner layer(model_, paths_, matrices, l, rules, options_.damping, compute_, meter_);
+      const LayerTask task = task_for(matrices, l, rules.needs_gram());
+      // Rank 0 sees its own share, and takes those of the others to be as far.
+      std::uint64_t own = 0, shown = 0;
+      for (std::size_t m = 0; m < matrices.matrices.size(); ++m) own += task.own_rows()[m].count() * matrices.matrices[m].cols;
+      const auto on_weights = [&](std::size_t weights) {
+        const auto all = static_cast<double>(matrices.weights()), share = static_cast<double>(weights) / static_cast<double>(std::max<std::uint64_t>(own, 1));
+        const std::uint64_t amount = std::min(static_cast<std::uint64_t>(share * all), matrices.weights() - shown);
+        progress.add(amount);
+        shown += amount;
+      };
+      LayerPruner layer(task, rules, options_.damping);
       if (uses_activations()) COLONNADE_TRY(layer.calibrate(batch_));
-      COLONNADE_ASSIGN(const LayerOutcome outcome, layer.prune(options_.layout, file, progress));
+      COLONNADE_ASSIGN(const LayerOutcome outcome, layer.prune(options_.layout, file, on_weights));
+      progress.add(matrices.weights() - shown);
       report_.weights += outcome.weights;
       report_.kept += outcome.kept;
       report_.errors[static_cast<std::size_t>(l)] = outcome.total > 0 ? outcome.lost / outcome.total : 0;
       report_.weak_experts.insert(report_.weak_experts.end(), outcome.weak_experts.begin(), outcome.weak_experts.end());
     }
-    return file.write(directory_.shard(l));
+    return group_.agree(directory_ != nullptr ? file.write(directory_->shard(l)) : Status());
   }
 
-  /// Activations become those after the layer as it is in its file, new or found.
+  /// Activations become those after the layer as it is in its file, new or found. Rank 0 reads that, the others have it from there: only rank
+  /// 0 needs to see the directory.
   Status pass_on(int l) {
     if (!uses_activations() || l + 1 == model_.config().n_layers) return {};
-    COLONNADE_ASSIGN(const auto pruned, CheckpointTensors::open_file(directory_.shard(l)));
-    COLONNADE_ASSIGN(const auto layer, LayerModel::layer(model_.config(), paths_, l, pruned_provider(model_, *pruned), compute_, meter_, nullptr));
-    return layer->run(batch_, true, [](std::size_t) {});
+    std::unique_ptr<LayerModel> layer;
+    const auto load = [&]() -> Status {
+      std::unique_ptr<const CheckpointTensors> pruned;
+      PathProvider provider;
+      if (directory_ != nullptr) {
+        COLONNADE_ASSIGN(pruned, CheckpointTensors::open_file(directory_->shard(l)));
+        provider = pruned_provider(model_, *pruned);
+      }
+      COLONNADE_ASSIGN(layer, LayerModel::layer(model_.config(), paths_, l, provider, compute_, meter_, nullptr));
+      return {};
+    };
+    COLONNADE_TRY(group_.agree(load()));
+    COLONNADE_TRY(group_.pass(0, group_.all(), layer->memory()));
+    return layer->run(batch_, true);
   }
 
   const SourceModel& model_;
   const PruneOptions& options_;
   const Compute& compute_;
-  PruneDirectory& directory_;
+  RankGroup& group_;
+  PruneDirectory* directory_;
   std::vector<PathSpec> paths_;
   MemoryMeter meter_;
   CalibrationBatch batch_;
   PruneReport report_;
+  int new_layers_ = 0;
 };
+
+Result<PruneReport> prune_with(RankGroup& group, const Communicator& comm, const std::filesystem::path& source,
+                               const std::filesystem::path& out, PruneOptions& options) {
+  const double start = now_seconds();
+  const auto model = SourceModel::open(source);
+  COLONNADE_TRY(group.agree(model.ok() ? Status() : Status(model.error())));
+  COLONNADE_TRY(share_windows(group, *model, options));
+  const auto kernels = engine::choose_kernels(options.isa);
+  COLONNADE_TRY(group.agree(kernels.ok() ? Status() : Status(kernels.error())));
+  const auto team = prune_team(comm, options.threads);
+  COLONNADE_TRY(group.agree(team.ok() ? Status() : Status(team.error())));
+  std::optional<PruneDirectory> directory;
+  const auto open_directory = [&]() -> Status {
+    COLONNADE_ASSIGN(const std::string task, prune_task(source, options));
+    COLONNADE_ASSIGN(directory, PruneDirectory::open(out, task, model->config().n_layers));
+    return {};
+  };
+  COLONNADE_TRY(group.agree(group.leads() ? open_directory() : Status()));
+  const Compute compute{**kernels, **team};
+  COLONNADE_ASSIGN(PruneReport report, ModelPruner(*model, options, compute, group, directory ? &*directory : nullptr).run());
+  COLONNADE_TRY(group.agree(directory ? directory->finish(source, *model, options.layout, options.rules.sparsity) : Status()));
+  report.seconds = now_seconds() - start;
+  return report;
+}
 
 }  // namespace
 
@@ -226,19 +273,18 @@ bool needs_calibration(const PruneOptions& options) {
   return options.rules.method != PruneMethod::kMagnitude || options.rules.refit || options.rates == RateRule::kOwl;
 }
 
-Result<PruneReport> prune_model(const std::filesystem::path& source, const std::filesystem::path& out, const PruneOptions& options) {
-  const double start = now_seconds();
-  COLONNADE_ASSIGN(const SourceModel model, SourceModel::open(source));
-  COLONNADE_TRY(check_windows(options, model.config()));
-  COLONNADE_ASSIGN(const engine::KernelTable* kernels, engine::choose_kernels(options.isa));
-  COLONNADE_ASSIGN(const auto team, engine::ThreadTeam::make({}, work_threads(options.threads), kSpinUs));
-  COLONNADE_ASSIGN(const std::string task, task_of(source, options));
-  COLONNADE_ASSIGN(PruneDirectory directory, PruneDirectory::open(out, task, model.config().n_layers));
-  const Compute compute{*kernels, *team};
-  COLONNADE_ASSIGN(PruneReport report, ModelPruner(model, options, compute, directory).run());
-  COLONNADE_TRY(directory.finish(source, model, options.layout, options.rules.sparsity));
-  report.seconds = now_seconds() - start;
+Result<PruneReport> prune_model(const std::filesystem::path& source, const std::filesystem::path& out, PruneOptions options,
+                                Communicator& comm, bool& all_know) {
+  RankGroup group(comm);
+  auto report = prune_with(group, comm, source, out, options);
+  all_know = !report.ok() && group.agreed_to_fail();
   return report;
+}
+
+Result<PruneReport> prune_model(const std::filesystem::path& source, const std::filesystem::path& out, const PruneOptions& options) {
+  const auto alone = make_self_communicator();
+  bool all_know = false;
+  return prune_model(source, out, options, *alone, all_know);
 }
 
 }  // namespace colonnade::shard

@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "engine/base/comm.h"
 #include "engine/base/result.h"
 #include "shard/prune/prune_matrix.h"
 #include "shard/prune/pruned_tensors.h"
@@ -37,7 +38,7 @@ struct PruneReport {
   std::vector<double> rates = {};  // by layer
   std::vector<double> errors = {};  // by layer: the share of the matrices' output energy that is lost (rows that were measured)
   std::vector<std::string> weak_experts = {};  // "layer 3, expert 7: 12 tokens": pruned without statistics of their own
-  std::uint64_t stated_bytes = 0;  // of memory, before the start
+  std::uint64_t stated_bytes = 0;  // of memory, before the start; with several ranks: of the one that needs most
   std::uint64_t peak_bytes = 0;    // that large buffers took
   double seconds = 0;
   int resumed_layers = 0;          // found finished
@@ -47,5 +48,12 @@ struct PruneReport {
 /// layers are then only run, and the result has the same bytes as that of an uninterrupted one. Shows progress; says
 /// what memory it needs before it starts. Whatever the engine runs can be pruned.
 Result<PruneReport> prune_model(const std::filesystem::path& source, const std::filesystem::path& out, const PruneOptions& options);
+
+/// One rank of several that do it together, each with its own communicator and the same options (`windows`: those of rank 0 count). Every
+/// one reads `source`; rank 0 alone looks at `out`, writes there and shows progress. Same bytes on any number of ranks, which may differ
+/// between an interrupted run and the one that goes on. `all_know` says of an error whether every rank has it, so
+/// that rank 0 can tell it; otherwise others may be waiting for this one, and the job is to be ended.
+Result<PruneReport> prune_model(const std::filesystem::path& source, const std::filesystem::path& out, PruneOptions options,
+                                Communicator& comm, bool& all_know);
 
 }  // namespace colonnade::shard

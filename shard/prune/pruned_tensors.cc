@@ -2,6 +2,7 @@
 
 #include <cstring>
 
+#include "engine/base/check.h"
 #include "engine/base/format_text.h"
 #include "engine/formats/bf16.h"
 
@@ -48,7 +49,8 @@ Result<PrunedLayout> parse_pruned_layout(std::string_view text) {
   return Error{ErrorCode::kInvalidArgument, colonnade::text("layout: expected dense or sparse-bitmask, found ", text)};
 }
 
-Status PrunedTensors::put(const TensorPart& part, const FloatMatrix& weights) {
+Status PrunedTensors::put(const TensorPart& part, MatrixShape whole, RowRange rows, std::span<const std::uint16_t> values) {
+  COLONNADE_CHECK(values.size() == rows.count() * whole.cols, "rows of a pruned matrix have another size than was said");
   const TensorRows& source = model_.tensor(part.tensor);
   const auto [at, is_new] = pending_.try_emplace(part.tensor);
   Pending& tensor = at->second;
@@ -56,7 +58,7 @@ Status PrunedTensors::put(const TensorPart& part, const FloatMatrix& weights) {
     tensor.shape = source.shape();
     tensor.cols = source.cols();
     tensor.values.resize(source.rows() * source.cols());
-    if (weights.size() != tensor.values.size()) {
+    if (whole.rows * whole.cols != tensor.values.size()) {
       std::vector<float> row(tensor.cols);
       for (std::uint64_t r = 0; r < source.rows(); ++r) {
         COLONNADE_TRY(source.read({r, 1, 0, tensor.cols}, row.data(), tensor.cols));
@@ -64,14 +66,16 @@ Status PrunedTensors::put(const TensorPart& part, const FloatMatrix& weights) {
       }
     }
   }
-  for (std::size_t r = 0; r < weights.rows(); ++r) {
+  for (std::size_t r = rows.first; r < rows.last; ++r) {
     const std::size_t place = part.first + r * part.step;
-    for (std::size_t c = 0; c < weights.cols(); ++c) {
+    const std::uint16_t* const row = values.data() + (r - rows.first) * whole.cols;
+    for (std::size_t c = 0; c < whole.cols; ++c) {
       const std::size_t index = part.transposed ? (part.slice_row + c) * tensor.cols + place : (part.slice_row + place) * tensor.cols + c;
-      tensor.values[index] = engine::f32_to_bf16(weights.row(r)[c]);
+      tensor.values[index] = row[c];
     }
   }
-  if (weights.size() == tensor.values.size()) {
+  tensor.filled += values.size();
+  if (whole.rows * whole.cols == tensor.values.size() && tensor.filled == tensor.values.size()) {
     add(at->first, tensor);
     pending_.erase(at);
   }

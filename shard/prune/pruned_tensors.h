@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <map>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -23,13 +24,17 @@ enum class PrunedLayout {
 /// "dense" or "sparse-bitmask"; kInvalidArgument names the others.
 Result<PrunedLayout> parse_pruned_layout(std::string_view text);
 
+struct MatrixShape {
+  std::size_t rows, cols;
+};
+
 /// Puts matrices back into tensors with the names and shapes of the source. Both arguments must outlive it.
 class PrunedTensors {
  public:
   PrunedTensors(const SourceModel& model, PrunedLayout layout, SafetensorsFile& file) : model_(model), layout_(layout), file_(file) {}
 
-  /// A matrix whose values are bf16 numbers. What no matrix is put into keeps the source's numbers, rounded to bf16.
-  Status put(const TensorPart& part, const FloatMatrix& weights);
+  /// Rows of a whole matrix of that shape, in bf16. What no matrix is put into keeps the source's numbers, rounded to bf16.
+  Status put(const TensorPart& part, MatrixShape whole, RowRange rows, std::span<const std::uint16_t> values);
   /// Adds what is left to the file. After the last put().
   void finish();
 
@@ -38,6 +43,7 @@ class PrunedTensors {
     Shape shape;
     std::size_t cols = 0;
     std::vector<std::uint16_t> values;  // bf16
+    std::size_t filled = 0;             // of them, from matrices
   };
   void add(const std::string& name, const Pending& tensor);
 

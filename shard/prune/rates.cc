@@ -24,14 +24,13 @@ Result<RateRule> parse_rate_rule(std::string_view text) {
   return Error{ErrorCode::kInvalidArgument, colonnade::text("rates: expected uniform, owl or atp, found ", text)};
 }
 
-void OutlierCount::add(const FloatMatrix& weights, std::span<const float> norms) {
-  for_scores(weights, norms, [this](double score) { sum_ += score; });
-  n_ += weights.size();
+void add_scores(const FloatMatrix& weights, std::span<const float> norms, ScoreCount& count) {
+  for_scores(weights, norms, [&](double score) { count.sum += score; });
+  count.n += weights.size();
 }
 
-void OutlierCount::count(const FloatMatrix& weights, std::span<const float> norms) {
-  const double limit = kOutlierFactor * sum_ / static_cast<double>(n_);
-  for_scores(weights, norms, [&](double score) { outliers_ += score > limit; });
+void count_outliers(const FloatMatrix& weights, std::span<const float> norms, double limit, ScoreCount& count) {
+  for_scores(weights, norms, [&](double score) { count.outliers += score > limit; });
 }
 
 std::vector<double> layer_rates(RateRule rule, double sparsity, double spread, std::span<const double> weights,

@@ -1,6 +1,7 @@
 // How many weights each layer loses.
 #pragma once
 
+#include <cstdint>
 #include <span>
 #include <string_view>
 #include <vector>
@@ -22,19 +23,15 @@ Result<RateRule> parse_rate_rule(std::string_view text);
 /// Scores above this many times their layer's mean are outliers.
 inline constexpr double kOutlierFactor = 5;
 
-/// The scores |weight| * norm of its input of a layer's matrices, and how many of them are outliers. Add all matrices to find the
-/// mean, then count them.
-class OutlierCount {
- public:
-  void add(const FloatMatrix& weights, std::span<const float> norms);
-  void count(const FloatMatrix& weights, std::span<const float> norms);
-  double share() const { return n_ == 0 ? 0 : static_cast<double>(outliers_) / static_cast<double>(n_); }
-
- private:
-  double sum_ = 0;
-  std::size_t n_ = 0;
-  std::size_t outliers_ = 0;
+/// Scores |weight| * norm of its input of one matrix or several.
+struct ScoreCount {
+  double sum = 0;
+  std::uint64_t n = 0;
+  std::uint64_t outliers = 0;
 };
+void add_scores(const FloatMatrix& weights, std::span<const float> norms, ScoreCount& count);
+/// Counts those above `limit`.
+void count_outliers(const FloatMatrix& weights, std::span<const float> norms, double limit, ScoreCount& count);
 
 /// The sparsity of each layer: `sparsity` over all weights. Layers differ by up to 2 * spread, less near 0 and 1. `weights` of each
 /// layer count for the mean; `outliers` (kOwl only) are shares.

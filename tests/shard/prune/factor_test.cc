@@ -92,10 +92,10 @@ TEST_CASE("statistics of rows that come in pieces, by index and in steps of any 
     }
     whole.finish(two.compute);
     squares.finish(two.compute);
+    mirror_upper(two.compute, whole.gram());
     CHECK(whole.n_tokens() == kTokens);
     for (std::size_t i = 0; i < kCols; ++i) {
       CHECK(squares.squares()[i] == Approx(expected[i][i]).epsilon(1e-9));
-      CHECK(whole.norms()[i] == Approx(std::sqrt(expected[i][i])).epsilon(1e-6));
       for (std::size_t j = 0; j < kCols; ++j)
         CHECK(std::fabs(whole.gram().row(i)[j] - expected[i][j]) < 1e-5 * std::sqrt(expected[i][i] * expected[j][j]));
     }

@@ -6,40 +6,19 @@
 #include <cmath>
 #include <fstream>
 #include <map>
-#include <sstream>
 
 #include "engine/base/aligned_buffer.h"
 #include "shard/blob.h"
 #include "shard/model_source.h"
 #include "shard/source_model.h"
+#include "tests/shard/prune/pruned_folders.h"
 #include "tests/support/golden.h"
-#include "tests/support/shared_data.h"
 
 using namespace colonnade;
 using namespace colonnade::shard;
 using namespace colonnade::tests;
 
 namespace {
-
-std::filesystem::path golden_folder(const std::string& name) { return source_folder() / "tests/data/golden" / name; }
-
-std::filesystem::path new_folder(const std::string& name) {
-  const auto folder = scratch_folder() / name;
-  std::filesystem::remove_all(folder);
-  return folder;
-}
-
-/// Windows of tokens that repeat in the way of no text, of unequal lengths.
-std::vector<std::vector<std::int32_t>> some_windows(int vocab_size, std::size_t count) {
-  std::vector<std::vector<std::int32_t>> windows(count);
-  std::uint32_t state = 12345;
-  for (std::size_t w = 0; w < count; ++w)
-    for (std::size_t t = 0; t < (w + 1 == count ? 17 : 48); ++t) {
-      state = state * 1664525u + 1013904223u;
-      windows[w].push_back(static_cast<std::int32_t>((state >> 8) % static_cast<std::uint32_t>(vocab_size)));
-    }
-  return windows;
-}
 
 PruneOptions options_for(const std::filesystem::path& source, std::size_t n_windows = 12) {
   const auto model = SourceModel::open(source);
@@ -55,16 +34,6 @@ PruneReport prune(const std::filesystem::path& source, const std::filesystem::pa
   const auto report = prune_model(source, out, options);
   if (!report.ok()) FAIL(report.error().message);
   return *report;
-}
-
-std::map<std::string, std::string> contents(const std::filesystem::path& folder) {
-  std::map<std::string, std::string> files;
-  for (const auto& entry : std::filesystem::directory_iterator(folder)) {
-    std::stringstream content;
-    content << std::ifstream(entry.path(), std::ios::binary).rdbuf();
-    files[entry.path().filename().string()] = content.str();
-  }
-  return files;
 }
 
 /// All numbers of the model's paths, in order, and the share of zeros among attention and feed-forward.
