@@ -4,6 +4,7 @@
 #include <numeric>
 
 #include "coordinator/cli/command.h"
+#include "coordinator/cli/prune_job.h"
 #include "coordinator/cli/prune_settings.h"
 #include "engine/base/format_text.h"
 #include "engine/base/log.h"
@@ -58,11 +59,15 @@ int run(const Options& options) {
     return fail({ErrorCode::kInvalidArgument, "prune: expected --output DIR, the directory to write, found none"});
   auto prune = read_options(options);
   if (!prune.ok()) return fail(prune.error());
-  if (const Status status = read_calibration(options, source, *prune); !status.ok()) return fail(status.error());
-  const auto report = shard::prune_model(source, out, *prune);
-  if (!report.ok()) return fail(report.error());
-  print_report(*report, out);
-  return 0;
+  const PruneJob job{.n_ranks = options.is_set("ranks") ? static_cast<int>(options.integer("ranks")) : 0,
+                     .hosts_file = options.text("hosts"), .out = out};
+  const auto starts = starts_ranks(job);
+  if (!starts.ok()) return fail(starts.error());
+  if (*starts) return run_prune_job(job);
+  const PruneEnd end = prune_as_rank(source, out, std::move(*prune),
+                                     [&](shard::PruneOptions& to) { return read_calibration(options, source, to); });
+  if (end.report) print_report(*end.report, out);
+  return end.exit_status;
 }
 
 }  // namespace
@@ -80,9 +85,13 @@ const Command& prune_command() {
                   "DIR becomes a Hugging Face directory in BF16, with zeros written out or as sparse-bitmask. With\n"
                   "--values int8 or int4 the weights that are left take only values that pack --values int8 or int4\n"
                   "keeps exactly.\n\n"
+                  "With --ranks or --hosts several processes share the text and the rows of each matrix. All read SOURCE, at the\n"
+                  "same path on every host; only the first writes DIR. The bytes are the same on any number of ranks, and a run\n"
+                  "that was interrupted may go on with another number.\n\n"
                   "  colonnade prune ~/models/Qwen3-8B -o /data/half --sparsity 0.5 --refit --calibration text.txt\n"
                   "  colonnade prune ~/models/Qwen3-8B -o /data/small --refit --values int4 --calibration text.txt\n"
                   "  colonnade pack /data/small -o /data/small-packed --values int4\n"
+                  "  colonnade prune /data/Llama-70B -o /data/half --refit --calibration text.txt --hosts hostfile\n"
                   "How good the results are: docs/quality.md.",
        .positionals = {{"SOURCE", "a Hugging Face directory"}},
        .options = {{.name = "output", .value_name = "DIR", .help = "The directory to write.", .short_name = 'o'},
@@ -101,7 +110,11 @@ const Command& prune_command() {
                     .help = "How the pruned matrices are written.", .choices = {"dense", "sparse-bitmask"}},
                    {.name = "isa", .value_name = "NAME", .help = "Instruction set; the best of this machine by default. Changes no bit."},
                    {.name = "threads", .kind = OptionKind::kInt, .default_value = "0", .value_name = "N",
-                    .help = "Threads; 0: all CPUs that were granted. Changes no bit.", .min = 0, .max = 4096},
+                    .help = "Threads of a rank; 0: all CPUs that were granted, or this rank's share of them. Changes no bit.", .min = 0, .max = 4096},
+                   {.name = "ranks", .kind = OptionKind::kInt, .value_name = "N",
+                    .help = "Ranks that share the work, started with mpirun; unset: none but this process, or what the host file offers. Changes no bit.",
+                    .min = 1, .max = 65536},
+                   {.name = "hosts", .value_name = "FILE", .help = "MPI host file; unset: this machine only."},
                    {.name = "stop-after-layers", .kind = OptionKind::kInt, .default_value = "-1", .value_name = "N",
                     .help = "End as if interrupted after N new layers.", .min = -1, .max = 1e6, .hidden = true}}};
     for (const Option& option : prune_setting_list()) spec.options.push_back(option);
