@@ -1,5 +1,7 @@
 #include "shard/source_model.h"
 
+#include <utility>
+
 #include "engine/base/format_text.h"
 #include "shard/hf_config.h"
 #include "shard/pooling.h"
@@ -222,6 +224,25 @@ TensorPart SourceModel::expert_part(int layer, int expert, MatrixRole role) cons
   if (!shape.has_router() && names_.dense_gate_up != nullptr && role != MatrixRole::kDown)
     return {.tensor = weight(layer_module(layer, names_.dense_gate_up)), .first = role == MatrixRole::kUp ? hidden_dim : 0};
   return {.tensor = weight(expert_module(layer, expert, role))};
+}
+
+bool SourceModel::is_turned(const TensorRows& tensor) const {
+  return names_.stacked.gate_up != nullptr && names_.stacked.transposed && tensor.form().outputs_first && tensor.shape().size() == 3;
+}
+
+Shape SourceModel::plain_shape(const std::string& name) const {
+  Shape shape = tensor(name).shape();
+  if (is_turned(tensor(name))) std::swap(shape[1], shape[2]);
+  return shape;
+}
+
+TensorPart SourceModel::plain_part(TensorPart part) const {
+  const TensorRows& rows = tensor(part.tensor);
+  if (!is_turned(rows)) return part;
+  const Shape& shape = rows.shape();
+  part.slice_row = part.slice_row / shape[1] * shape[2];
+  part.transposed = true;
+  return part;
 }
 
 TensorPart SourceModel::neuron_bias_part(const PathSpec& path, VectorRole role) const {

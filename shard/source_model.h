@@ -32,6 +32,10 @@ class SourceModel {
 
   /// Where a matrix of a path lies: its tensor, which part of that is a whole matrix, and which window of that the path has.
   TensorPart matrix_part(const PathSpec& path, MatrixRole role) const;
+  /// Such a part, and the shape of its tensor, in a plain directory of this family, as transformers writes it: another one where an expert's
+  /// outputs are rows here and columns there.
+  TensorPart plain_part(TensorPart part) const;
+  Shape plain_shape(const std::string& tensor) const;
   Window matrix_window(const PathSpec& path, const MatrixSpec& matrix) const;
   /// One of the tensors that the configuration asks for.
   const TensorRows& tensor(const std::string& name) const;
@@ -52,6 +56,7 @@ class SourceModel {
   Status read_positions(float* out) const;
 
   TensorPart attention_part(int layer, MatrixRole role, std::string (*tensor_of)(const std::string& module)) const;
+  bool is_turned(const TensorRows& tensor) const;
   TensorPart expert_part(int layer, int expert, MatrixRole role) const;
   TensorPart neuron_bias_part(const PathSpec& path, VectorRole role) const;
   TensorPart vector_part(const PathSpec& path, VectorRole role) const;

@@ -93,7 +93,7 @@ const Command& prune_command() {
                   "  colonnade pack /data/small -o /data/small-packed --values int4\n"
                   "  colonnade prune /data/Llama-70B -o /data/half --refit --calibration text.txt --hosts hostfile\n"
                   "How good the results are: docs/quality.md.",
-       .positionals = {{"SOURCE", "a Hugging Face directory"}},
+       .positionals = {{"SOURCE", "a Hugging Face directory, plain or quantised, or a GGUF file"}},
        .options = {{.name = "output", .value_name = "DIR", .help = "The directory to write.", .short_name = 'o'},
                    {.name = "sparsity", .kind = OptionKind::kNumber, .default_value = "0.5", .value_name = "SHARE",
                     .help = "Share of the weights of attention and feed-forward that become zero.", .min = 0, .max = 0.99},

@@ -179,8 +179,8 @@ PathProvider pruned_provider(const SourceModel& model, const TensorSource& prune
       Window window = model.matrix_window(path, matrix);
       window.first_row += first_row;
       window.n_rows = n_rows;
-      const TensorPart part = model.matrix_part(path, matrix.role);
-      COLONNADE_ASSIGN(const TensorRows rows, pruned.find(part.tensor, model.tensor(part.tensor).shape()));
+      const TensorPart part = model.plain_part(model.matrix_part(path, matrix.role));
+      COLONNADE_ASSIGN(const TensorRows rows, pruned.find(part.tensor, model.plain_shape(part.tensor)));
       return read_matrix_part(rows, part, window, out, matrix.cols);
     };
     return weights;

@@ -49,16 +49,18 @@ Result<PrunedLayout> parse_pruned_layout(std::string_view text) {
   return Error{ErrorCode::kInvalidArgument, colonnade::text("layout: expected dense or sparse-bitmask, found ", text)};
 }
 
-Status PrunedTensors::put(const TensorPart& part, MatrixShape whole, RowRange rows, std::span<const std::uint16_t> values) {
+Status PrunedTensors::put(const TensorPart& source_part, MatrixShape whole, RowRange rows, std::span<const std::uint16_t> values) {
   COLONNADE_CHECK(values.size() == rows.count() * whole.cols, "rows of a pruned matrix have another size than was said");
-  const TensorRows& source = model_.tensor(part.tensor);
+  const TensorRows& source = model_.tensor(source_part.tensor);
+  const TensorPart part = model_.plain_part(source_part);
   const auto [at, is_new] = pending_.try_emplace(part.tensor);
   Pending& tensor = at->second;
   if (is_new) {
-    tensor.shape = source.shape();
-    tensor.cols = source.cols();
+    tensor.shape = model_.plain_shape(part.tensor);
+    tensor.cols = tensor.shape.empty() ? 1 : tensor.shape.back();
     tensor.values.resize(source.rows() * source.cols());
-    if (whole.rows * whole.cols != tensor.values.size()) {
+    // Of a stack that is turned every matrix is put.
+    if (whole.rows * whole.cols != tensor.values.size() && tensor.shape == source.shape()) {
       std::vector<float> row(tensor.cols);
       for (std::uint64_t r = 0; r < source.rows(); ++r) {
         COLONNADE_TRY(source.read({r, 1, 0, tensor.cols}, row.data(), tensor.cols));

@@ -11,6 +11,7 @@
 #include "shard/blob.h"
 #include "shard/model_source.h"
 #include "shard/source_model.h"
+#include "tests/shard/prune/model_weights.h"
 #include "tests/shard/prune/pruned_folders.h"
 #include "tests/support/golden.h"
 
@@ -34,37 +35,6 @@ PruneReport prune(const std::filesystem::path& source, const std::filesystem::pa
   const auto report = prune_model(source, out, options);
   if (!report.ok()) FAIL(report.error().message);
   return *report;
-}
-
-/// All numbers of the model's paths, in order, and the share of zeros among attention and feed-forward.
-std::vector<float> all_weights(const std::filesystem::path& folder, double* zeros = nullptr) {
-  const auto model = SourceModel::open(folder);
-  if (!model.ok()) FAIL(model.error().message);
-  std::vector<float> all;
-  double n_zeros = 0, n_pruned = 0;
-  const auto paths = enumerate_paths(model->config(), format_choice(engine::FormatId::kBf16));
-  for (const PathSpec& path : paths) {
-    const PathWeights weights = model->weights_of(path);
-    for (const MatrixSpec& m : path.matrices) {
-      for (std::uint32_t r = 0; r < m.rows; r += 16) {
-        const std::uint32_t count = std::min<std::uint32_t>(16, m.rows - r);
-        std::vector<float> rows(std::size_t{count} * m.cols);
-        REQUIRE(weights.rows(m, r, count, rows.data()).ok());
-        if (is_projection(path.kind)) {
-          n_pruned += static_cast<double>(rows.size());
-          for (const float weight : rows) n_zeros += weight == 0;
-        }
-        all.insert(all.end(), rows.begin(), rows.end());
-      }
-    }
-    for (const VectorSpec& v : path.vectors) {
-      std::vector<float> numbers(v.count);
-      REQUIRE(weights.vector(v, numbers.data()).ok());
-      all.insert(all.end(), numbers.begin(), numbers.end());
-    }
-  }
-  if (zeros != nullptr) *zeros = n_zeros / n_pruned;
-  return all;
 }
 
 std::vector<float> logits_of(const std::filesystem::path& folder, engine::FormatId values, const std::vector<std::int32_t>& tokens) {
