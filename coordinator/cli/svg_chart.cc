@@ -163,7 +163,7 @@ class Panel {
     for (const bool background : {true, false})
       for (const ChartSeries& series : chart_.series)
         if (series.background == background) out += series_svg(series);
-    return out + legend();
+    return out + point_labels() + legend();
   }
 
  private:
@@ -201,11 +201,33 @@ class Panel {
       if (series.background) continue;
       if (p.y_error > 0) points += line(x, y_of(p.y - p.y_error), x, y_of(p.y + p.y_error), colour);
       points += mark(series.mark, x, y, colour);
-      if (!p.label.empty()) points += label(x + 7, y - 7, p.label, "start", text(" font-size=\"10\" fill=\"", colour, "\""));
     }
     if (!series.line) return points;
     return text("<polyline fill=\"none\" stroke=\"", colour, "\" stroke-width=\"", series.background ? 7 : 2, "\"", dash, " points=\"", places,
                 "\"/>\n", points);
+  }
+
+  /// Those of points; of labels that would lie on one another the first.
+  std::string point_labels() const {
+    constexpr double kLetter = 6.5, kLine = 11;  // a letter's width and a line's height in this size
+    struct Box {
+      double left, right, y;
+    };
+    std::vector<Box> taken;
+    std::string out;
+    for (const ChartSeries& series : chart_.series)
+      for (const ChartPoint& p : series.points) {
+        if (p.label.empty() || series.background || !drawable(chart_, p) || !x_.shows(p.x) || !y_.shows(p.y)) continue;
+        const double x = x_of(p.x) + 7, y = y_of(p.y) - 7;
+        const Box box{x, x + kLetter * static_cast<double>(p.label.size()), y};
+        const auto overlaps = [&](const Box& other) {
+          return box.left < other.right && other.left < box.right && std::fabs(box.y - other.y) < kLine;
+        };
+        if (std::any_of(taken.begin(), taken.end(), overlaps)) continue;
+        taken.push_back(box);
+        out += label(x, y, p.label, "start", text(" font-size=\"10\" fill=\"", kColours[series.colour % std::size(kColours)], "\""));
+      }
+    return out;
   }
 
   std::string legend() const {

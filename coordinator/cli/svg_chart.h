@@ -21,7 +21,7 @@ struct ChartAxis {
 struct ChartPoint {
   double x = 0, y = 0;
   double y_error = 0;      // half the height of its bar; 0: none
-  std::string label = {};  // beside the point
+  std::string label = {};  // beside the point, where no earlier one is
 };
 
 struct ChartSeries {
