@@ -13,6 +13,7 @@ namespace colonnade::shard {
 namespace {
 
 constexpr std::uint64_t kMostBytes = 256u << 20;
+constexpr const char* kBertVocabulary = "vocab.txt";
 
 bool is_tiktoken_name(std::string_view name) { return name == "tiktoken.model" || name.ends_with(".tiktoken"); }
 
@@ -47,7 +48,9 @@ Result<std::unique_ptr<engine::Tokenizer>> load_file(const std::filesystem::path
   }
   const std::size_t first = bytes.find_first_not_of(" \t\r\n");
   if (path.extension() == ".json" || (first != bytes.npos && bytes[first] == '{')) return engine::load_tokenizer_json(bytes);
-  return engine::load_tokenizer({.tokenizer_json = {}, .tokenizer_model = std::string(bytes), .tiktoken = {}, .tokenizer_config = {}});
+  engine::TokenizerFiles files;
+  (path.filename() == kBertVocabulary ? files.vocabulary : files.tokenizer_model) = bytes;
+  return engine::load_tokenizer(files);
 }
 
 Result<std::unique_ptr<engine::Tokenizer>> load_any(const std::filesystem::path& model) {
@@ -72,6 +75,7 @@ std::string tokenizer_file_name(const std::filesystem::path& directory) {
     const std::string name = entry->path().filename().string();
     if (is_tiktoken_name(name) && (found.empty() || name < found)) found = name;
   }
+  if (found.empty() && std::filesystem::is_regular_file(directory / kBertVocabulary, ignored)) found = kBertVocabulary;
   return found;
 }
 
@@ -82,6 +86,7 @@ Result<std::unique_ptr<engine::Tokenizer>> load_tokenizer(std::span<const Source
     if (file.name == "tokenizer.json") sorted.tokenizer_json = file.content;
     else if (file.name == "tokenizer.model") sorted.tokenizer_model = file.content;
     else if (file.name == "tokenizer_config.json") sorted.tokenizer_config = file.content;
+    else if (file.name == kBertVocabulary) sorted.vocabulary = file.content;
     else if (is_tiktoken_name(file.name)) sorted.tiktoken = file.content;
   }
   return engine::load_tokenizer(sorted);

@@ -18,7 +18,7 @@ namespace colonnade::shard {
 inline constexpr std::string_view kGgufTokenizerFile = "tokenizer.gguf";
 
 /// The file of a directory that its tokenizer is read from: tokenizer.json, else tokenizer.model, else tiktoken.model or a
-/// *.tiktoken. "" when there is none.
+/// *.tiktoken, else vocab.txt. "" when there is none.
 std::string tokenizer_file_name(const std::filesystem::path& directory);
 
 /// From the files of a model (a manifest's source_files, or what lies in a directory). kNotFound when none of them is a

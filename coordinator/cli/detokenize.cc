@@ -61,7 +61,7 @@ const Command& detokenize_command() {
                   "with text, where bytes that are not UTF-8 become U+FFFD.\n\n"
                   "  colonnade detokenize deploy/demo 1 403 407 261 378\n"
                   "  colonnade tokenize MODEL --text hello | colonnade detokenize MODEL",
-       .positionals = {{"MODEL", "a Hugging Face directory, a packed model, a GGUF file, or a tokenizer.json, tokenizer.model or tiktoken file"},
+       .positionals = {{"MODEL", "a Hugging Face directory, a packed model, a GGUF file, or a tokenizer.json, tokenizer.model, tiktoken file or vocab.txt"},
                        {.name = "IDS", .help = "token ids (default: from standard input)", .required = false, .rest = true}},
        .options = {{.name = "json", .kind = OptionKind::kFlag, .default_value = "false", .help = "Print JSON."},
                    {.name = "special", .kind = OptionKind::kFlag, .default_value = "false",

@@ -44,7 +44,7 @@ const Command& tokenize_command() {
                   "vocabulary) and count. The text is taken byte for byte; without --text it is standard input.\n\n"
                   "  colonnade tokenize deploy/demo --text 'Once upon a time'\n"
                   "  colonnade tokenize MODEL --no-special --plain --json < file.txt",
-       .positionals = {{"MODEL", "a Hugging Face directory, a packed model, a GGUF file, or a tokenizer.json, tokenizer.model or tiktoken file"}},
+       .positionals = {{"MODEL", "a Hugging Face directory, a packed model, a GGUF file, or a tokenizer.json, tokenizer.model, tiktoken file or vocab.txt"}},
        .options = {{.name = "text", .value_name = "TEXT", .help = "The text (default: standard input)."},
                    {.name = "json", .kind = OptionKind::kFlag, .default_value = "false", .help = "Print JSON."},
                    {.name = "special", .kind = OptionKind::kFlag, .default_value = "true",

@@ -80,12 +80,16 @@ Result<std::unique_ptr<Tokenizer>> load_sentencepiece(std::string_view model, st
 /// their number of ranks, and tokenizer_config.json adds to their special tokens.
 Result<std::unique_ptr<Tokenizer>> load_tiktoken(std::string_view ranks, std::string_view tokenizer_config = {});
 
+/// vocab.txt of BERT and its tokenizer_config.json (which may be empty: lower case, without accents).
+Result<std::unique_ptr<Tokenizer>> load_bert_vocabulary(std::string_view vocabulary, std::string_view tokenizer_config);
+
 /// The small files of a model that say how it tokenizes. Empty: not there.
 struct TokenizerFiles {
   std::string tokenizer_json;
   std::string tokenizer_model;  // SentencePiece, or tiktoken under that name (Llama 3)
   std::string tiktoken;
   std::string tokenizer_config;  // tokenizer_config.json
+  std::string vocabulary;        // vocab.txt of BERT: a WordPiece token a line
 };
 /// From the first that is there, in the order of the members. kNotFound when there is none.
 Result<std::unique_ptr<Tokenizer>> load_tokenizer(const TokenizerFiles& files);

@@ -38,7 +38,8 @@ Result<std::unique_ptr<Tokenizer>> load_tokenizer(const TokenizerFiles& files) {
                                                       : load_sentencepiece(files.tokenizer_model, files.tokenizer_config);
   }
   if (!files.tiktoken.empty()) return load_tiktoken(files.tiktoken, files.tokenizer_config);
-  return Error{ErrorCode::kNotFound, "expected a tokenizer.json, a tokenizer.model or a tiktoken file, found none"};
+  if (!files.vocabulary.empty()) return load_bert_vocabulary(files.vocabulary, files.tokenizer_config);
+  return Error{ErrorCode::kNotFound, "expected a tokenizer.json, a tokenizer.model, a tiktoken file or a vocab.txt, found none"};
 }
 
 }  // namespace colonnade::engine

@@ -9,6 +9,8 @@
 #include "tests/support/tokenizer_cases.h"
 
 using colonnade::Json;
+using Catch::Matchers::Contains;
+using colonnade::engine::load_bert_vocabulary;
 using colonnade::engine::load_sentencepiece;
 using colonnade::engine::load_tiktoken;
 using colonnade::engine::SpecialTokens;
@@ -67,6 +69,44 @@ TEST_CASE("tokenizer.json of each family gives the ids of the references") {
     CHECK(check_plain_cases(*tokenizer, folder / family.derived, family.way_back) == family.n_derived);
   }
   CHECK(check_special_cases(*tokenizer, folder / "cases_special.json") == family.n_special);
+}
+
+TEST_CASE("vocab.txt of BERT gives the ids that its tokenizer.json gives") {
+  COLONNADE_SHARED_PATH(folder, "data/tokenizers/bert-base-uncased");
+  const colonnade::Json file = colonnade::Json::parse(read_text(folder / "tokenizer.json"));
+  std::vector<std::string> tokens(file["model"]["vocab"].size());
+  for (const auto& [token, id] : file["model"]["vocab"].items()) tokens.at(id.get<std::size_t>()) = token;
+  std::string vocabulary;
+  for (const std::string& token : tokens) vocabulary += token + "\n";
+  const auto tokenizer = colonnade::engine::load_tokenizer(
+      {.tokenizer_json = {}, .tokenizer_model = {}, .tiktoken = {}, .tokenizer_config = R"({"do_lower_case": true, "model_max_length": 512})", .vocabulary = vocabulary});
+  REQUIRE(tokenizer.ok());
+  CHECK((*tokenizer)->vocab_size() == 30522);
+  CHECK(check_plain_cases(**tokenizer, folder / "cases.json", WayBack::kLossy) == 46);
+  CHECK(check_special_cases(**tokenizer, folder / "cases_special.json") == 6);
+  CHECK((*tokenizer)->encode("Hi", SpecialTokens::kPlain, true) == Ids{101, 7632, 102});
+}
+
+TEST_CASE("vocab.txt: what tokenizer_config.json says counts, and what is wrong is named") {
+  const std::string vocabulary = "[PAD]\r\n[UNK]\r\n[CLS]\r\n[SEP]\r\nhi\r\nHi\r\n##s\r\nh\xc3\xa9\r\nhe";
+  const auto ids = [&](const std::string& config, const char* words) {
+    const auto tokenizer = load_bert_vocabulary(vocabulary, config);
+    REQUIRE(tokenizer.ok());
+    return (*tokenizer)->encode(words, SpecialTokens::kPlain, false);
+  };
+  CHECK(ids("", "Hi his h\xc3\xa9") == Ids{4, 4, 6, 8});
+  CHECK(ids(R"({"do_lower_case": false})", "Hi his h\xc3\xa9") == Ids{5, 4, 6, 7});
+  CHECK(ids(R"({"strip_accents": false})", "Hi H\xc3\x89") == Ids{4, 7});
+  const auto refusal = [](const std::string& words, const std::string& config) {
+    const auto tokenizer = load_bert_vocabulary(words, config);
+    REQUIRE_FALSE(tokenizer.ok());
+    return tokenizer.error().message;
+  };
+  CHECK_THAT(refusal("[PAD]\n[UNK]\n[CLS]\n", ""), Contains("vocab.txt: expected the token [SEP], found 3 others"));
+  CHECK_THAT(refusal(vocabulary, R"({"do_lower_case": 1})"), Contains("tokenizer_config.json: do_lower_case must be true or false"));
+  CHECK_THAT(refusal(vocabulary, R"({"do_basic_tokenize": false})"), Contains("do_basic_tokenize"));
+  CHECK_THAT(refusal(vocabulary, R"({"cls_token": "<s>"})"), Contains("<s>"));
+  CHECK_THAT(refusal(vocabulary, "[]"), Contains("must be an object"));
 }
 
 TEST_CASE("tokenizer.model gives the ids of the SentencePiece library") {
