@@ -208,6 +208,9 @@ class Api {
     gauge("colonnade_kv_pages_used", "KV pages that sequences hold.", now.pages_used);
     gauge("colonnade_kv_pages_cached", "KV pages kept for reuse.", now.pages_cached);
     gauge("colonnade_kv_pages_total", "KV pages there are.", now.pages_total);
+    gauge("colonnade_kv_window_pages_used", "KV pages of layers with windows that sequences hold.", now.window_pages_used);
+    gauge("colonnade_kv_window_pages_cached", "KV pages of layers with windows kept for reuse.", now.window_pages_cached);
+    gauge("colonnade_kv_window_pages_total", "KV pages of layers with windows; 0: they use those of the others.", now.window_pages_total);
     HttpResponse response;
     response.content_type = "text/plain; version=0.0.4; charset=utf-8";
     response.body = std::move(out);

@@ -12,8 +12,32 @@ namespace {
 
 struct EmbeddingRequest {
   Prompts inputs;
+  Prompts token_types;  // of each input, or none
   bool base64 = false;
 };
+
+/// token_type_ids: as long as each input; one list for one input, else a list of them.
+void read_token_types(RequestFields& fields, EmbeddingRequest& request) {
+  constexpr const char* kField = "token_type_ids";
+  constexpr int kMostTypes = 1 << 10;  // the model's own number is looked at later
+  const Json* value = fields.find(kField);
+  if (value == nullptr) return;
+  const bool one = value->is_array() && !value->empty() && value->front().is_number();
+  const Json list = one ? Json::array({*value}) : *value;
+  if (!list.is_array() || list.size() != request.inputs.size())
+    return fields.wrong(kField, text("a list of types for each of ", request.inputs.size(), " inputs"), *value);
+  for (const Json& types : list) {
+    if (!types.is_array()) return fields.wrong(kField, "made of lists of types", types);
+    const std::size_t expected = request.inputs[request.token_types.size()].size();
+    if (types.size() != expected) return fields.fail(kField, text(kField, " must have one for each of ", expected, " tokens, found ", types.size()));
+    auto& read = request.token_types.emplace_back();
+    for (const Json& type : types) {
+      const std::optional<std::int32_t> number = token_of(type, kMostTypes);
+      if (!number) return fields.wrong(kField, text("made of numbers from 0 to ", kMostTypes - 1), type);
+      read.push_back(*number);
+    }
+  }
+}
 
 std::optional<ApiError> read_request(std::string_view body_text, const ApiBackend& backend, EmbeddingRequest& request) {
   const Result<Json> parsed = parse_json(body_text, "request body");
@@ -32,6 +56,7 @@ std::optional<ApiError> read_request(std::string_view body_text, const ApiBacken
   int dimensions = backend.vector_dim;
   fields.read("dimensions", dimensions, backend.vector_dim, backend.vector_dim);
   if (fields.ok()) request.inputs = read_prompts(fields, backend, "input", kMaxInputs);
+  if (fields.ok()) read_token_types(fields, request);
   for (const auto& input : request.inputs) {
     if (static_cast<int>(input.size()) <= backend.context_tokens) continue;
     fields.fail("input", text("an input must be at most ", backend.context_tokens, " tokens (this model's context), found ", input.size()),
@@ -75,6 +100,7 @@ class EmbeddingRun : public std::enable_shared_from_this<EmbeddingRun> {
   Status submit(std::size_t index) {
     GenerationRequest generation;
     generation.prompt = request_.inputs[index];
+    if (!request_.token_types.empty()) generation.token_types = request_.token_types[index];
     generation.max_tokens = 0;
     generation.prompt_output = PromptOutput::kVector;
     GenerationCallbacks callbacks;

@@ -19,6 +19,7 @@
 #include "engine/base/clock.h"
 #include "engine/base/format_text.h"
 #include "engine/base/log.h"
+#include "engine/base/page_window.h"
 #include "worker/control.pb.h"
 
 namespace colonnade::coordinator {
@@ -39,6 +40,8 @@ std::uint64_t random_seed() {
 SchedulerLimits scheduler_limits(const ServiceOptions& options) {
   SchedulerLimits limits;
   limits.n_pages = options.n_pages;
+  limits.n_window_pages = options.n_window_pages;
+  limits.window_tokens = options.window_tokens;
   limits.page_tokens = options.page_tokens;
   limits.context_tokens = options.context_tokens;
   limits.vocab_size = options.vocab_size;
@@ -48,6 +51,7 @@ SchedulerLimits scheduler_limits(const ServiceOptions& options) {
   limits.n_stages = options.n_stages;
   limits.prefix_reuse = options.prefix_reuse;
   limits.vector_dim = options.vector_dim;
+  limits.n_token_types = options.n_token_types;
   limits.hash_seed = random_seed();
   return limits;
 }
@@ -134,6 +138,8 @@ void GenerationService::State::open(const JobEndpoint& endpoint, std::function<v
 void GenerationService::State::on_welcome(const control::Welcome& welcome) {
   SchedulerLimits next = scheduler_limits(options);
   next.n_pages = static_cast<int>(welcome.n_pages());
+  next.n_window_pages = static_cast<int>(welcome.n_window_pages());
+  next.window_tokens = static_cast<int>(welcome.window_tokens());
   next.page_tokens = static_cast<int>(welcome.page_tokens());
   next.max_step_tokens = static_cast<int>(welcome.max_step_tokens());
   next.n_stages = static_cast<int>(welcome.n_stages());
@@ -141,6 +147,11 @@ void GenerationService::State::on_welcome(const control::Welcome& welcome) {
     return lose({ErrorCode::kCorrupt,
                  text("the worker job offers ", next.n_pages, " KV pages of ", next.page_tokens, " tokens, ",
                       next.max_step_tokens, " tokens a step, ", next.n_stages, " stages: expected at least 1 of each")});
+  }
+  if (const int needed = window_step_pages(next.max_step_tokens, next.window_tokens, next.page_tokens);
+      next.n_window_pages != 0 && (next.window_tokens < 1 || next.n_window_pages < needed)) {
+    return lose({ErrorCode::kCorrupt, text("the worker job offers ", next.n_window_pages, " KV pages for windows of ", next.window_tokens,
+                                           " tokens: expected at least ", needed, ", those of one step")});
   }
   scheduler.restart(next);
   const std::lock_guard lock(mutex);
@@ -246,6 +257,9 @@ void GenerationService::State::publish_counters() {
   counters.pages_used = static_cast<std::uint64_t>(scheduler.pool().used());
   counters.pages_cached = static_cast<std::uint64_t>(scheduler.pool().cached());
   counters.pages_total = static_cast<std::uint64_t>(scheduler.pool().n_pages());
+  counters.window_pages_used = static_cast<std::uint64_t>(scheduler.window_pool().used());
+  counters.window_pages_cached = static_cast<std::uint64_t>(scheduler.window_pool().cached());
+  counters.window_pages_total = static_cast<std::uint64_t>(scheduler.window_pool().n_pages());
   counters.compute_us = compute_us;
   counters.coordinator_us = coordinator_us;
 }

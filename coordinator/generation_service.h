@@ -17,12 +17,15 @@ struct ServiceOptions {
   int context_tokens = 4096;      // longest sequence
   int n_pages = 0;                // KV pages that the job will have; the job's own number replaces it
   int page_tokens = 32;
+  int n_window_pages = 0;         // of layers with windows; 0: they use the others; likewise
+  int window_tokens = 0;          // the widest window; likewise
   int max_step_tokens = 512;
   int max_running = 256;          // sequences in one step at most
   int max_waiting = 4096;         // requests in the queue; more are refused with kExhausted
   int n_stages = 1;
   bool prefix_reuse = true;
   int vector_dim = 0;             // of an encoder; 0: the model generates
+  int n_token_types = 1;          // of an encoder
   double step_deadline_s = 120;   // a step that takes longer means that the job is stuck
   double heartbeat_timeout_s = 15;
   double connect_timeout_s = 60;  // from connect() to the job's Welcome
@@ -64,6 +67,9 @@ struct ServiceCounters {
   std::uint64_t pages_used = 0;          // pages that sequences hold now
   std::uint64_t pages_cached = 0;        // kept for reuse, free to take
   std::uint64_t pages_total = 0;
+  std::uint64_t window_pages_used = 0;   // the same of layers with windows, where those have pages of their own
+  std::uint64_t window_pages_cached = 0;
+  std::uint64_t window_pages_total = 0;
   double compute_us = 0;                 // sum over steps, as told by rank 0
   double coordinator_us = 0;             // sum over steps: this thread's own work
 };

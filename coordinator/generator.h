@@ -27,6 +27,7 @@ inline constexpr std::size_t kMaxLogitBias = 1024;
 
 struct GenerationRequest {
   std::vector<std::int32_t> prompt;  // at least one token
+  std::vector<std::int32_t> token_types;  // for an encoder: of each token; empty: all 0
   int max_tokens = 16;               // 0: only evaluate the prompt
   std::vector<std::int32_t> stop_tokens;  // generation ends with one of these; it is reported, reason "stop"
   float temperature = 0.0f;

@@ -40,6 +40,16 @@ void PagePool::append(std::int32_t id) {
   if (page.published) ++cached_;
 }
 
+void PagePool::prepend(std::int32_t id) {
+  Page& page = at(id);
+  List& list = list_of(page);
+  page.previous = kNoPage;
+  page.next = list.first;
+  (list.first == kNoPage ? list.last : at(list.first).previous) = id;
+  list.first = id;
+  if (page.published) ++cached_;
+}
+
 void PagePool::unlink(std::int32_t id) {
   Page& page = at(id);
   List& list = list_of(page);
@@ -68,12 +78,12 @@ void PagePool::retain(std::int32_t id) {
   ++page.references;
 }
 
-void PagePool::release(std::int32_t id) {
+void PagePool::release(std::int32_t id, bool likely) {
   Page& page = at(id);
   COLONNADE_CHECK(page.references > 0, "release of a free page");
   if (--page.references > 0) return;
   --used_;
-  append(id);
+  likely ? append(id) : prepend(id);
 }
 
 PageHash PagePool::chain(PageHash parent, std::span<const std::int32_t> tokens) const {
@@ -101,6 +111,11 @@ void PagePool::publish(std::int32_t id, PageHash hash, std::span<const std::int3
   page.hash = hash;
   std::copy(tokens.begin(), tokens.end(),
             tokens_.begin() + static_cast<std::ptrdiff_t>(id) * static_cast<std::ptrdiff_t>(page_tokens_));
+}
+
+bool PagePool::holds(PageHash hash, std::span<const std::int32_t> tokens) const {
+  const auto found = table_.find(hash);
+  return found != table_.end() && same_tokens(found->second, tokens);
 }
 
 std::optional<std::int32_t> PagePool::find(PageHash hash, std::span<const std::int32_t> tokens) {

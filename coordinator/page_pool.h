@@ -39,14 +39,17 @@ class PagePool {
 
   /// One reference more, for a page that has at least one.
   void retain(std::int32_t page);
-  /// One reference less.
-  void release(std::int32_t page);
+  /// One reference less. Content that is then kept is forgotten last, or among the first where it is not `likely` to be found.
+  void release(std::int32_t page, bool likely = true);
 
   PageHash root() const { return root_; }
   PageHash chain(PageHash parent, std::span<const std::int32_t> tokens) const;
 
   /// Makes a full page, count > 0, findable by its content. Of two pages with equal content the first stays.
   void publish(std::int32_t page, PageHash hash, std::span<const std::int32_t> tokens);
+
+  /// Whether find() would give a page.
+  bool holds(PageHash hash, std::span<const std::int32_t> tokens) const;
 
   /// The page with this content with one reference more; nullopt when there is none.
   std::optional<std::int32_t> find(PageHash hash, std::span<const std::int32_t> tokens);
@@ -74,6 +77,7 @@ class PagePool {
   Page& at(std::int32_t page);
   List& list_of(const Page& page) { return page.published ? cached_list_ : blank_list_; }
   void append(std::int32_t page);
+  void prepend(std::int32_t page);
   void unlink(std::int32_t page);
   bool same_tokens(std::int32_t page, std::span<const std::int32_t> tokens) const;
 

@@ -5,6 +5,7 @@
 #include <cstring>
 
 #include "engine/base/format_text.h"
+#include "engine/base/page_window.h"
 #include "worker/control.pb.h"
 
 namespace colonnade::coordinator {
@@ -15,6 +16,9 @@ Error invalid(std::string message) { return {ErrorCode::kInvalidArgument, std::m
 SchedulerLimits bounded(SchedulerLimits limits) {
   const std::int64_t all_pages = std::int64_t{limits.n_pages} * limits.page_tokens;
   limits.context_tokens = static_cast<int>(std::min<std::int64_t>(limits.context_tokens, all_pages));
+  COLONNADE_CHECK(limits.n_window_pages == 0 ||
+                      limits.n_window_pages >= window_step_pages(limits.max_step_tokens, limits.window_tokens, limits.page_tokens),
+                  "a pool of windows that cannot hold one step");
   if (limits.vector_dim > 0) {
     limits.context_tokens = std::min(limits.context_tokens, limits.max_step_tokens);
     limits.prefix_reuse = false;  // what a token is depends on those behind it
@@ -39,6 +43,15 @@ Status check_tokens(const GenerationRequest& request, int vocab_size) {
     }
     if (!std::isfinite(bias)) return invalid(text("logit_bias of token ", token, " is not a finite number"));
   }
+  return {};
+}
+
+Status check_token_types(const GenerationRequest& request, int n_token_types) {
+  if (!request.token_types.empty() && request.token_types.size() != request.prompt.size())
+    return invalid(text("token_type_ids must have one for each of ", request.prompt.size(), " tokens, found ", request.token_types.size()));
+  for (const std::int32_t type : request.token_types)
+    if (type < 0 || type >= n_token_types)
+      return invalid(text("token_type_ids must be from 0 to ", n_token_types - 1, ", found ", type));
   return {};
 }
 
@@ -76,7 +89,9 @@ TokenEvent token_event(std::int32_t token, float logprob, const control::RowResu
 }  // namespace
 
 Scheduler::Scheduler(const SchedulerLimits& limits)
-    : limits_(bounded(limits)), pool_(limits.n_pages, limits.page_tokens, limits.hash_seed) {}
+    : limits_(bounded(limits)),
+      pool_(limits.n_pages, limits.page_tokens, limits.hash_seed),
+      window_pool_(limits.n_window_pages, limits.page_tokens, limits.hash_seed) {}
 
 Status Scheduler::validate(const GenerationRequest& request, const SchedulerLimits& unbounded_limits) {
   const SchedulerLimits limits = bounded(unbounded_limits);
@@ -96,6 +111,7 @@ Status Scheduler::validate(const GenerationRequest& request, const SchedulerLimi
                         context, " tokens", bound));
   }
   COLONNADE_TRY(check_tokens(request, limits.vocab_size));
+  COLONNADE_TRY(check_token_types(request, limits.n_token_types));
   return check_parameters(request);
 }
 
@@ -211,13 +227,19 @@ void Scheduler::job_lost(const Error& error) {
     if (sequence->admitted_before) begun.push_back(sequence.get());
   }
   for (Sequence* sequence : begun) finish(*sequence, FinishReason::kError, &error);
+  reset_pools();
+}
+
+void Scheduler::reset_pools() {
+  COLONNADE_CHECK(window_quotas_ == 0, "a quota outlives its sequence");
   pool_ = PagePool(limits_.n_pages, limits_.page_tokens, limits_.hash_seed);
+  window_pool_ = PagePool(limits_.n_window_pages, limits_.page_tokens, limits_.hash_seed);
 }
 
 void Scheduler::restart(const SchedulerLimits& limits) {
   COLONNADE_CHECK(in_flight_.empty() && running_.empty(), "restart of a scheduler at work");
   limits_ = bounded(limits);
-  pool_ = PagePool(limits_.n_pages, limits_.page_tokens, limits_.hash_seed);
+  reset_pools();
   look_again_ = true;
   std::vector<std::pair<Sequence*, Error>> too_large;
   for (const auto& [id, sequence] : sequences_) {

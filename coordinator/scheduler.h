@@ -6,6 +6,10 @@
 // and is computed again later from prompt and generated tokens; what it outputs is the same. The oldest sequence
 // is never interrupted, so everything ends.
 //
+// Layers with windows may have a pool of their own, from which a sequence has only the pages that the window needs. It is
+// admitted with a quota of them, enough for its longest step, and so never waits for one in the middle of its prompt; quotas
+// together never exceed the pool.
+//
 // A page that is given back may be handed out again while a step that writes it is still in flight: every rank
 // executes steps in the order of next_step(), so the later user overwrites it.
 #pragma once
@@ -14,6 +18,7 @@
 #include <deque>
 #include <map>
 #include <memory>
+#include <span>
 #include <vector>
 
 #include "coordinator/generator.h"
@@ -32,6 +37,8 @@ namespace colonnade::coordinator {
 struct SchedulerLimits {
   int n_pages = 0;
   int page_tokens = 32;
+  int n_window_pages = 0;     // KV pages of layers with windows; 0: they use the others
+  int window_tokens = 0;      // the widest window
   int context_tokens = 0;     // longest sequence; also bounded by the pages
   int vocab_size = 0;
   int max_step_tokens = 512;
@@ -42,6 +49,7 @@ struct SchedulerLimits {
   int n_stages = 1;           // steps in flight
   bool prefix_reuse = true;
   int vector_dim = 0;         // of an encoder, which takes whole prompts and gives vectors; 0: the model generates
+  int n_token_types = 1;      // of an encoder
   std::uint64_t hash_seed = 0;
 };
 
@@ -102,6 +110,7 @@ class Scheduler {
   int n_waiting() const { return static_cast<int>(waiting_.size()); }
   int n_in_flight() const { return static_cast<int>(in_flight_.size()); }
   const PagePool& pool() const { return pool_; }
+  const PagePool& window_pool() const { return window_pool_; }  // without pages where layers with windows use the others
   const SchedulerLimits& limits() const { return limits_; }
   const SchedulerCounts& counts() const { return counts_; }
 
@@ -126,12 +135,28 @@ class Scheduler {
 
   int pages_for(int n_tokens) const { return (n_tokens + limits_.page_tokens - 1) / limits_.page_tokens; }
 
+  bool windows() const { return limits_.n_window_pages > 0; }
+  int first_window_page(int position) const;
+  int window_step_pages(int n_tokens) const;
+  void reset_pools();
+
+  // Windows (scheduler_window.cc).
+  int prompt_quota(const Sequence& sequence) const;
+  int window_headroom() const;
+  void set_quota(Sequence& sequence, int quota);
+  void find_window(Sequence& sequence, std::span<const PageHash> chain);
+  void slide_window(Sequence& sequence, int end);
+  void leave_window(Sequence& sequence, int position);
+  void release_window(Sequence& sequence);
+  bool grow_window(Sequence& sequence);
+
   // Admission (scheduler_admission.cc).
   void admit();
   bool try_admit(Sequence& sequence);
   int find_prefix(Sequence& sequence);
   void release_pages(Sequence& sequence);
   void preempt(Sequence& sequence);
+  bool preempt_for(const Sequence& sequence);
   bool grow(Sequence& sequence);
   void publish_pages(Sequence& sequence);
 
@@ -163,6 +188,8 @@ class Scheduler {
 
   SchedulerLimits limits_;
   PagePool pool_;
+  PagePool window_pool_;
+  int window_quotas_ = 0;              // of all sequences together
   SchedulerCounts counts_;
   std::map<GenerationId, std::unique_ptr<Sequence>> sequences_;
   std::vector<Sequence*> running_;     // in order of arrival

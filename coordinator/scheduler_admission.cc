@@ -29,10 +29,12 @@ bool Scheduler::try_admit(Sequence& sequence) {
   const int needed = pages_for(sequence.n_tokens()) - reused;
   // Every running sequence will want another page before long; alone, a sequence may have them all.
   const int headroom = n_running();
-  if (pool_.available() < needed + headroom) {
+  const bool window_fits = !windows() || prompt_quota(sequence) + window_headroom() <= limits_.n_window_pages - window_quotas_;
+  if (pool_.available() < needed + headroom || !window_fits) {
     release_pages(sequence);
     return false;
   }
+  if (windows()) set_quota(sequence, prompt_quota(sequence));
   for (int i = 0; i < needed; ++i) {
     const auto page = pool_.allocate();
     COLONNADE_CHECK(page.has_value(), "the pool has fewer pages than it said");
@@ -52,15 +54,20 @@ int Scheduler::find_prefix(Sequence& sequence) {
   if (sequence.request.prompt_output != PromptOutput::kNone && sequence.prompt_asked < sequence.n_prompt) return 0;
   const auto page_tokens = static_cast<std::size_t>(limits_.page_tokens);
   const std::span<const std::int32_t> tokens = sequence.tokens;
+  std::vector<PageHash> chain;
+  PageHash last = sequence.chain;
   for (std::size_t end = page_tokens; end < tokens.size(); end += page_tokens) {
     const auto content = tokens.subspan(end - page_tokens, page_tokens);
-    const PageHash hash = pool_.chain(sequence.chain, content);
-    const auto page = pool_.find(hash, content);
+    last = pool_.chain(last, content);
+    const auto page = pool_.find(last, content);
     if (!page) break;
     sequence.pages.push_back(*page);
-    sequence.chain = hash;
-    ++sequence.published;
+    chain.push_back(last);
   }
+  sequence.known = static_cast<int>(chain.size());
+  if (windows()) find_window(sequence, chain);
+  sequence.published = static_cast<int>(sequence.pages.size());
+  if (sequence.published > 0) sequence.chain = chain[sequence.pages.size() - 1];
   return sequence.published;
 }
 
@@ -70,8 +77,10 @@ void Scheduler::release_pages(Sequence& sequence) {
     pool_.release(sequence.pages.back());
     sequence.pages.pop_back();
   }
+  release_window(sequence);
   sequence.scheduled = 0;
   sequence.published = 0;
+  sequence.known = 0;
   sequence.chain = pool_.root();
 }
 
@@ -83,17 +92,21 @@ void Scheduler::preempt(Sequence& sequence) {
   look_again_ = true;
 }
 
+bool Scheduler::preempt_for(const Sequence& sequence) {
+  Sequence& latest = *running_.back();
+  preempt(latest);
+  return &latest != &sequence;
+}
+
 bool Scheduler::grow(Sequence& sequence) {
   while (static_cast<int>(sequence.pages.size()) < pages_for(sequence.scheduled + 1)) {
     if (const auto page = pool_.allocate()) {
       sequence.pages.push_back(*page);
-      continue;
+    } else if (!preempt_for(sequence)) {
+      return false;
     }
-    Sequence& latest = *running_.back();
-    preempt(latest);
-    if (&latest == &sequence) return false;
   }
-  return true;
+  return !windows() || grow_window(sequence);
 }
 
 void Scheduler::publish_pages(Sequence& sequence) {
@@ -103,6 +116,9 @@ void Scheduler::publish_pages(Sequence& sequence) {
     const auto content = std::span<const std::int32_t>(sequence.tokens).subspan(page * page_tokens, page_tokens);
     sequence.chain = pool_.chain(sequence.chain, content);
     pool_.publish(sequence.pages[page], sequence.chain, content);
+    const int of_window = sequence.published - sequence.window_start;
+    if (of_window >= 0 && of_window < static_cast<int>(sequence.window_pages.size()))
+      window_pool_.publish(sequence.window_pages[static_cast<std::size_t>(of_window)], sequence.chain, content);
     ++sequence.published;
   }
 }

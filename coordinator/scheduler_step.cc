@@ -177,6 +177,13 @@ void Scheduler::place(const Share& share, int token_index, control::Step& step, 
   out.set_first_position(sequence.scheduled);
   out.mutable_tokens()->Add(tokens + sequence.scheduled, tokens + end);
   out.mutable_pages()->Add(sequence.pages.data(), sequence.pages.data() + pages_for(end));
+  if (const auto& types = sequence.request.token_types; !types.empty())
+    out.mutable_token_types()->Add(types.data() + sequence.scheduled, types.data() + end);
+  if (windows()) {
+    slide_window(sequence, end);
+    out.mutable_window_pages()->Add(sequence.window_pages.begin(), sequence.window_pages.end());
+    out.set_window_start(sequence.window_start);
+  }
 
   const bool logprobs = sequence.request.prompt_output == PromptOutput::kLogprobs;
   for (int p = sequence.scheduled; p < end; ++p) {

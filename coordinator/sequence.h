@@ -31,6 +31,10 @@ struct Sequence {
   std::vector<std::uint32_t> mask;              // with a constraint: what the next token may be
 
   std::vector<std::int32_t> pages;  // page table; empty while waiting
+  // Of layers with windows, where those have pages of their own: without what lies before the window.
+  std::vector<std::int32_t> window_pages;
+  int window_start = 0;             // what page of the sequence the first of them is
+  int window_quota = 0;             // it may have this many at once
   int scheduled = 0;                // positions [0, scheduled) are in the pages or in steps in flight
   bool awaiting = false;            // a step in flight answers for the last known token
   int prompt_asked = 0;             // output of prompt positions [0, prompt_asked) came or is in flight
@@ -41,6 +45,7 @@ struct Sequence {
   // Content of the full pages, for reuse.
   int published = 0;  // pages [0, published) are in the table
   PageHash chain;     // of the last of them
+  int known = 0;      // pages [0, known) were in the table when it was admitted: others begin like this
 
   int n_tokens() const { return static_cast<int>(tokens.size()); }
   int n_generated() const { return n_tokens() - n_prompt; }

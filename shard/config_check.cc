@@ -94,6 +94,9 @@ Status check_model_config(const engine::ModelConfig& config) {
   COLONNADE_TRY(positive("embedding_scale", config.embedding_scale));
   COLONNADE_TRY(positive("residual_scale", config.residual_scale));
   COLONNADE_TRY(positive("logit_scale", config.logit_scale));
+  COLONNADE_TRY(positive_or_0("query_growth", config.query_growth));
+  COLONNADE_TRY(within("query_growth_tokens", config.query_growth_tokens, 1, 1 << 30));
+  COLONNADE_TRY(within("n_token_types", config.n_token_types, 1, 1 << 10));
   COLONNADE_TRY(positive_or_0("attention_scale", config.attention_scale));
   COLONNADE_TRY(positive_or_0("attention_soft_cap", config.attention_soft_cap));
   COLONNADE_TRY(positive_or_0("logit_soft_cap", config.logit_soft_cap));
@@ -125,7 +128,7 @@ ParameterCount count_parameters(const engine::ModelConfig& config) {
 
   ParameterCount count;
   count.total = u(config.vocab_size) * dim * (config.tied_embeddings || config.encoder ? 1 : 2) + (config.encoder ? 0 : dim);
-  if (config.position_embeddings) count.total += u(config.max_context_tokens) * dim + 2 * dim;
+  if (config.position_embeddings) count.total += (u(config.max_context_tokens) + u(config.n_token_types) - 1) * dim + 2 * dim;
   count.active = count.total;
   for (const engine::LayerConfig& layer : config.layers) {
     const std::uint64_t inner = config.gated() ? 2 : 1;  // gate, up

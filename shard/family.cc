@@ -28,6 +28,7 @@ std::span<const Family* const> all_families() {
       &granitemoe_family(),
       &gemma2_family(),
       &gemma3_family(),
+      &llama4_family(),
   };
   return families;
 }
@@ -38,7 +39,7 @@ const Family* find_family(std::string_view name) {
   return at == families.end() ? nullptr : *at;
 }
 
-Result<const Family*> family_of(const ConfigFields& fields) {
+Result<FamilyFields> family_of(const ConfigFields& fields) {
   COLONNADE_ASSIGN(const std::string model_type, fields.string("model_type", ""));
   std::string architecture;
   if (const Json* list = fields.find("architectures")) {
@@ -48,14 +49,26 @@ Result<const Family*> family_of(const ConfigFields& fields) {
   }
   if (model_type.empty() && architecture.empty()) return fields.invalid("model_type", "the name of an architecture");
 
+  const auto fits = [&](const char* type, const char* name) {
+    return (model_type.empty() || model_type == type) && (architecture.empty() || architecture == name);
+  };
   for (const Family* family : all_families()) {
-    const bool type_fits = model_type.empty() || model_type == family->model_type;
-    const bool architecture_fits = architecture.empty() || architecture == family->architecture;
-    if (type_fits && architecture_fits) return family;
+    if (fits(family->model_type, family->architecture) || fits(family->model_type, family->also_architecture))
+      return FamilyFields{family, fields};
+    if (!fits(family->whole_model_type, family->whole_architecture)) continue;
+    const Json* text_config = fields.find("text_config");
+    if (text_config == nullptr || !text_config->is_object()) return fields.invalid("text_config", "an object");
+    ConfigFields of_text(*text_config, fields.where() + ": text_config");
+    COLONNADE_ASSIGN(const std::string text_type, of_text.string("model_type", family->model_type));
+    if (text_type != family->model_type) return of_text.invalid("model_type", text("\"", family->model_type, "\""));
+    return FamilyFields{family, std::move(of_text)};
   }
   std::string supported;
-  for (const Family* family : all_families())
+  for (const Family* family : all_families()) {
     supported += text(supported.empty() ? "" : ", ", family->architecture, " (", family->model_type, ")");
+    if (family->also_architecture[0] != '\0') supported += text(", ", family->also_architecture, " (", family->model_type, ")");
+    if (family->whole_model_type[0] != '\0') supported += text(", the text of ", family->whole_architecture, " (", family->whole_model_type, ")");
+  }
   return Error{ErrorCode::kUnsupported,
                text(fields.where(), ": architecture ", architecture.empty() ? "unnamed" : architecture,
                     model_type.empty() ? "" : " (" + model_type + ")", " is not supported; supported are ", supported)};

@@ -53,9 +53,11 @@ struct TensorNames {
   const char* attention_post_norm = "post_attention_layernorm";        // where there are norms after the blocks
   const char* feed_forward_post_norm = "post_feedforward_layernorm";
   const char* positions = nullptr;         // where embeddings have them: a row for each position
-  const char* token_type = nullptr;        // its first row is added to every position
+  const char* token_type = nullptr;        // a row for each type; the first one is added to every position
   const char* embedding_norm = nullptr;
+  const char* renamed_norm = "";           // modules that end so may have gamma and beta in place of weight and bias
   const char* prefix = "";                 // before all names, in checkpoints that have the embedding under it
+  const char* inner_prefix = "";           // after "model.", in checkpoints that have the embedding so
   const char* sinks = "self_attn.sinks";  // a tensor, not a module
   // Of latents; output as above.
   const char* query_latent = "self_attn.q_a_proj";
@@ -64,7 +66,7 @@ struct TensorNames {
   const char* latent = "self_attn.kv_a_proj_with_mqa";
   const char* latent_norm = "self_attn.kv_a_layernorm";
   const char* heads_of_latent = "self_attn.kv_b_proj";  // for each head the plain part of its key, then its value
-  bool interleaved_rotation = false;                    // neighbouring rows are rotated together; here halves are
+  bool interleaved_rotation = false;                    // neighbouring rows are rotated together, also without latents; here halves are
   const char* query_key_value = nullptr;  // one module for queries, keys, values, in that order
   const char* dense_gate_up = nullptr;    // one module for gate, up, in that order
   StackedExperts stacked = {};
@@ -76,6 +78,10 @@ struct Family {
   const char* architecture;  // "Qwen3MoeForCausalLM"
   TensorNames names;
   Result<engine::ModelConfig> (*read)(const ConfigFields& fields);
+  // A model of text and other things whose text_config is one of this family: of it the text part is read.
+  const char* whole_model_type = "";
+  const char* whole_architecture = "";
+  const char* also_architecture = "";  // one with more at its end, which is left out
 };
 
 const Family& llama_family();
@@ -97,16 +103,24 @@ const Family& granite_family();
 const Family& granitemoe_family();
 const Family& gemma2_family();
 const Family& gemma3_family();
+const Family& llama4_family();
 
 std::span<const Family* const> all_families();
 /// The family whose model_type is `name`, or nullptr.
 const Family* find_family(std::string_view name);
 
-/// The family of a config.json. kUnsupported names the architecture and lists what is supported.
-Result<const Family*> family_of(const ConfigFields& fields);
+/// The family of a config.json and the fields that it reads: those of text_config where the model is more than text.
+/// kUnsupported names the architecture and lists what is supported.
+struct FamilyFields {
+  const Family* family;
+  ConfigFields fields;
+};
+Result<FamilyFields> family_of(const ConfigFields& fields);
 
 /// What a family's transformers class assumes where config.json is silent.
 struct FamilyDefaults {
+  std::optional<int> n_heads = {};     // without it required, as are the other sizes
+  std::optional<int> vocab_size = {};
   int n_kv_heads = 0;               // 0: as many as query heads, what null always means
   int head_dim = 0;                 // 0: dim / n_heads
   int max_context_tokens = 2048;

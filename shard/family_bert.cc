@@ -16,6 +16,7 @@ Result<engine::ModelConfig> read(const ConfigFields& fields) {
   config.qkv_bias = config.output_bias = config.neuron_bias = true;
   config.layer_norms = config.norm_after = true;
   config.position_embeddings = true;
+  COLONNADE_ASSIGN(config.n_token_types, fields.positive("type_vocab_size", 2, 1 << 10));
   config.encoder = true;
   config.tied_embeddings = false;
   for (engine::LayerConfig& layer : config.layers) layer.rope = -1;
@@ -41,8 +42,12 @@ const Family& bert_family() {
                               .positions = "embeddings.position_embeddings",
                               .token_type = "embeddings.token_type_embeddings",
                               .embedding_norm = "embeddings.LayerNorm",
+                              .renamed_norm = "LayerNorm",
                               .prefix = "bert."},
-                             read};
+                             read,
+                             "",
+                             "",
+                             "BertForMaskedLM"};
   return family;
 }
 

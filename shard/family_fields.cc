@@ -63,8 +63,8 @@ Result<RopeConfig> read_rope(const ConfigFields& fields, const FamilyDefaults& d
     COLONNADE_ASSIGN(rope.low_freq_factor, scaling.number("low_freq_factor"));
     COLONNADE_ASSIGN(rope.high_freq_factor, scaling.number("high_freq_factor"));
     COLONNADE_ASSIGN(rope.original_context_tokens, scaling.positive("original_max_position_embeddings", {}, 1 << 30));
-    if (rope.high_freq_factor <= rope.low_freq_factor)
-      return scaling.invalid("high_freq_factor", text("more than low_freq_factor ", rope.low_freq_factor));
+    if (rope.high_freq_factor < rope.low_freq_factor)
+      return scaling.invalid("high_freq_factor", text("at least low_freq_factor ", rope.low_freq_factor));
     return rope;
   }
   if (type == "yarn") {
@@ -116,7 +116,7 @@ Result<ModelConfig> read_shared_fields(const ConfigFields& fields, const FamilyD
   ModelConfig config;
   COLONNADE_ASSIGN(config.dim, fields.positive("hidden_size"));
   COLONNADE_ASSIGN(config.n_layers, fields.positive("num_hidden_layers", {}, 1 << 14));
-  COLONNADE_ASSIGN(config.n_heads, fields.positive("num_attention_heads", {}, 1 << 14));
+  COLONNADE_ASSIGN(config.n_heads, fields.positive("num_attention_heads", defaults.n_heads, 1 << 14));
   const bool kv_as_heads = defaults.n_kv_heads == 0 || fields.is_null("num_key_value_heads");
   const int kv_heads = kv_as_heads ? config.n_heads : defaults.n_kv_heads;
   COLONNADE_ASSIGN(config.n_kv_heads, fields.positive("num_key_value_heads", kv_heads, 1 << 14));
@@ -128,7 +128,7 @@ Result<ModelConfig> read_shared_fields(const ConfigFields& fields, const FamilyD
   const int head_dim = defaults.head_dim > 0 ? defaults.head_dim : config.dim / config.n_heads;
   COLONNADE_ASSIGN(config.head_dim, fields.positive("head_dim", head_dim, 1 << 14));
   if (config.head_dim % 2 != 0) return fields.invalid("head_dim", text("an even value, but it is ", config.head_dim));
-  COLONNADE_ASSIGN(config.vocab_size, fields.positive("vocab_size"));
+  COLONNADE_ASSIGN(config.vocab_size, fields.positive("vocab_size", defaults.vocab_size));
   COLONNADE_ASSIGN(config.max_context_tokens,
                    fields.positive("max_position_embeddings", defaults.max_context_tokens, 1 << 30));
   COLONNADE_ASSIGN(config.norm_eps, fields.number("rms_norm_eps", defaults.norm_eps));

@@ -46,7 +46,8 @@ Result<engine::ModelConfig> read_gemma2(const ConfigFields& fields) {
 
 Result<engine::ModelConfig> read_gemma3(const ConfigFields& fields) {
   COLONNADE_ASSIGN(engine::ModelConfig config,
-                   read_shared(fields, {.n_kv_heads = 4, .head_dim = 256, .max_context_tokens = 131072, .norm_eps = 1e-6f,
+                   read_shared(fields, {.n_heads = 8, .vocab_size = 262208,  // left out by its authors
+                                        .n_kv_heads = 4, .head_dim = 256, .max_context_tokens = 131072, .norm_eps = 1e-6f,
                                         .rope_theta = 1e6f, .tied_embeddings = true,
                                         .activation_field = "hidden_activation", .activation = "gelu_pytorch_tanh"}));
   config.qk_norm = true;
@@ -70,7 +71,12 @@ const Family& gemma2_family() {
 }
 
 const Family& gemma3_family() {
-  static const Family family{"gemma3_text", "Gemma3ForCausalLM", kNames, read_gemma3};
+  static const TensorNames names = [] {
+    TensorNames of_text = kNames;
+    of_text.prefix = of_text.inner_prefix = "language_model.";
+    return of_text;
+  }();
+  static const Family family{"gemma3_text", "Gemma3ForCausalLM", names, read_gemma3, "gemma3", "Gemma3ForConditionalGeneration"};
   return family;
 }
 

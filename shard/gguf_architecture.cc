@@ -143,6 +143,7 @@ const std::vector<GgufArchitecture>& architectures() {
       {.name = "bert",
        .model_type = "bert",
        .keys = {{"attention.layer_norm_epsilon", "layer_norm_eps"}},
+       .implied = {{"type_vocab_size", "1"}},  // what is said of them is not reliable; other types than 0 are never asked for
        .modules = {{&TensorNames::attention_norm, "attn_output_norm"},
                    {&TensorNames::feed_forward_norm, "layer_output_norm"},
                    {&TensorNames::dense_gate, "ffn_up"},

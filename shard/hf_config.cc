@@ -23,9 +23,9 @@ Result<Json> parse_object(std::string_view content, std::string_view where) {
 Result<engine::ModelConfig> parse_model_config(std::string_view content, std::string_view where) {
   COLONNADE_ASSIGN(const Json json, parse_object(content, where));
   const ConfigFields fields(json, std::string(where));
-  COLONNADE_ASSIGN(const Family* family, family_of(fields));
-  COLONNADE_ASSIGN(engine::ModelConfig config, family->read(fields));
-  config.family = family->model_type;
+  COLONNADE_ASSIGN(const FamilyFields chosen, family_of(fields));
+  COLONNADE_ASSIGN(engine::ModelConfig config, chosen.family->read(chosen.fields));
+  config.family = chosen.family->model_type;
   if (const Status status = check_model_config(config); !status.ok())
     return Error{status.error().code, text(where, ": ", status.error().message)};
   return config;

@@ -84,6 +84,7 @@ void encode_config(const engine::ModelConfig& config, proto::Config& out) {
   router.set_group_score(static_cast<std::uint32_t>(config.router.group_score));
   router.set_scaling(config.router.scaling);
   router.set_logit_bias(config.router.logit_bias);
+  router.set_weighs_input(config.router.weighs_input);
   out.set_activation(static_cast<std::uint32_t>(config.activation));
   out.set_post_norms(config.post_norms);
   out.set_embedding_scale(config.embedding_scale);
@@ -102,6 +103,10 @@ void encode_config(const engine::ModelConfig& config, proto::Config& out) {
   out.set_encoder(config.encoder);
   out.set_pooling(static_cast<std::uint32_t>(config.pooling));
   out.set_unit_length(config.unit_length);
+  out.set_qk_unit_norm(config.qk_unit_norm);
+  out.set_query_growth(config.query_growth);
+  out.set_query_growth_tokens(u32(config.query_growth_tokens));
+  out.set_n_token_types(u32(config.n_token_types));
   encode_rope(config.rope, *out.mutable_rope());
   for (const engine::RopeConfig& rope : config.more_ropes) encode_rope(rope, *out.add_more_ropes());
   out.set_neuron_group(static_cast<std::uint32_t>(config.neuron_group));
@@ -114,6 +119,7 @@ void encode_config(const engine::ModelConfig& config, proto::Config& out) {
     l.set_shared_hidden_dim(u32(layer.shared_hidden_dim));
     l.set_shared_gate(layer.shared_gate);
     l.set_rope(layer.rope);
+    l.set_window_chunks(layer.window_chunks);
   }
 }
 
@@ -149,6 +155,7 @@ engine::ModelConfig decode_config(const proto::Config& in) {
     config.router.group_score = static_cast<engine::GroupScore>(in.router().group_score());
     config.router.scaling = in.router().scaling();
     config.router.logit_bias = in.router().logit_bias();
+    config.router.weighs_input = in.router().weighs_input();
   }
   config.rope = decode_rope(in.rope());
   for (const proto::Rope& rope : in.more_ropes()) config.more_ropes.push_back(decode_rope(rope));
@@ -171,6 +178,10 @@ engine::ModelConfig decode_config(const proto::Config& in) {
   config.encoder = in.encoder();
   config.pooling = static_cast<engine::Pooling>(in.pooling());
   config.unit_length = in.unit_length();
+  config.qk_unit_norm = in.qk_unit_norm();
+  config.query_growth = in.query_growth();
+  if (in.query_growth_tokens() != 0) config.query_growth_tokens = to_int(in.query_growth_tokens());
+  if (in.n_token_types() != 0) config.n_token_types = to_int(in.n_token_types());
   config.neuron_group = to_int(in.neuron_group());
   config.layers.reserve(static_cast<std::size_t>(in.layers_size()));
   for (const proto::Layer& l : in.layers())
@@ -178,6 +189,7 @@ engine::ModelConfig decode_config(const proto::Config& in) {
                              .n_experts = to_int(l.n_experts()),
                              .n_active = to_int(l.n_active()),
                              .window_tokens = to_int(l.window_tokens()),
+                             .window_chunks = l.window_chunks(),
                              .shared_hidden_dim = to_int(l.shared_hidden_dim()),
                              .shared_gate = l.shared_gate(),
                              .rope = l.rope()});

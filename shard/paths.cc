@@ -80,6 +80,7 @@ PathSpec embedding_vectors(const engine::ModelConfig& config) {
   PathSpec path{.kind = PathKind::kReplicated, .layer = 0, .index = 1};
   path.vectors = {vector(VectorRole::kPositions, config.max_context_tokens * config.dim),
                   vector(VectorRole::kEmbeddingNorm, config.dim), vector(VectorRole::kEmbeddingNormBias, config.dim)};
+  if (config.n_token_types > 1) path.vectors.push_back(vector(VectorRole::kTokenTypes, (config.n_token_types - 1) * config.dim));
   return path;
 }
 

@@ -56,6 +56,7 @@ enum class VectorRole : std::uint32_t {
   kAttentionNormBias = 205, kFeedForwardNormBias,                    // kReplicated
   kPositions = 207, kEmbeddingNorm, kEmbeddingNormBias,              // kReplicated, index 1
   kSinks = 210,                             // kAttention, by query head
+  kTokenTypes = 215,                        // kReplicated, index 1: what types from 1 on have more than type 0
   kGateBias = 220, kUpBias, kDownBias,      // kFeedForward; the last one of an expert's first neurons only
 };
 

@@ -86,10 +86,9 @@ class Planner {
     }
     const double all_held = std::accumulate(held.begin(), held.end(), 0.0);
     const double all_read = std::accumulate(read.begin(), read.end(), 0.0);
-    const double kv = static_cast<double>(kv_head_bytes_) * config_.n_kv_heads;
     std::vector<LayerLoad> loads(n_layers);
     for (std::size_t l = 0; l < n_layers; ++l)
-      loads[l] = {.work = (held[l] / all_held + read[l] / all_read) / 2, .memory_bytes = held[l] + kv};
+      loads[l] = {.work = (held[l] / all_held + read[l] / all_read) / 2, .memory_bytes = held[l] + static_cast<double>(kv_head_bytes_[l]) * config_.n_kv_heads};
     return loads;
   }
 
@@ -181,7 +180,7 @@ class Planner {
     double sum = 0;
     for (const Block& b : blocks) sum = std::accumulate(b.unit_bytes.begin(), b.unit_bytes.end(), sum);
     for (const StageBlock& s : stage_blocks)
-      if (paths_[s.first_path].kind == PathKind::kAttention) sum += static_cast<double>(kv_head_bytes_) * s.n_paths;
+      if (paths_[s.first_path].kind == PathKind::kAttention) sum += static_cast<double>(kv_bytes(paths_[s.first_path])) * s.n_paths;
     return sum;
   }
 
@@ -233,7 +232,7 @@ class Planner {
         if (path.kind == PathKind::kAttention) {
           a.first_head = units == 1 ? 0 : static_cast<int>(u % units);
           a.n_heads = units == 1 ? path.count : static_cast<int>(next - u);
-          rank.kv_bytes += kv_head_bytes_;
+          rank.kv_bytes += kv_bytes(path);
         }
         const bool is_head = path.kind == PathKind::kEmbedding && last && config_.tied_embeddings;
         std::uint64_t also_elsewhere = 0;
@@ -294,6 +293,7 @@ class Planner {
     return Error{ErrorCode::kExhausted, std::move(message)};
   }
 
+  std::uint64_t kv_bytes(const PathSpec& path) const { return kv_head_bytes_[static_cast<std::size_t>(path.layer)]; }
   const RankMachine& machine(int r) const { return machines_[static_cast<std::size_t>(r)]; }
   const RankPlan& rank(int r) const { return plan_.ranks[static_cast<std::size_t>(r)]; }
 
@@ -302,7 +302,7 @@ class Planner {
   std::span<const RankMachine> machines_;
   const PlanOptions& options_;
   const std::uint64_t buffer_bytes_;
-  const std::uint64_t kv_head_bytes_;  // of one KV head of one layer
+  const std::vector<std::uint64_t> kv_head_bytes_;  // by layer
   Plan plan_;
 };
 

@@ -1,17 +1,27 @@
 #include "shard/plan_bytes.h"
 
 #include <algorithm>
+#include <limits>
 
 #include "engine/base/units.h"
 #include "engine/model/rank_context.h"
 #include "engine/model/router.h"
+#include "engine/model/window_pages.h"
 
 namespace colonnade::shard {
 
-std::uint64_t kv_head_bytes(const engine::ModelConfig& config, const PlanOptions& options) {
-  const std::uint64_t bytes = div_up(options.kv_tokens, engine::kPageTokens) * engine::RankContext::cache_block_bytes(config, options.kv_type);
+std::vector<std::uint64_t> kv_head_bytes(const engine::ModelConfig& config, const PlanOptions& options) {
+  const std::uint64_t block = engine::RankContext::cache_block_bytes(config, options.kv_type);
+  const std::uint64_t pages = div_up(options.kv_tokens, engine::kPageTokens);
+  const auto counted = static_cast<int>(std::min<std::uint64_t>(pages, std::numeric_limits<int>::max()));
+  const auto window_pages = static_cast<std::uint64_t>(engine::window_pages(config, counted, options.max_step_tokens));
+  std::vector<std::uint64_t> bytes;
+  for (const engine::LayerConfig& layer : config.layers)
+    bytes.push_back(block * (window_pages > 0 && layer.window_tokens > 0 ? window_pages : pages));
   // The layers of an encoder use the same memory one after the other.
-  return config.encoder ? div_up(bytes, static_cast<std::uint64_t>(config.n_layers)) : bytes;
+  if (config.encoder)
+    for (std::uint64_t& b : bytes) b = div_up(b, static_cast<std::uint64_t>(config.n_layers));
+  return bytes;
 }
 
 std::uint64_t assignment_bytes(const PathSpec& path, const Assignment& assignment) {

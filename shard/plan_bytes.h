@@ -2,13 +2,14 @@
 #pragma once
 
 #include <cstdint>
+#include <vector>
 
 #include "shard/plan.h"
 
 namespace colonnade::shard {
 
-/// KV cache of one KV head of one layer.
-std::uint64_t kv_head_bytes(const engine::ModelConfig& config, const PlanOptions& options);
+/// KV cache of one KV head, by layer: those with windows may need fewer pages (engine/model/window_pages.h).
+std::vector<std::uint64_t> kv_head_bytes(const engine::ModelConfig& config, const PlanOptions& options);
 
 /// Of the path's blob, what the assignment needs.
 std::uint64_t assignment_bytes(const PathSpec& path, const Assignment& assignment);

@@ -172,6 +172,7 @@ Result<engine::RankWeights> make_rank_weights(const Manifest& manifest, const Pl
           weights.positions = loaded.vector(VectorRole::kPositions);
           weights.embedding_norm = loaded.vector(VectorRole::kEmbeddingNorm);
           weights.embedding_norm_bias = loaded.vector(VectorRole::kEmbeddingNormBias);
+          weights.token_types = loaded.vector(VectorRole::kTokenTypes);
         } else if (path.layer == manifest.config.n_layers)
           weights.final_norm = loaded.vector(VectorRole::kFinalNorm);
         else

@@ -30,7 +30,17 @@ Result<SourceModel> SourceModel::open(const std::filesystem::path& source) {
   model.names_ = family->names;
   if (model.config_.encoder) COLONNADE_TRY(read_pooling(source, model.config_));
   COLONNADE_ASSIGN(model.source_, open_stored_tensors(source, content));
-  if (model.source_->open(model.names_.prefix + weight(model.names_.embedding)).ok()) model.prefix_ = model.names_.prefix;
+  const auto has_embedding = [&] { return model.source_->open(model.stored(weight(model.names_.embedding))).ok(); };
+  if (!has_embedding()) {
+    model.prefix_ = model.names_.prefix;
+    if (!has_embedding()) {
+      model.prefix_.clear();
+      model.inner_prefix_ = model.names_.inner_prefix;
+      if (!has_embedding()) model.inner_prefix_.clear();
+    }
+  }
+  if (model.names_.embedding_norm != nullptr && model.names_.renamed_norm[0] != '\0')
+    model.renamed_norms_ = model.source_->open(model.prefix_ + model.names_.embedding_norm + ".gamma").ok();
   Status status = model.find_all_tensors();
   if (status.ok()) status = model.check_nothing_left();
   if (!status.ok())
@@ -43,9 +53,20 @@ Status SourceModel::add(const std::string& name, int rows, int cols) {
 }
 
 Status SourceModel::add_shape(const std::string& name, std::initializer_list<int> shape) {
-  COLONNADE_ASSIGN(TensorRows found, source_->find(prefix_ + name, Shape(shape.begin(), shape.end())));
+  COLONNADE_ASSIGN(TensorRows found, source_->find(stored(name), Shape(shape.begin(), shape.end())));
   tensors_.emplace(name, std::move(found));
   return {};
+}
+
+std::string SourceModel::stored(const std::string& name) const {
+  constexpr std::string_view kOuter = "model.";
+  if (!inner_prefix_.empty() && name.starts_with(kOuter)) return text(kOuter, inner_prefix_, name.substr(kOuter.size()));
+  if (renamed_norms_) {
+    for (const auto& [ours, theirs] : {std::pair(".weight", ".gamma"), {".bias", ".beta"}})
+      if (name.ends_with(std::string(names_.renamed_norm) + ours))
+        return text(prefix_, name.substr(0, name.size() - std::string_view(ours).size()), theirs);
+  }
+  return prefix_ + name;
 }
 
 std::string SourceModel::layer_module(int layer, const char* module) const {
@@ -83,10 +104,10 @@ Status SourceModel::find_embedding_vectors() {
   COLONNADE_TRY(add(weight(names_.embedding_norm), 0, config_.dim));
   COLONNADE_TRY(add(bias(names_.embedding_norm), 0, config_.dim));
   const std::string types = weight(names_.token_type);
-  COLONNADE_ASSIGN(TensorRows found, source_->open(prefix_ + types));
-  if (found.rows() == 0 || found.cols() != static_cast<std::uint64_t>(config_.dim))
-    return Error{ErrorCode::kCorrupt, text("tensor ", prefix_, types, " in ", found.file(), ": expected rows of ", config_.dim,
-                                           ", found shape ", shape_text(found.shape()))};
+  COLONNADE_ASSIGN(TensorRows found, source_->open(stored(types)));
+  if (found.rows() < static_cast<std::uint64_t>(config_.n_token_types) || found.cols() != static_cast<std::uint64_t>(config_.dim))
+    return Error{ErrorCode::kCorrupt, text("tensor ", found.name(), " in ", found.file(), ": expected ", config_.n_token_types, " rows or more of ",
+                                           config_.dim, ", found shape ", shape_text(found.shape()))};
   tensors_.emplace(types, std::move(found));
   return {};
 }
@@ -154,7 +175,7 @@ Status SourceModel::find_expert_tensors(int layer) {
   if (shape.has_router() && stacked.gate_up != nullptr) {
     const auto add_stacked = [&](const char* name, int outputs, int inputs) -> Status {
       const std::string full = layer_module(layer, name);
-      COLONNADE_ASSIGN(const TensorRows found, source_->open(prefix_ + full));
+      COLONNADE_ASSIGN(const TensorRows found, source_->open(stored(full)));
       const bool transposed = stacked.transposed && !found.form().outputs_first;
       return add_shape(full, {shape.n_experts, transposed ? inputs : outputs, transposed ? outputs : inputs});
     };
@@ -199,9 +220,13 @@ TensorPart SourceModel::attention_part(int layer, MatrixRole role, std::string (
                ? TensorPart{.tensor = tensor_of(layer_module(layer, separate))}
                : TensorPart{.tensor = tensor_of(layer_module(layer, names_.query_key_value)), .first = first};
   };
+  const auto turned = [&](TensorPart rotated) {
+    if (names_.interleaved_rotation) rotated.turned = static_cast<std::uint64_t>(config_.head_dim);
+    return rotated;
+  };
   switch (role) {
-    case MatrixRole::kQuery: return part(names_.query, 0);
-    case MatrixRole::kKey: return part(names_.key, query_width);
+    case MatrixRole::kQuery: return turned(part(names_.query, 0));
+    case MatrixRole::kKey: return turned(part(names_.key, query_width));
     default: return part(names_.value, query_width + kv_width);
   }
 }
@@ -288,6 +313,7 @@ TensorPart SourceModel::vector_part(const PathSpec& path, VectorRole role) const
     case VectorRole::kAttentionNormBias: return {.tensor = bias(layer_module(path.layer, names_.attention_norm))};
     case VectorRole::kFeedForwardNormBias: return {.tensor = bias(layer_module(path.layer, names_.feed_forward_norm))};
     case VectorRole::kPositions: return {.tensor = weight(names_.positions)};
+    case VectorRole::kTokenTypes: return {.tensor = weight(names_.token_type)};
     case VectorRole::kEmbeddingNorm: return {.tensor = weight(names_.embedding_norm)};
     case VectorRole::kEmbeddingNormBias: return {.tensor = bias(names_.embedding_norm)};
     case VectorRole::kRouterLogitBias: return {.tensor = bias(layer_module(path.layer, names_.router))};
@@ -333,6 +359,16 @@ Status SourceModel::read_positions(float* out) const {
   return {};
 }
 
+Status SourceModel::read_token_types(float* out) const {
+  const TensorRows& types = tensor(weight(names_.token_type));
+  const std::uint64_t dim = types.cols(), n_more = static_cast<std::uint64_t>(config_.n_token_types) - 1;
+  std::vector<float> first(dim);
+  COLONNADE_TRY(types.read({0, 1, 0, dim}, first.data(), dim));
+  COLONNADE_TRY(types.read({1, n_more, 0, dim}, out, dim));
+  for (std::uint64_t i = 0; i < n_more * dim; ++i) out[i] -= first[i % dim];
+  return {};
+}
+
 PathWeights SourceModel::weights_of(const PathSpec& path) const {
   PathWeights weights;
   weights.rows = [this, &path](const MatrixSpec& matrix, std::uint32_t first_row, std::uint32_t n_rows, float* out) {
@@ -347,6 +383,7 @@ PathWeights SourceModel::weights_of(const PathSpec& path) const {
   };
   weights.vector = [this, &path](const VectorSpec& vector, float* out) -> Status {
     if (vector.role == VectorRole::kPositions) return read_positions(out);
+    if (vector.role == VectorRole::kTokenTypes) return read_token_types(out);
     const TensorPart part = vector_part(path, vector.role);
     const TensorRows& source = tensor(part.tensor);
     if (vector.role == VectorRole::kRouter)

@@ -50,10 +50,13 @@ class SourceModel {
   Status add_expert(int layer, int expert, int hidden_dim);
   Status add(const std::string& name, int rows, int cols);
   Status add_shape(const std::string& name, std::initializer_list<int> shape);
+  /// The name that the source has for one of ours.
+  std::string stored(const std::string& name) const;
   std::string layer_module(int layer, const char* module) const;
   std::string expert_module(int layer, int expert, MatrixRole role) const;
   Status find_embedding_vectors();
   Status read_positions(float* out) const;
+  Status read_token_types(float* out) const;
 
   TensorPart attention_part(int layer, MatrixRole role, std::string (*tensor_of)(const std::string& module)) const;
   bool is_turned(const TensorRows& tensor) const;
@@ -66,7 +69,9 @@ class SourceModel {
 
   engine::ModelConfig config_;
   TensorNames names_;
-  std::string prefix_;  // of all names in the source
+  std::string prefix_;        // of all names in the source
+  std::string inner_prefix_;  // after "model." in them
+  bool renamed_norms_ = false;
   std::unique_ptr<const TensorSource> source_;
   std::unordered_map<std::string, TensorRows> tensors_;  // by full name
 };

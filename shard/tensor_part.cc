@@ -6,13 +6,13 @@ namespace colonnade::shard {
 
 Status read_matrix_part(const TensorRows& tensor, const TensorPart& part, const Window& window, float* out,
                         std::size_t stride) {
-  const std::uint64_t first = part.first + window.first_row * part.step;
   if (window.n_rows == 0) return {};
-  if (!part.transposed && part.step == 1)
+  const std::uint64_t first = part.first + window.first_row * part.step;
+  if (!part.transposed && part.step == 1 && part.turned == 0)
     return tensor.read({part.slice_row + first, window.n_rows, window.first_col, window.n_cols}, out, stride);
   if (!part.transposed) {
     for (std::uint64_t r = 0; r < window.n_rows; ++r)
-      COLONNADE_TRY(tensor.read({part.slice_row + first + r * part.step, 1, window.first_col, window.n_cols},
+      COLONNADE_TRY(tensor.read({part.slice_row + part.source_row(window.first_row + r), 1, window.first_col, window.n_cols},
                                 out + r * stride, stride));
     return {};
   }

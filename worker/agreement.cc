@@ -8,6 +8,7 @@
 #include "engine/base/format_text.h"
 #include "engine/base/units.h"
 #include "engine/kernels/kernels.h"
+#include "engine/model/window_pages.h"
 
 namespace colonnade::worker {
 namespace {
@@ -223,6 +224,7 @@ Result<Agreement> agree(Communicator& comm, const WorkerOptions& options, Heartb
   COLONNADE_ASSIGN(const std::vector<shard::RankMachine> machines, exchange_machines(comm, heartbeat, agreement));
   const WorkerOptions& chosen = agreement.options;
   agreement.n_pages = static_cast<int>(div_up(chosen.kv_tokens, engine::kPageTokens));
+  agreement.n_window_pages = engine::window_pages(agreement.manifest.config, agreement.n_pages, chosen.max_step_tokens);
   const shard::PlanOptions plan_options{.n_stages = chosen.n_stages,
                                         .kv_tokens = chosen.kv_tokens,
                                         .kv_type = chosen.kv_type,

@@ -24,6 +24,7 @@ struct Agreement {
   int n_threads = 1;
   bool shares_cores = false;    // there are more threads than cores: do not spin
   int n_pages = 0;
+  int n_window_pages = 0;       // engine/model/window_pages.h
 
   const shard::RankPlan& own(int rank) const { return plan.ranks[static_cast<std::size_t>(rank)]; }
   int head_leader() const { return plan.stages.back().ranks.front(); }

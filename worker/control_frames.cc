@@ -35,7 +35,7 @@ Status step_from_proto(const control::Step& proto, engine::Step& step) {
   std::size_t mask_bytes = 0;
   for (const control::StepSequence& sequence : proto.sequences()) {
     n_tokens += static_cast<std::size_t>(sequence.tokens_size());
-    n_pages += static_cast<std::size_t>(sequence.pages_size());
+    n_pages += static_cast<std::size_t>(sequence.pages_size()) + static_cast<std::size_t>(sequence.window_pages_size());
   }
   for (const control::StepRow& row : proto.rows()) {
     n_edits += static_cast<std::size_t>(row.edits_size());
@@ -51,10 +51,22 @@ Status step_from_proto(const control::Step& proto, engine::Step& step) {
                               .n_tokens = sequence.tokens_size(),
                               .first_position = sequence.first_position(),
                               .first_page = static_cast<std::int32_t>(step.pages.size()),
-                              .n_pages = sequence.pages_size()});
+                              .n_pages = sequence.pages_size(),
+                              .first_window_page = static_cast<std::int32_t>(step.pages.size()) + sequence.pages_size(),
+                              .n_window_pages = sequence.window_pages_size(),
+                              .window_start = sequence.window_start()});
+    if (!sequence.token_types().empty()) {
+      if (sequence.token_types_size() != sequence.tokens_size())
+        return Error{ErrorCode::kInvalidArgument, text("step ", proto.id(), " has a sequence of ", sequence.tokens_size(), " tokens and types of ",
+                                                       sequence.token_types_size())};
+      step.token_types.resize(step.tokens.size());  // those before are of type 0
+      step.token_types.insert(step.token_types.end(), sequence.token_types().begin(), sequence.token_types().end());
+    }
     step.tokens.insert(step.tokens.end(), sequence.tokens().begin(), sequence.tokens().end());
     step.pages.insert(step.pages.end(), sequence.pages().begin(), sequence.pages().end());
+    step.pages.insert(step.pages.end(), sequence.window_pages().begin(), sequence.window_pages().end());
   }
+  if (!step.token_types.empty()) step.token_types.resize(step.tokens.size());
   for (const control::StepRow& row : proto.rows()) {
     if (row.token_index() < 0 || static_cast<std::size_t>(row.token_index()) >= n_tokens)
       return Error{ErrorCode::kInvalidArgument, text("step ", proto.id(), " wants logits of its token ",

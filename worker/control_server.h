@@ -17,6 +17,8 @@ struct JobFacts {
   int n_ranks = 1;
   int n_stages = 1;
   int n_pages = 0;
+  int n_window_pages = 0;
+  int window_tokens = 0;
   int max_step_tokens = 0;
   std::string kernels;
   std::string transport;

@@ -189,6 +189,8 @@ void ControlState::greet() {
   welcome.set_n_stages(static_cast<std::uint32_t>(facts_.n_stages));
   welcome.set_n_pages(static_cast<std::uint32_t>(facts_.n_pages));
   welcome.set_page_tokens(engine::kPageTokens);
+  welcome.set_n_window_pages(static_cast<std::uint32_t>(facts_.n_window_pages));
+  welcome.set_window_tokens(static_cast<std::uint32_t>(facts_.window_tokens));
   welcome.set_max_step_tokens(static_cast<std::uint32_t>(facts_.max_step_tokens));
   welcome.set_kernels(facts_.kernels);
   welcome.set_transport(facts_.transport);

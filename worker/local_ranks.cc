@@ -62,15 +62,16 @@ struct LocalRanks::State {
     COLONNADE_ASSIGN(made.weights, slices(rank, layout));
     COLONNADE_ASSIGN(engine::RankWeights weights,
                      shard::make_rank_weights(manifest, plan, rank, layout, made.weights.span()));
-    COLONNADE_ASSIGN(made.kv, engine::HugeMemory::allocate(std::max<std::size_t>(64, engine::kv_pool_bytes(
-                                  manifest.config, weights, options.kv_type, options.n_pages)), -1));
     engine::ExecutorOptions executor;
     executor.kv_type = options.kv_type;
     executor.n_pages = options.n_pages;
+    executor.n_window_pages = options.n_window_pages;
     executor.max_step_tokens = options.max_step_tokens;
     executor.schedule = options.schedule;
     executor.tap = options.tap;
     executor.shared_router_weights = options.shared_router_weights;
+    const std::size_t kv_bytes = engine::kv_pool_bytes(manifest.config, weights, executor);
+    COLONNADE_ASSIGN(made.kv, engine::HugeMemory::allocate(std::max<std::size_t>(64, kv_bytes), -1));
     COLONNADE_ASSIGN(made.executor, engine::make_executor(manifest.config, std::move(weights), kernels, *made.team,
                                                           job.comm(rank), stage_ranks, made.kv.data(), executor));
     return made;

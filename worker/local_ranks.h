@@ -19,6 +19,7 @@ namespace colonnade::worker {
 struct LocalRanksOptions {
   engine::KvType kv_type = engine::KvType::kBf16;
   int n_pages = 64;
+  int n_window_pages = 0;    // engine::ExecutorOptions
   int max_step_tokens = 512;
   int threads_per_rank = 1;
   std::vector<int> cpus;     // thread t of rank r is pinned to cpus[r * threads_per_rank + t]; empty: not pinned

@@ -107,6 +107,8 @@ Status Rank::announce() {
   server_->set_facts({.n_ranks = comm_.size(),
                       .n_stages = static_cast<int>(agreement_.plan.stages.size()),
                       .n_pages = agreement_.n_pages,
+                      .n_window_pages = agreement_.n_window_pages,
+                      .window_tokens = agreement_.manifest.config.window_reach(),
                       .max_step_tokens = agreement_.options.max_step_tokens,
                       .kernels = kernels_->name,
                       .transport = comm_.transport(),
@@ -184,8 +186,11 @@ Status Rank::make_executor() {
   COLONNADE_ASSIGN(engine::RankWeights weights, shard::make_rank_weights(agreement_.manifest, agreement_.plan,
                                                                          comm_.rank(), layout_, slice_.span()));
   const WorkerOptions& chosen = agreement_.options;
-  COLONNADE_ASSIGN(kv_pool_, allocate(engine::kv_pool_bytes(agreement_.manifest.config, weights, chosen.kv_type,
-                                                            agreement_.n_pages)));
+  const engine::ExecutorOptions how{.kv_type = chosen.kv_type,
+                                    .n_pages = agreement_.n_pages,
+                                    .n_window_pages = agreement_.n_window_pages,
+                                    .max_step_tokens = chosen.max_step_tokens};
+  COLONNADE_ASSIGN(kv_pool_, allocate(engine::kv_pool_bytes(agreement_.manifest.config, weights, how)));
   // Making joins is collective and cannot wait politely, so all come here first.
   COLONNADE_TRY(meet_all(comm_, heartbeat_, nullptr));
   // Threads that were asked for beyond the granted cores cannot have one each.
@@ -193,8 +198,6 @@ Status Rank::make_executor() {
   const std::span<const int> cpus = agreement_.n_threads <= n_cpus ? std::span<const int>(agreement_.placement.cpus)
                                                                    : std::span<const int>();
   COLONNADE_ASSIGN(team_, engine::ThreadTeam::make(cpus, agreement_.n_threads, agreement_.shares_cores ? 0 : kTeamSpinUs));
-  const engine::ExecutorOptions how{
-      .kv_type = chosen.kv_type, .n_pages = agreement_.n_pages, .max_step_tokens = chosen.max_step_tokens};
   COLONNADE_ASSIGN(executor_, engine::make_executor(agreement_.manifest.config, std::move(weights), *kernels_, *team_,
                                                     comm_, agreement_.stage_ranks(), kv_pool_.data(), how));
   heartbeat_.all_alive();

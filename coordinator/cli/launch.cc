@@ -8,6 +8,7 @@
 #include "coordinator/supervisor.h"
 #include "engine/kernels/kernels.h"
 #include "engine/model/step.h"
+#include "engine/model/window_pages.h"
 #include "worker/in_process_job.h"
 #include "worker/mpi_job.h"
 
@@ -25,9 +26,15 @@ coordinator::ServiceOptions service_options(const LaunchSetup& setup) {
   options.page_tokens = engine::kPageTokens;
   options.n_pages = static_cast<int>(setup.worker.kv_tokens / engine::kPageTokens);
   options.max_step_tokens = setup.worker.max_step_tokens;
+  const engine::ModelConfig& config = setup.model.manifest.config;
+  options.n_window_pages = engine::window_pages(config, options.n_pages, options.max_step_tokens);
+  options.window_tokens = config.window_reach();
   options.n_stages = setup.options.n_stages;
   options.prefix_reuse = setup.options.prefix_reuse;
-  if (setup.model.manifest.config.encoder) options.vector_dim = setup.model.manifest.config.dim;
+  if (config.encoder) {
+    options.vector_dim = config.dim;
+    options.n_token_types = config.n_token_types;
+  }
   options.step_deadline_s = setup.worker.step_timeout_s;
   options.heartbeat_timeout_s = setup.worker.heartbeat_timeout_s;
   return options;

@@ -89,13 +89,25 @@ std::uint64_t kv_bytes_of(const shard::Plan& plan) {
 
 /// Tokens whose keys and values take `bytes` over all ranks: whole pages.
 Result<std::uint64_t> tokens_in(std::uint64_t bytes, const LaunchSetup& setup, shard::PlanOptions plan_options) {
-  plan_options.kv_tokens = engine::kPageTokens;
   const std::vector<shard::RankMachine> unlimited(static_cast<std::size_t>(setup.n_ranks));
-  COLONNADE_ASSIGN(const shard::Plan page, shard::make_plan(setup.model.manifest.config, setup.model.manifest.paths, unlimited, plan_options));
-  const std::uint64_t page_bytes = kv_bytes_of(page);
+  const auto bytes_of = [&](std::uint64_t pages) -> Result<std::uint64_t> {
+    plan_options.kv_tokens = pages * engine::kPageTokens;
+    COLONNADE_ASSIGN(const shard::Plan plan, shard::make_plan(setup.model.manifest.config, setup.model.manifest.paths, unlimited, plan_options));
+    return kv_bytes_of(plan);
+  };
+  COLONNADE_ASSIGN(const std::uint64_t page_bytes, bytes_of(1));
   if (bytes < page_bytes)
     return invalid(text("--kv-memory: expected at least ", format_bytes(page_bytes), ", one page, found ", format_bytes(bytes)));
-  return bytes / page_bytes * engine::kPageTokens;
+  if (setup.model.manifest.config.window_reach() == 0) return bytes / page_bytes * engine::kPageTokens;
+  // Layers with windows take less than their share of a large cache, so it has more pages than those of one page suggest: up
+  // to where more positions than that cannot be counted.
+  std::uint64_t fits = bytes / page_bytes, too_many = std::uint64_t{1} << 26;
+  while (fits + 1 < too_many) {
+    const std::uint64_t middle = fits + (too_many - fits) / 2;
+    COLONNADE_ASSIGN(const std::uint64_t needed, bytes_of(middle));
+    (needed <= bytes ? fits : too_many) = middle;
+  }
+  return fits * engine::kPageTokens;
 }
 
 /// The KV cache: as asked, or as much as is useful and fits.

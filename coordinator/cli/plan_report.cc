@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cstdio>
 #include <map>
+#include <numeric>
 
 #include "coordinator/cli/plan_runs.h"
 #include "shard/plan_bytes.h"
@@ -81,7 +82,8 @@ Copies extra_copies(const PlanReport& report) {
 
 /// The KV cache of all layers, once.
 std::uint64_t latent_cache_bytes(const PlanReport& report) {
-  return static_cast<std::uint64_t>(report.config.n_layers) * shard::kv_head_bytes(report.config, report.options);
+  const std::vector<std::uint64_t> layers = shard::kv_head_bytes(report.config, report.options);
+  return std::accumulate(layers.begin(), layers.end(), std::uint64_t{0});
 }
 
 std::string copies_text(const PlanReport& report) {

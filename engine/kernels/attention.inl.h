@@ -250,7 +250,7 @@ void attend_run(const AttendArgs& args) {
     const int page_bytes = static_cast<int>(kPageTokens * run.head_dim * sizeof(Element));
     run.pages_ahead = kBytesAhead < page_bytes ? 1 : kBytesAhead / page_bytes < kRunPages ? kBytesAhead / page_bytes : kRunPages;
     const auto block_of = [&](int page) {
-      return reinterpret_cast<const Element*>(args.blocks + static_cast<std::size_t>(args.pages[page]) * args.page_stride_bytes);
+      return reinterpret_cast<const Element*>(args.blocks + static_cast<std::size_t>(args.pages[page - args.first_page]) * args.page_stride_bytes);
     };
     for (int p = 0; p < 2 * kRunPages; ++p) {
       if (p < run.n_pages) {

@@ -67,7 +67,8 @@ struct AttendArgs {
   int value_dim = 0;                    // of latents: the first dimensions of a row, which are also the value
   float scale = 0;                      // usually 1 / sqrt(head_dim)
   float soft_cap = 0;                   // scores become soft_cap * tanh(score / soft_cap); 0: they stay
-  const std::int32_t* pages = nullptr;  // page table of the sequence: page of position p is pages[p / kPageTokens]
+  const std::int32_t* pages = nullptr;  // page table of the sequence: page of position p is pages[p / kPageTokens - first_page]
+  int first_page = 0;
   const std::byte* blocks = nullptr;    // block of page g is blocks + g * page_stride_bytes
   std::size_t page_stride_bytes = 0;
   int next_position = -1;               // up to here the caller will go on reading: may be fetched ahead

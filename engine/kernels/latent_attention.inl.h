@@ -169,7 +169,7 @@ void attend_latent_run(const AttendArgs& args) {
     run.value_stride = 0;
     run.pages_ahead = 1;  // a page of latents is more than what is on its way from memory
     const auto block_of = [&](int page) {
-      return reinterpret_cast<const Element*>(args.blocks + static_cast<std::size_t>(args.pages[page]) * args.page_stride_bytes);
+      return reinterpret_cast<const Element*>(args.blocks + static_cast<std::size_t>(args.pages[page - args.first_page]) * args.page_stride_bytes);
     };
     for (int p = 0; p < 2 * kRunPages; ++p) {
       const int page = run.first_page + p;

@@ -31,6 +31,11 @@ std::size_t most_heads_of_a_path(std::span<const LayerWeights> layers) {
   return heads;
 }
 
+float query_growth(const ModelConfig& config, int position) {
+  const int steps = (position + 1) / config.query_growth_tokens;
+  return 1.0f + config.query_growth * std::log(1.0f + static_cast<float>(steps));
+}
+
 /// With this many units for each core, whole units are shared out evenly enough.
 constexpr std::size_t kUnitsPerThread = 4;
 
@@ -182,6 +187,12 @@ void AttentionBlock::finish_unit(const Call& call, const Unit& unit, int token) 
     if (unit.norm != nullptr) kernels.rms_norm(head, unit.norm, context_.config.norm_eps, head_dim, head);
   }
   const int rope = call.shape.rope;
+  if (rope >= 0 && context_.config.qk_unit_norm) {
+    const float mean = kernels.dot(head, head, head_dim) / static_cast<float>(head_dim);
+    kernels.scale(head, 1.0f / std::sqrt(mean + context_.config.norm_eps), head_dim);
+  }
+  if (rope < 0 && context_.config.query_growth != 0.0f && !unit.is_key())
+    kernels.scale(head, query_growth(context_.config, batch.position(token)), head_dim);
   if (rope >= 0) kernels.rope(head, batch.cosine(rope, token), batch.sine(rope, token), batch.n_pairs(rope));
   if (!unit.is_key()) return;
 
@@ -189,7 +200,7 @@ void AttentionBlock::finish_unit(const Call& call, const Unit& unit, int token) 
   float* const value = head + padded_head_;
   if (path.value_bias != nullptr) kernels.add(value, path.value_bias, head_dim);
   const int position = batch.position(token);
-  const std::int32_t page = batch.pages(token)[position / kPageTokens];
+  const std::int32_t page = batch.pages(token, call.cache.group).page_of(position);
   std::byte* const block = call.cache.slot(path.kv_slot) + static_cast<std::size_t>(page) * call.cache.block_bytes;
   kernels.store_kv[static_cast<std::size_t>(context_.kv_type)](head, value, context_.config.head_dim,
                                                                position % kPageTokens, block);
@@ -198,7 +209,10 @@ void AttentionBlock::finish_unit(const Call& call, const Unit& unit, int token) 
 CacheLayout AttentionBlock::cache_layout(const Call& call) const {
   return {call.cache.block_bytes, projected_stride_, padded_head_, attended_.stride(),
           static_cast<std::size_t>(context_.max_tokens) * attended_.stride(), call.shape.window_tokens,
-          context_.config.encoder};
+          call.shape.window_chunks,
+          context_.config.encoder,
+          0,
+          call.cache.group};
 }
 
 QueryBlock AttentionBlock::query_block(const Call& call, std::size_t p) {

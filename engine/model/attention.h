@@ -20,7 +20,8 @@ namespace colonnade::engine {
 struct LayerCache {
   std::byte* blocks = nullptr;
   std::size_t block_bytes = 0;
-  std::size_t slot_bytes = 0;  // n_pages blocks
+  std::size_t slot_bytes = 0;  // as many blocks as the group has pages
+  PageGroup group = PageGroup::kAll;
 
   std::byte* slot(int kv_slot) const { return blocks + static_cast<std::size_t>(kv_slot) * slot_bytes; }
 };

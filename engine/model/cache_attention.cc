@@ -16,7 +16,9 @@ std::size_t n_queries(const QueryBlock& block) {
 }
 
 int first_position(const CacheLayout& layout, int position) {
-  return layout.window_tokens > 0 ? std::max(0, position - layout.window_tokens + 1) : 0;
+  if (layout.window_tokens == 0) return 0;
+  if (layout.window_chunks) return position - position % layout.window_tokens;
+  return std::max(0, position - layout.window_tokens + 1);
 }
 
 /// The last position that a token sees.
@@ -77,7 +79,9 @@ void CacheAttention::attend_run(const CacheLayout& layout, const Batch& batch, c
   args.value_dim = context_.config.attended_dim();
   args.scale = context_.attention_scale();
   args.soft_cap = context_.config.attention_soft_cap;
-  args.pages = batch.pages(block.first_token);
+  const PageTable& table = batch.pages(block.first_token, layout.group);
+  args.pages = table.pages;
+  args.first_page = table.first_page;
   args.blocks = block.kv_blocks;
   args.page_stride_bytes = layout.block_bytes;
   args.next_position = next_position;

@@ -23,8 +23,10 @@ struct CacheLayout {
   std::size_t query_stride, query_head_stride;
   std::size_t out_stride, out_head_stride;
   int window_tokens;        // 0: all
+  bool window_chunks;       // LayerConfig::window_chunks
   bool whole_sequence;      // what comes later in the step is seen, too
   int first_token = 0;      // the token whose queries and results lie first
+  PageGroup group = PageGroup::kAll;
 };
 
 /// The query heads of one KV head, for some consecutive tokens of one sequence.

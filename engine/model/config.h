@@ -40,6 +40,7 @@ struct RouterConfig {
   GroupScore group_score = GroupScore::kBest;
   bool normalize = true;         // weights (the chosen scores) are divided by their sum
   float scaling = 1.0f;          // and multiplied by this
+  bool weighs_input = false;     // a weight multiplies what its expert reads, not what it gives
 };
 
 /// What an encoder's answer for a sequence is made of.
@@ -59,6 +60,7 @@ struct LayerConfig {
   int n_experts = 1;
   int n_active = 1;
   int window_tokens = 0;      // sliding window: key j is visible to i iff i - j < window; 0: all
+  bool window_chunks = false; // instead: iff both lie in the same run of window_tokens positions
   int shared_hidden_dim = 0;  // neurons of the expert that every token uses besides the chosen ones; 0: none
   bool shared_gate = false;   // weighted by a sigmoid of the input instead of 1
   int rope = 0;               // 0: ModelConfig::rope; n: more_ropes[n - 1]; -1: none
@@ -100,6 +102,10 @@ struct ModelConfig {
   bool output_bias = false;          // on the attention output
   bool qk_norm = false;              // RMS norm of each query and key head before rope
   bool qk_norm_joint = false;        // over all query heads together, and all key heads
+  bool qk_unit_norm = false;         // RMS norm without weights of each query and key head that is rotated
+  // Queries of layers without rope are multiplied by 1 + query_growth * log(1 + floor((position + 1) / query_growth_tokens)).
+  float query_growth = 0.0f;         // 0: they are not
+  int query_growth_tokens = 1;
   bool tied_embeddings = false;
   RouterConfig router;
   Activation activation = Activation::kSilu;
@@ -109,6 +115,7 @@ struct ModelConfig {
   bool layer_norms = false;          // norms take the mean off and have biases
   bool norm_after = false;           // norms are those of the residual stream after a block has been added; none before
   bool position_embeddings = false;  // learned, one for each position, added to the token's; then a norm
+  int n_token_types = 1;             // with position_embeddings: each has an embedding, too
   bool encoder = false;              // tokens see their whole sequence, which is one step; vectors in place of logits
   Pooling pooling = Pooling::kMean;  // of an encoder
   bool unit_length = false;          // pooled vectors are divided by their length
@@ -132,6 +139,12 @@ struct ModelConfig {
   int query_heads_per_kv() const { return n_heads / n_kv_heads; }
   int query_norm_dim() const { return qk_norm_joint ? n_heads * head_dim : head_dim; }
   int key_norm_dim() const { return qk_norm_joint ? n_kv_heads * head_dim : head_dim; }
+  /// The widest window of a layer that has one; 0: there is none, or nothing is kept.
+  int window_reach() const {
+    int widest = 0;
+    for (const LayerConfig& layer : layers) widest = layer.window_tokens > widest ? layer.window_tokens : widest;
+    return encoder ? 0 : widest;
+  }
 };
 
 }  // namespace colonnade::engine

@@ -20,26 +20,25 @@
 namespace colonnade::engine {
 namespace {
 
-std::size_t layer_kv_slots(const ModelConfig& config, const RankWeights& weights) {
-  std::size_t slots = 0;
-  for (const LayerWeights& layer : weights.layers) {
-    const auto of_layer = static_cast<std::size_t>(layer.n_kv_slots);
-    // An encoder's layers use the same memory one after the other: nothing is kept.
-    slots = config.encoder ? std::max(slots, of_layer) : slots + of_layer;
-  }
-  return slots;
-}
+/// Where the keys and values of each layer lie, and how many bytes they take in all.
+struct CachePlaces {
+  std::vector<LayerCache> layers;
+  std::size_t bytes = 0;
+};
 
-std::vector<LayerCache> layer_caches(const ModelConfig& config, const RankWeights& weights, std::byte* pool,
-                                     const ExecutorOptions& options) {
-  std::vector<LayerCache> caches;
+CachePlaces place_caches(const ModelConfig& config, const RankWeights& weights, std::byte* pool, const ExecutorOptions& options) {
+  CachePlaces places;
   const std::size_t block = RankContext::cache_block_bytes(config, options.kv_type);
-  const std::size_t slot = block * static_cast<std::size_t>(options.n_pages);
-  for (const LayerWeights& layer : weights.layers) {
-    caches.push_back({pool, block, slot});
-    if (!config.encoder) pool += static_cast<std::size_t>(layer.n_kv_slots) * slot;
+  for (std::size_t l = 0; l < weights.layers.size(); ++l) {
+    const bool window = options.n_window_pages > 0 && config.layers[static_cast<std::size_t>(weights.first_layer) + l].window_tokens > 0;
+    const std::size_t slot = block * static_cast<std::size_t>(window ? options.n_window_pages : options.n_pages);
+    const std::size_t bytes = static_cast<std::size_t>(weights.layers[l].n_kv_slots) * slot;
+    // An encoder's layers use the same memory one after the other: nothing is kept.
+    places.layers.push_back({pool == nullptr ? nullptr : pool + (config.encoder ? 0 : places.bytes), block, slot,
+                             window ? PageGroup::kWindow : PageGroup::kAll});
+    places.bytes = config.encoder ? std::max(places.bytes, bytes) : places.bytes + bytes;
   }
-  return caches;
+  return places;
 }
 
 /// The forms of its input that a layer's blocks read.
@@ -106,7 +105,10 @@ class Executor final : public RankExecutor {
         join_(std::move(join)),
         schedule_(options.schedule),
         inputs_(layer_inputs(config, weights_)),
-        caches_(layer_caches(config, weights_, kv_pool, options)),
+        caches_(place_caches(config, weights_, kv_pool, options).layers),
+        step_limits_{config.vocab_size, config.max_context_tokens, options.n_pages, options.n_window_pages,
+                     config.window_reach(), options.max_step_tokens, config.encoder,
+                     config.n_token_types},
         batch_(config, options.max_step_tokens),
         residual_(static_cast<std::size_t>(options.max_step_tokens) * context_.dim()),
         normed_(static_cast<std::size_t>(options.max_step_tokens), context_.dim()),
@@ -129,8 +131,7 @@ class Executor final : public RankExecutor {
 
   Result<bool> run(const Step& step, StepResult& result) override {
     const ModelConfig& config = context_.config;
-    COLONNADE_TRY(check_step(step, {config.vocab_size, config.max_context_tokens, context_.n_pages, context_.max_tokens,
-                                    config.encoder}));
+    COLONNADE_TRY(check_step(step, step_limits_));
     batch_.set(step);
     const int n_tokens = batch_.n_tokens();
     const std::size_t count = static_cast<std::size_t>(n_tokens) * context_.dim();
@@ -223,6 +224,8 @@ class Executor final : public RankExecutor {
     for_tokens(n_tokens, [&](std::size_t t) {
       const auto position = static_cast<std::size_t>(batch_.position(static_cast<int>(t)));
       context_.kernels.add(residual_.data() + t * dim, weights_.positions + position * dim, dim);
+      if (const int type = batch_.token_type(static_cast<int>(t)); type > 0)
+        context_.kernels.add(residual_.data() + t * dim, weights_.token_types + static_cast<std::size_t>(type - 1) * dim, dim);
     });
     normalize_residual(weights_.embedding_norm, weights_.embedding_norm_bias, n_tokens);
   }
@@ -268,6 +271,7 @@ class Executor final : public RankExecutor {
   Schedule schedule_;
   std::vector<LayerInputs> inputs_;
   std::vector<LayerCache> caches_;
+  StepLimits step_limits_;
   Batch batch_;
   AlignedBuffer<float> residual_;  // (max_tokens, dim)
   ActivationRows normed_;          // (max_tokens, dim)
@@ -282,8 +286,8 @@ class Executor final : public RankExecutor {
 
 }  // namespace
 
-std::size_t kv_pool_bytes(const ModelConfig& config, const RankWeights& weights, KvType type, int n_pages) {
-  return layer_kv_slots(config, weights) * RankContext::cache_block_bytes(config, type) * static_cast<std::size_t>(n_pages);
+std::size_t kv_pool_bytes(const ModelConfig& config, const RankWeights& weights, const ExecutorOptions& options) {
+  return place_caches(config, weights, nullptr, options).bytes;
 }
 
 Result<std::unique_ptr<RankExecutor>> make_executor(const ModelConfig& config, RankWeights weights,

@@ -27,6 +27,7 @@ enum class Schedule {
 struct ExecutorOptions {
   KvType kv_type = KvType::kBf16;
   int n_pages = 0;          // KV pages of kPageTokens positions
+  int n_window_pages = 0;   // of layers with windows (window_pages.h); 0: they have no pages of their own
   int max_step_tokens = 512;
   int max_step_rows = 256;  // rows without full logits
   Schedule schedule = Schedule::kAuto;
@@ -34,8 +35,8 @@ struct ExecutorOptions {
   ActivationTap* tap = nullptr;  // must outlive the executor
 };
 
-/// Bytes of the KV pool of a rank: n_pages pages of all its layers and KV slots.
-std::size_t kv_pool_bytes(const ModelConfig& config, const RankWeights& weights, KvType type, int n_pages);
+/// Bytes of the KV pool of a rank: the pages of all its layers and KV slots.
+std::size_t kv_pool_bytes(const ModelConfig& config, const RankWeights& weights, const ExecutorOptions& options);
 
 class RankExecutor {
  public:

@@ -52,11 +52,15 @@ void choose_experts(const KernelTable& kernels, const RouterConfig& router, std:
   const bool softmax = router.score == RouterScore::kSoftmax;
   const float max = softmax ? kernels.max_value(scores.data(), scores.size()) : 0.0f;
   const float sum = softmax ? kernels.sum_exp(scores.data(), max, 1.0f, scores.size()) : 1.0f;
-  const auto probability = [&](float logit) { return kernels.sum_exp(&logit, max, 1.0f, 1) / sum; };
+  const auto probability = [&](float logit) {
+    if (softmax) return kernels.sum_exp(&logit, max, 1.0f, 1) / sum;
+    kernels.sigmoid(&logit, 1);
+    return logit;
+  };
 
-  // Where nothing is added, the order of softmax scores is that of their logits.
-  const bool by_logits = softmax && bias == nullptr && router.group_score == GroupScore::kBest;
-  if (!softmax) {
+  // Where nothing is added, the order of scores is that of their logits.
+  const bool by_logits = bias == nullptr && router.group_score == GroupScore::kBest;
+  if (!by_logits && !softmax) {
     kernels.sigmoid(scores.data(), scores.size());
   } else if (!by_logits) {
     for (float& score : scores) score = probability(score);

@@ -122,6 +122,10 @@ void FeedForwardBlock::gate_up(const Unit& unit, std::uint32_t first, std::uint3
     const std::size_t n_neurons = std::min<std::size_t>(end * kStripRows, path.gate.rows) - first_neuron;
     for (std::size_t i = 0; i < unit.experts.tokens.size(); ++i) {
       float* const gate = hidden_.row(unit.first_row + i) + first_neuron;
+      if (weighs_input() && unit.experts.weights[i] != 1.0f) {
+        context_.kernels.scale(gate, unit.experts.weights[i], (end - s) * kStripRows);
+        if (context_.config.gated()) context_.kernels.scale(up + i * kTileColumns, unit.experts.weights[i], (end - s) * kStripRows);
+      }
       if (path.gate_bias != nullptr) context_.kernels.add(gate, path.gate_bias + first_neuron, n_neurons);
       if (path.up_bias != nullptr) context_.kernels.add(up + i * kTileColumns, path.up_bias + first_neuron, n_neurons);
       context_.activate(gate, up + i * kTileColumns, (end - s) * kStripRows);
@@ -164,7 +168,7 @@ void FeedForwardBlock::run_columns(const ActivationRows& input, int n_tokens, fl
         float* const sum =
             contribution + static_cast<std::size_t>(unit.experts.tokens[i]) * context_.dim() + range.begin;
         context_.kernels.add_scaled(sum, slots_.data() + (unit.first_row + i) * padded_dim_ + range.begin,
-                                    unit.experts.weights[i], count);
+                                    output_weight(unit, i), count);
       }
     }
   };
@@ -221,7 +225,7 @@ void FeedForwardBlock::down_tile(std::uint32_t first, std::uint32_t last, int n_
         context_.kernels.add(part + i * width, unit.path->down_bias + begin, count);
     for (std::size_t i = 0; i < unit.experts.tokens.size(); ++i)
       context_.kernels.add_scaled(sum + static_cast<std::size_t>(unit.experts.tokens[i]) * width,
-                                  part + i * width, unit.experts.weights[i], width);
+                                  part + i * width, output_weight(unit, i), width);
   }
   for (int t = 0; t < n_tokens; ++t)
     std::memcpy(contribution + static_cast<std::size_t>(t) * context_.dim() + begin,

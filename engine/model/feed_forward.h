@@ -21,8 +21,9 @@ class FeedForwardBlock {
   /// Which of the layer's paths the step's tokens go to, and how many these are: nothing else of the layer is read.
   std::size_t choose_paths(const LayerWeights& layer, const Router& router);
 
-  /// contribution (n_tokens, dim) = sum over the chosen paths of weight * down(activate(gate(x), up(x))), for the
-  /// tokens that the router gave to the path's expert. `input` is the normalised block input, quantised where a matrix
+  /// contribution (n_tokens, dim) = sum over the chosen paths of weight * down(activate(gate(x), up(x))), or with
+  /// RouterConfig::weighs_input of down(activate(gate(weight * x), up(weight * x))), for the tokens that the router gave to
+  /// the path's expert. `input` is the normalised block input, quantised where a matrix
   /// needs it.
   void run(const ActivationRows& input, int n_tokens, bool columns, float* contribution);
 
@@ -36,6 +37,9 @@ class FeedForwardBlock {
 
   /// Tells the tap what this block's matrices were multiplied with.
   void show(const ActivationRows& input) const;
+  bool weighs_input() const { return context_.config.router.weighs_input; }
+  /// What a unit gives its i-th token is multiplied by this.
+  float output_weight(const Unit& unit, std::size_t i) const { return weighs_input() ? 1.0f : unit.experts.weights[i]; }
   /// Gate, up and activation for strips of a unit, and the int8 form where down needs it.
   void gate_up(const Unit& unit, std::uint32_t first, std::uint32_t last, const ActivationRows& input, int thread);
   void run_columns(const ActivationRows& input, int n_tokens, float* contribution);

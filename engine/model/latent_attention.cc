@@ -132,7 +132,7 @@ void LatentAttentionBlock::finish_latents(const LayerWeights& layer, const Layer
   kernels.rms_norm(latent, layer.latent_norm, latent_.norm_eps, width(latent_.dim), latent);
   kernels.rope(latent + latent_.dim, batch.cosine(0, token), batch.sine(0, token), batch.n_pairs(0));
   const int position = batch.position(token);
-  const std::int32_t page = batch.pages(token)[position / kPageTokens];
+  const std::int32_t page = batch.pages(token, cache.group).page_of(position);
   kernels.store_latent[static_cast<std::size_t>(context_.kv_type)](latent, latent_.dim, latent_.cached_dim(),
                                                                    position % kPageTokens,
                                                                    cache.slot(0) + static_cast<std::size_t>(page) * cache.block_bytes);
@@ -161,7 +161,9 @@ void LatentAttentionBlock::run_tile(const LayerCache& cache, const Batch& batch,
                            width(tile_tokens_) * attended_.stride(),
                            0,
                            false,
-                           tile.first_token};
+                           false,
+                           tile.first_token,
+                           cache.group};
   const auto quantize_attended = [&](const QueryBlock& block) {
     for (std::size_t h = block.path; h < block.path + static_cast<std::size_t>(block.n_heads); ++h)
       for (int t = block.first_token; t < block.first_token + block.n_tokens; ++t)

@@ -52,6 +52,7 @@ Status nothing_left(std::span<const std::byte> bytes) {
 void Step::clear() {
   id = 0;
   tokens.clear();
+  token_types.clear();
   sequences.clear();
   pages.clear();
   rows.clear();
@@ -75,6 +76,7 @@ void write_step(const Step& step, std::vector<std::byte>& out) {
   put(step.rows, out);
   put(step.edits, out);
   put(step.masks, out);
+  put(step.token_types, out);
 }
 
 Status read_step(std::span<const std::byte> bytes, Step& out) {
@@ -87,10 +89,12 @@ Status read_step(std::span<const std::byte> bytes, Step& out) {
   COLONNADE_TRY(take(bytes, "rows", out.rows));
   COLONNADE_TRY(take(bytes, "edits", out.edits));
   COLONNADE_TRY(take(bytes, "words of masks", out.masks));
+  COLONNADE_TRY(take(bytes, "types of tokens", out.token_types));
   COLONNADE_TRY(nothing_left(bytes));
   for (const StepSequence& sequence : out.sequences) {
     COLONNADE_TRY(in_range("tokens of a sequence", sequence.first_token, sequence.n_tokens, out.tokens.size()));
     COLONNADE_TRY(in_range("pages of a sequence", sequence.first_page, sequence.n_pages, out.pages.size()));
+    COLONNADE_TRY(in_range("window pages of a sequence", sequence.first_window_page, sequence.n_window_pages, out.pages.size()));
   }
   for (const StepRow& row : out.rows) {
     COLONNADE_TRY(in_range("token of a row", row.token_index, 1, out.tokens.size()));

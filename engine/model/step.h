@@ -18,6 +18,10 @@ struct StepSequence {
   std::int32_t first_position = 0;  // position of the first of them
   std::int32_t first_page = 0;      // index into Step::pages: the sequence's whole page table
   std::int32_t n_pages = 0;         // covers position first_position + n_tokens - 1
+  // Where layers with windows have pages of their own (window_pages.h): their table, without the pages before the window.
+  std::int32_t first_window_page = 0;  // index into Step::pages
+  std::int32_t n_window_pages = 0;
+  std::int32_t window_start = 0;       // what page of the sequence the first of them is
 };
 
 enum RowFlags : std::uint32_t {
@@ -66,6 +70,7 @@ struct Step {
   std::vector<std::int32_t> pages;
   std::vector<StepRow> rows;            // ascending token_index
   std::vector<LogitEdit> edits;
+  std::vector<std::int32_t> token_types;  // of an encoder: of each token; empty: all 0
   std::vector<std::uint32_t> masks;     // mask_words(vocab_size) for each row that has one
 
   void clear();

@@ -87,6 +87,7 @@ struct RankWeights {
   const float* positions = nullptr;            // (max_context_tokens, dim)
   const float* embedding_norm = nullptr;       // dim
   const float* embedding_norm_bias = nullptr;  // dim
+  const float* token_types = nullptr;          // (n_token_types - 1, dim): what types from 1 on have more than type 0
 };
 
 }  // namespace colonnade::engine

@@ -120,7 +120,7 @@ Status LayerModel::make_executor(std::size_t window_tokens, std::size_t step_tok
   options.max_step_tokens = static_cast<int>(step_tokens);
   options.schedule = engine::Schedule::kRows;
   options.tap = tap_;
-  kv_pool_ = MeteredBuffer<std::byte>(meter_, engine::kv_pool_bytes(config_, weights, options.kv_type, options.n_pages));
+  kv_pool_ = MeteredBuffer<std::byte>(meter_, engine::kv_pool_bytes(config_, weights, options));
   COLONNADE_ASSIGN(executor_, engine::make_executor(config_, std::move(weights), compute_.kernels, compute_.team, feed_,
                                                     feed_.stage_ranks(), kv_pool_.data(), options));
   return {};

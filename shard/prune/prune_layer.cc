@@ -180,7 +180,7 @@ PathProvider pruned_provider(const SourceModel& model, const TensorSource& prune
       window.first_row += first_row;
       window.n_rows = n_rows;
       const TensorPart part = model.plain_part(model.matrix_part(path, matrix.role));
-      COLONNADE_ASSIGN(const TensorRows rows, pruned.find(part.tensor, model.plain_shape(part.tensor)));
+      COLONNADE_ASSIGN(const TensorRows rows, pruned.find(model.tensor(part.tensor).name(), model.plain_shape(part.tensor)));
       return read_matrix_part(rows, part, window, out, matrix.cols);
     };
     return weights;

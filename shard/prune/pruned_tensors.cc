@@ -53,7 +53,7 @@ Status PrunedTensors::put(const TensorPart& source_part, MatrixShape whole, RowR
   COLONNADE_CHECK(values.size() == rows.count() * whole.cols, "rows of a pruned matrix have another size than was said");
   const TensorRows& source = model_.tensor(source_part.tensor);
   const TensorPart part = model_.plain_part(source_part);
-  const auto [at, is_new] = pending_.try_emplace(part.tensor);
+  const auto [at, is_new] = pending_.try_emplace(source.name());
   Pending& tensor = at->second;
   if (is_new) {
     tensor.shape = model_.plain_shape(part.tensor);
@@ -69,7 +69,7 @@ Status PrunedTensors::put(const TensorPart& source_part, MatrixShape whole, RowR
     }
   }
   for (std::size_t r = rows.first; r < rows.last; ++r) {
-    const std::size_t place = part.first + r * part.step;
+    const std::size_t place = part.source_row(r);
     const std::uint16_t* const row = values.data() + (r - rows.first) * whole.cols;
     for (std::size_t c = 0; c < whole.cols; ++c) {
       const std::size_t index = part.transposed ? (part.slice_row + c) * tensor.cols + place : (part.slice_row + place) * tensor.cols + c;

@@ -61,6 +61,32 @@ std::int32_t& FakeModel::slot(const control::StepSequence& sequence, int positio
   return slots_.at(index);
 }
 
+void FakeModel::add_windows(int n_window_pages, int window_tokens) {
+  window_tokens_ = window_tokens;
+  window_slots_.assign(static_cast<std::size_t>(n_window_pages) * static_cast<std::size_t>(page_tokens_), 0);
+}
+
+/// After the step's tokens are in `slots_`: writes theirs, or looks at all that they see.
+void FakeModel::write_window(const control::StepSequence& sequence, bool check) {
+  if (window_tokens_ == 0) {
+    COLONNADE_CHECK(sequence.window_pages_size() == 0, "window pages without windows");
+    return;
+  }
+  const int begin = sequence.first_position(), end = begin + sequence.tokens_size();
+  COLONNADE_CHECK(sequence.window_start() + sequence.window_pages_size() == (end + page_tokens_ - 1) / page_tokens_,
+                  "window pages that end elsewhere");
+  std::uint64_t hash = 7;
+  for (int position = 0; position < end; ++position) {
+    hash = next_hash(hash, slot(sequence, position));
+    if (position < begin - window_tokens_ + 1) continue;
+    const int page = sequence.window_pages(position / page_tokens_ - sequence.window_start());
+    std::uint64_t& found = window_slots_.at(static_cast<std::size_t>(page) * static_cast<std::size_t>(page_tokens_) +
+                                            static_cast<std::size_t>(position % page_tokens_));
+    if (!check && position >= begin) found = hash;
+    COLONNADE_CHECK(!check || found == hash, "a window shows what others wrote");
+  }
+}
+
 control::StepResult FakeModel::run(const control::Step& step) {
   COLONNADE_CHECK(last_id_ == 0 || step.id() == last_id_ + 1, "steps out of order");
   last_id_ = step.id();
@@ -79,6 +105,16 @@ control::StepResult FakeModel::run(const control::Step& step) {
       const int position = sequence.first_position() + i;
       COLONNADE_CHECK(written.emplace(std::pair{sequence.pages(position / page_tokens_), position % page_tokens_}, s).second, "a step that no job would take");
       slot(sequence, position) = sequence.tokens(i);
+    }
+  }
+  for (const bool check : {false, true})
+    for (const auto& sequence : step.sequences()) write_window(sequence, check);
+  std::map<int, int> window_writer;  // page -> sequence of this step
+  for (int s = 0; s < step.sequences_size(); ++s) {
+    const auto& sequence = step.sequences(s);
+    for (int p = 0; p < sequence.window_pages_size(); ++p) {
+      if ((sequence.window_start() + p + 1) * page_tokens_ <= sequence.first_position()) continue;  // only read
+      COLONNADE_CHECK(window_writer.emplace(sequence.window_pages(p), s).second, "two sequences write one page of a window");
     }
   }
   control::StepResult result;

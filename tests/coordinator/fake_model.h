@@ -17,15 +17,20 @@ inline constexpr int kFakeVocab = 97;
 class FakeModel {
  public:
   FakeModel(int n_pages, int page_tokens, int max_step_tokens, int max_step_rows);
+  /// Has layers with windows, whose pages are others: what a token sees of them must be what was written for its sequence.
+  void add_windows(int n_window_pages, int window_tokens);
   control::StepResult run(const control::Step& step);
 
  private:
   std::int32_t& slot(const control::StepSequence& sequence, int position);
+  void write_window(const control::StepSequence& sequence, bool check);
 
   int page_tokens_;
   int max_step_tokens_;
   int max_step_rows_;
   std::vector<std::int32_t> slots_;  // (n_pages, page_tokens): the token whose key and value lie there
+  int window_tokens_ = 0;
+  std::vector<std::uint64_t> window_slots_;  // (n_window_pages, page_tokens): hash of the tokens up to the one that lies there
   std::uint64_t last_id_ = 0;
 };
 

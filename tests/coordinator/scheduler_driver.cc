@@ -7,7 +7,9 @@ namespace colonnade::tests {
 using namespace coordinator;
 
 SchedulerDriver::SchedulerDriver(const SchedulerLimits& limits)
-    : scheduler(limits), model_(limits.n_pages, limits.page_tokens, limits.max_step_tokens, limits.max_step_rows) {}
+    : scheduler(limits), model_(limits.n_pages, limits.page_tokens, limits.max_step_tokens, limits.max_step_rows) {
+  if (limits.n_window_pages > 0) model_.add_windows(limits.n_window_pages, limits.window_tokens);
+}
 
 GenerationId SchedulerDriver::submit(GenerationRequest request) {
   auto outcome = std::make_shared<Outcome>();
@@ -66,6 +68,8 @@ void SchedulerDriver::run_dry(int max_steps) {
   REQUIRE(scheduler.idle());
   REQUIRE(scheduler.pool().used() == 0);
   REQUIRE(scheduler.pool().consistent());
+  REQUIRE(scheduler.window_pool().used() == 0);
+  REQUIRE(scheduler.window_pool().consistent());
 }
 
 void SchedulerDriver::check(const Outcome& outcome) const {

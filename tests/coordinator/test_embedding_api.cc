@@ -77,6 +77,23 @@ TEST_CASE("embeddings of a text, of texts, of tokens and of lists of tokens") {
   }
 }
 
+TEST_CASE("types of tokens go with their inputs") {
+  ServedEncoder served;
+  served.post("/v1/embeddings", {{"input", {5, 6, 7}}, {"token_type_ids", {0, 1, 1}}});
+  served.post("/v1/embeddings", {{"input", {{5, 6}, {7}}}, {"token_type_ids", {{0, 1}, {1}}}});
+  const auto requests = served.demo.generator.requests();
+  REQUIRE(requests.size() == 3);
+  using Types = std::vector<std::int32_t>;
+  CHECK(requests[0].token_types == Types{0, 1, 1});
+  CHECK(requests[1].token_types == Types{0, 1});
+  CHECK(requests[2].token_types == Types{1});
+  const auto refused = [&](const Json& input, const Json& types) { return served.refusal({{"input", input}, {"token_type_ids", types}}); };
+  CHECK_THAT(refused({5, 6}, {0}), Contains("token_type_ids must have one for each of 2 tokens, found 1"));
+  CHECK_THAT(refused({{5}, {6}}, {0, 0}), Contains("a list of types for each of 2 inputs"));
+  CHECK_THAT(refused({5, 6}, {0, -1}), Contains("token_type_ids must be made of numbers from 0 to 1023, found -1"));
+  CHECK_THAT(refused({5, 6}, "x"), Contains("token_type_ids must be a list of types"));
+}
+
 TEST_CASE("embeddings in base64 are little-endian floats") {
   ServedEncoder served;
   const Json answer = served.post("/v1/embeddings", {{"input", {5, 6, 7}}, {"encoding_format", "base64"}});

@@ -3,6 +3,7 @@
 
 #include <catch2/catch.hpp>
 
+#include "engine/base/page_window.h"
 #include "tests/coordinator/scheduler_driver.h"
 
 namespace colonnade::tests {
@@ -119,6 +120,7 @@ TEST_CASE("decoding goes on while a long prompt is read") {
 TEST_CASE("random requests get what they would get alone") {
   const int n_stages = GENERATE(1, 2, 3);
   const bool reuse = GENERATE(false, true);
+  const bool windows = GENERATE(false, true);
   std::mt19937 random(static_cast<unsigned>(n_stages * 2 + (reuse ? 1 : 0)));
   std::uint64_t preemptions = 0;
   std::uint64_t reused = 0;
@@ -132,6 +134,11 @@ TEST_CASE("random requests get what they would get alone") {
     limits.max_step_rows = 1 + static_cast<int>(random() % 8);
     limits.max_full_rows = 1 + static_cast<int>(random() % 2);
     limits.max_running = 1 + static_cast<int>(random() % static_cast<unsigned>(limits.max_step_rows));
+    if (windows) {
+      limits.window_tokens = 1 + static_cast<int>(random() % 12);
+      limits.n_window_pages = window_step_pages(limits.max_step_tokens, limits.window_tokens, limits.page_tokens) +
+                              static_cast<int>(random() % 12);
+    }
     SchedulerDriver driver(limits);
     const int context = driver.scheduler.limits().context_tokens;
     const int n_requests = 1 + static_cast<int>(random() % 30);
@@ -149,6 +156,7 @@ TEST_CASE("random requests get what they would get alone") {
           driver.apply_one();
       }
       REQUIRE(driver.scheduler.pool().consistent());
+      REQUIRE(driver.scheduler.window_pool().consistent());
     }
     driver.run_dry();
     driver.check_all();

@@ -95,10 +95,11 @@ TEST_CASE("known shapes have the parameters of the published models") {
       {"llama-3.2-1b", 1235814400},   {"llama-3.2-3b", 3212749824},   {"deepseek-v3", 671026419200},
       {"kimi-k2", 1026408232448},
       {"gpt-oss-20b", 20914757184},   {"gpt-oss-120b", 116829156672},
-      // Published as 109482240 and 335141888, with a pooler and embeddings of two token types.
-      {"bert-base", 109482240 - (768 * 768 + 768) - 2 * 768},
-      {"bert-large", 335141888 - (1024 * 1024 + 1024) - 2 * 1024},
-      // Added up by hand from its sizes; published as 355 billion with the layer for multi-token prediction.
+      // Published as 109482240 and 335141888, with a pooler and embeddings of two token types, of which one lies in the positions.
+      {"bert-base", 109482240 - (768 * 768 + 768) - 768},
+      {"bert-large", 335141888 - (1024 * 1024 + 1024) - 1024},
+      // Added up by hand from their sizes; published as 109 billion with the images' part, and as 355 billion with the layer for multi-token prediction.
+      {"llama-4-scout", 107769861120},
       {"glm-4.5", 352797829024}};
   CHECK(std::size(expected) == known_shape_names().size());
   for (const auto& [name, parameters] : expected) {

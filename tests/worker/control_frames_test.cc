@@ -47,6 +47,12 @@ TEST_CASE("a step keeps everything on its way from Protobuf") {
     for (int t = 0; t <= s; ++t) sequence.add_tokens(10 * s + t);
     sequence.set_first_position(5 + s);
     for (int p = 0; p < 3 - s; ++p) sequence.add_pages(100 * s + p);
+    for (int p = 0; p <= s; ++p) sequence.add_window_pages(200 + 10 * s + p);
+    sequence.set_window_start(1 - s);
+    if (s == 1) {
+      sequence.add_token_types(1);
+      sequence.add_token_types(0);
+    }
   }
   control::StepRow& row = *proto.add_rows();
   row.set_token_index(2);
@@ -70,13 +76,18 @@ TEST_CASE("a step keeps everything on its way from Protobuf") {
   REQUIRE(worker::step_from_proto(proto, step).ok());
   CHECK(step.id == 77);
   CHECK(step.tokens == std::vector<std::int32_t>{0, 10, 11});
-  CHECK(step.pages == std::vector<std::int32_t>{0, 1, 2, 100, 101});
+  CHECK(step.pages == std::vector<std::int32_t>{0, 1, 2, 200, 100, 101, 210, 211});
+  CHECK(step.token_types == std::vector<std::int32_t>{0, 1, 0});
   REQUIRE(step.sequences.size() == 2);
   CHECK(step.sequences[1].first_token == 1);
   CHECK(step.sequences[1].n_tokens == 2);
   CHECK(step.sequences[1].first_position == 6);
-  CHECK(step.sequences[1].first_page == 3);
+  CHECK(step.sequences[1].first_page == 4);
   CHECK(step.sequences[1].n_pages == 2);
+  CHECK(step.sequences[1].first_window_page == 6);
+  CHECK(step.sequences[1].n_window_pages == 2);
+  CHECK(step.sequences[0].window_start == 1);
+  CHECK(step.sequences[1].window_start == 0);
   REQUIRE(step.rows.size() == 1);
   const engine::StepRow& got = step.rows[0];
   CHECK(got.token_index == 2);

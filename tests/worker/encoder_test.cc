@@ -1,6 +1,7 @@
 // Encoders against vectors that other implementations computed, at every rank and stage count, alone and in a batch.
 #include <catch2/catch.hpp>
 
+#include <algorithm>
 #include <cstring>
 
 #include "shard/mapped_file.h"
@@ -22,8 +23,8 @@ struct EncoderGolden {
   std::vector<float> hidden, mean, mean_unit;
 };
 
-EncoderGolden read_encoder_golden() {
-  auto file = shard::MappedFile::open(folder() / "golden.safetensors");
+EncoderGolden read_encoder_golden(const char* name = "golden.safetensors") {
+  auto file = shard::MappedFile::open(folder() / name);
   REQUIRE(file.ok());
   const auto tensors = shard::parse_safetensors(file->bytes(), "golden.safetensors");
   REQUIRE(tensors.ok());
@@ -74,6 +75,25 @@ TEST_CASE("bert gives the golden vectors of every token and of the sequence, on 
       // modules.json asks for vectors of length 1.
       CHECK(max_difference(job.run(step).logits, golden.mean_unit) < 1e-4);
     }
+  }
+}
+
+TEST_CASE("types of tokens give the golden vectors, also beside sequences that have none") {
+  const EncoderGolden golden = read_encoder_golden("golden_types.safetensors"), plain = read_encoder_golden();
+  const int n_tokens = static_cast<int>(golden.tokens.size());
+  REQUIRE(n_tokens == 24);
+  for (const auto& [n_ranks, n_stages] : std::vector<std::pair<int, int>>{{1, 1}, {3, 1}, {2, 2}}) {
+    CAPTURE(n_ranks, n_stages);
+    TestJob job(packed_model(folder(), FormatId::kF32), n_ranks, n_stages, exact());
+    engine::Step step;
+    add_sequence(step, plain.tokens, 0, n_tokens, 0);
+    add_sequence(step, golden.tokens, 0, n_tokens, 1);
+    step.token_types.assign(static_cast<std::size_t>(2 * n_tokens), 0);
+    std::fill_n(step.token_types.begin() + n_tokens + 12, 12, 1);
+    const std::vector<float> found = job.run(step).logits;
+    const auto half = static_cast<std::ptrdiff_t>(found.size() / 2);
+    CHECK(max_difference({found.begin(), found.begin() + half}, plain.hidden) < 1e-4);
+    CHECK(max_difference({found.begin() + half, found.end()}, golden.hidden) < 1e-4);
   }
 }
 
@@ -136,6 +156,15 @@ TEST_CASE("steps that are none for an encoder are refused") {
   auto status = (*ranks)->run(step, result);
   REQUIRE_FALSE(status.ok());
   CHECK_THAT(status.error().message, Catch::Matchers::Contains("whole sequences") && Catch::Matchers::Contains("position 4"));
+  for (const auto& [types, what] : {std::pair(std::vector<std::int32_t>{0, 2, 0}, "a token of type 2, the model has 2 types"),
+                                    {{0, -1, 0}, "a token of type -1"}, {{0, 1}, "a type for each of 3 tokens, found 2"}}) {
+    step = {};
+    add_sequence(step, golden.tokens, 0, 3, 0);
+    step.token_types = types;
+    status = (*ranks)->run(step, result);
+    REQUIRE_FALSE(status.ok());
+    CHECK_THAT(status.error().message, Catch::Matchers::Contains(what));
+  }
   step = {};
   add_sequence(step, golden.tokens, 0, 3, 0);
   step.rows[0].flags = engine::kRowSample;

@@ -18,7 +18,7 @@ std::filesystem::path golden_folder(const std::string& name) {
 
 const char* const kFamilies[] = {
     "deepseek_v2", "deepseek_v2_group", "deepseek_v3",
-    "gemma2", "gemma3", "glm4_moe", "gpt_oss", "granitemoe", "llama", "llama3", "llama_sparse_bitmask", "mistral",
+    "gemma2", "gemma3", "glm4_moe", "gpt_oss", "granitemoe", "llama", "llama3", "llama4", "llama_sparse_bitmask", "mistral",
     "mixtral", "olmoe", "phi3", "qwen2", "qwen2_moe", "qwen3", "qwen3_moe",
 };
 

@@ -48,6 +48,14 @@ TEST_CASE("softmax: the best experts, with or without normalisation, scaled") {
   CHECK(choose(router, logits, 1).experts == Experts{1});  // of equal ones the lower
 }
 
+TEST_CASE("sigmoid: scores that are all 1 are told apart by their logits") {
+  RouterConfig router{.score = RouterScore::kSigmoid, .normalize = false};
+  const Choice choice = choose(router, {40.0f, 60.0f, 50.0f, -3.0f}, 2);
+  CHECK(choice.experts == Experts{1, 2});
+  CHECK(choice.weights == std::vector<float>{1.0f, 1.0f});
+  CHECK(choose(router, {-1.0f, 0.5f}, 1).weights[0] == Approx(sigmoid(0.5)));
+}
+
 TEST_CASE("sigmoid: the correction bias counts in the choice and not in the weights") {
   RouterConfig router{.score = RouterScore::kSigmoid, .correction_bias = true, .scaling = 2.5f};
   const Choice choice = choose(router, {0.0f, 1.0f, 2.0f, -1.0f}, 2, {0.9f, 0.0f, 0.0f, -0.5f});
