@@ -1,6 +1,9 @@
-// Many requests at a time through the whole path below HTTP: scheduler, control link, ranks as threads, the demo model.
+// Many requests at a time through the whole path below HTTP: scheduler, control link, ranks as threads, the demo model and
+// small ones with windows.
 // Each must get the same bits as alone.
 #include <algorithm>
+#include <filesystem>
+#include <fstream>
 #include <future>
 #include <mutex>
 #include <random>
@@ -8,6 +11,8 @@
 #include <catch2/catch.hpp>
 
 #include "coordinator/cli/launch.h"
+#include "engine/base/json.h"
+#include "tests/support/shared_data.h"
 #include "tests/worker/demo_job.h"
 
 namespace colonnade::tests {
@@ -89,6 +94,18 @@ std::vector<GenerationRequest> mixed_requests(int count, int vocab_size, int con
   return requests;
 }
 
+/// A golden's weights with windows of 40 tokens and a longer context.
+std::filesystem::path windowed_model(const char* name) {
+  const auto folder = scratch_folder() / name;
+  std::filesystem::copy(source_folder() / "tests/data/golden" / name, folder, std::filesystem::copy_options::recursive);
+  std::ifstream in(folder / "config.json");
+  Json config = Json::parse(in);
+  config["max_position_embeddings"] = 512;
+  config["sliding_window"] = 40;
+  std::ofstream(folder / "config.json") << config.dump();
+  return folder;
+}
+
 }  // namespace
 
 TEST_CASE("32 requests at a time get the bits that each gets alone") {
@@ -96,12 +113,15 @@ TEST_CASE("32 requests at a time get the bits that each gets alone") {
     int n_ranks;
     int n_stages;
     std::uint64_t kv_tokens;
+    const char* windowed = nullptr;  // a golden; else the demo model
   };
-  // The last is too small for all of them: some are interrupted and computed again.
-  const auto shape = GENERATE(Shape{1, 1, 4096}, Shape{3, 1, 4096}, Shape{3, 2, 4096}, Shape{2, 1, 256});
+  // 256 tokens are too few for all of them: some are interrupted and computed again.
+  const auto shape = GENERATE(Shape{1, 1, 4096}, Shape{3, 1, 4096}, Shape{3, 2, 4096}, Shape{2, 1, 256}, Shape{1, 1, 8192, "gpt_oss"},
+                              Shape{3, 2, 8192, "gemma2"}, Shape{2, 1, 8192, "mistral"});
   CAPTURE(shape.n_ranks, shape.n_stages, shape.kv_tokens);
   cli::LaunchOptions options;
-  options.model = demo_model().string();
+  options.model = shape.windowed == nullptr ? demo_model().string() : windowed_model(shape.windowed).string();
+  options.cache = scratch_folder().string();
   options.n_ranks = shape.n_ranks;
   options.n_stages = shape.n_stages;
   options.ranks_as = cli::RanksAs::kThreads;
@@ -124,6 +144,9 @@ TEST_CASE("32 requests at a time get the bits that each gets alone") {
   CHECK(counters.pages_used == 0);
   CHECK(counters.running + counters.waiting == 0);
   if (shape.kv_tokens == 256) CHECK(counters.preemptions > 0);
+  // Four windows of at most 3 pages, and a step of 48 tokens with 4: the 256 pages of full contexts hold far more sequences.
+  CHECK(counters.window_pages_total == (shape.windowed == nullptr ? 0 : 4 * 3 + 4));
+  CHECK(counters.window_pages_used == 0);
   WARN(counters.steps << " steps, " << counters.preemptions << " interruptions, " << counters.reused_tokens
                       << " tokens reused, " << counters.coordinator_us / static_cast<double>(counters.steps)
                       << " us of coordination a step");
