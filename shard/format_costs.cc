@@ -1,8 +1,16 @@
 #include "shard/format_costs.h"
 
 #include <algorithm>
+#include <cmath>
 
 namespace colonnade::shard {
+
+double overlapped_seconds(double memory, double compute) {
+  constexpr double kOverlap = 2.5;
+  const double larger = std::max(memory, compute), smaller = std::min(memory, compute);
+  // By their ratio, which neither overflows nor vanishes.
+  return larger > 0 ? larger * std::pow(1 + std::pow(smaller / larger, kOverlap), 1 / kOverlap) : 0.0;
+}
 
 std::optional<double> FormatCosts::seconds_per_weight(std::string_view isa, std::string_view format, int tokens,
                                                       double bits_per_weight, double CostPoint::*measured) const {
@@ -48,7 +56,7 @@ std::optional<double> FormatCosts::pass_seconds(std::string_view isa, std::strin
   const auto compute = seconds_per_weight(isa, format, tokens, 8 * bytes / weights);
   if (!compute) return std::nullopt;
   const auto memory = seconds_per_weight(isa, format, tokens, 8 * bytes / weights, &CostPoint::memory_seconds_per_weight);
-  return std::max({*compute * weights, memory.value_or(0) * weights, bytes / core_bytes_per_second});
+  return std::max(overlapped_seconds(bytes / core_bytes_per_second, *compute * weights), memory.value_or(0) * weights);
 }
 
 }  // namespace colonnade::shard

@@ -18,8 +18,7 @@ constexpr double kOneHeadRate = 50e9;          // … where each has its own
 constexpr double kRunSeconds = 0.7e-6;         // to begin and end a piece of work on all cores
 constexpr double kBarrierSeconds = 0.3e-6;     // of two cores; more cores need more rounds
 constexpr double kInPlace = 1.1;               // a kernel in a step over the same kernel by itself: calls, last tokens, other data in L2
-// Bytes and instructions overlap, the less the more equal they are. Where a strip is unpacked for many tokens they do not.
-constexpr double kOverlap = 2.5;
+// Bytes and instructions overlap unless strips are unpacked, which they are for more tokens than this.
 constexpr int kMostPackedTokens = 8;
 
 double shared_out(double pieces, int cores) {
@@ -51,7 +50,7 @@ BlockTime block_time(const BlockWork& work, const RankRates& rates, bool in_l3) 
   const double memory = work.weight_bytes / (in_l3 ? std::max(memory_rate, rates.l3_bytes_per_second) : memory_rate);
   const double kernels = work.kernel_seconds * per_core / busy;
   const double after_another = work.kernel_seconds > 0 ? work.unpacked_seconds / work.kernel_seconds : 0;
-  const double overlapped = std::pow(std::pow(memory, kOverlap) + std::pow(kernels, kOverlap), 1 / kOverlap);
+  const double overlapped = overlapped_seconds(memory, kernels);
   const double both = overlapped + after_another * (memory + kernels - overlapped);
   const double context_busy = cores * shared_out(work.context_pieces, rates.n_cores);
   BlockTime time;

@@ -2,6 +2,8 @@
 
 #include <catch2/catch.hpp>
 
+#include <cmath>
+
 #include "engine/kernels/kernels.h"
 #include "shard/format_choice.h"
 
@@ -45,11 +47,17 @@ TEST_CASE("costs between measured points are linear, beyond them in proportion t
   CHECK_FALSE(costs.seconds_per_weight("avx2", "int8", 1, 8));
 }
 
-TEST_CASE("a pass takes as long as the slowest of reading and computing") {
+TEST_CASE("a pass takes as long as the slowest of reading and computing, and more where both are equal") {
   FormatCosts costs = table({point("int8", 8, 6e-12)});
-  CHECK(*costs.pass_seconds("made-up", "int8", 1, 1e6, 1e6) == Approx(1e6 / 1e10));  // 100 ps a byte to read
+  CHECK(*costs.pass_seconds("made-up", "int8", 1, 1e6, 1e6) == Approx(1e6 / 1e10).epsilon(1e-3));  // 100 ps a byte to read
   costs.core_bytes_per_second = 1e12;
-  CHECK(*costs.pass_seconds("made-up", "int8", 1, 1e6, 1e6) == Approx(6e-6));
+  CHECK(*costs.pass_seconds("made-up", "int8", 1, 1e6, 1e6) == Approx(6e-6).epsilon(1e-2));
+  costs.core_bytes_per_second = 1e6 / 6e-6;
+  CHECK(*costs.pass_seconds("made-up", "int8", 1, 1e6, 1e6) > 1.1 * 6e-6);
+  CHECK(*costs.pass_seconds("made-up", "int8", 1, 1e6, 1e6) < 2 * 6e-6);
+  CHECK(overlapped_seconds(0, 0) == 0);
+  CHECK(overlapped_seconds(1e-300, 0) == 1e-300);
+  CHECK(overlapped_seconds(1e300, 1e300) == Approx(1e300 * std::pow(2, 0.4)));
   costs.points[0].memory_seconds_per_weight = 50e-12;
   CHECK(*costs.pass_seconds("made-up", "int8", 1, 1e6, 1e6) == Approx(50e-6));
   CHECK(*costs.pass_seconds("made-up", "int8", 1, 0, 0) == 0);
@@ -155,6 +163,17 @@ TEST_CASE("costs of a step lie between those of the numbers of tokens that were 
   CHECK(at(64) == Approx(400));
   CHECK(at(128) == Approx(800));
   CHECK_FALSE(costs.step_seconds_per_weight(isa, "int4", 1, 4).has_value());
+}
+
+TEST_CASE("of two formats of the same bytes the one with fewer instructions is taken, though both are bound by memory") {
+  FormatRules rules = format_rules(FormatId::kInt4);
+  rules.isa = "avx512";
+  const std::vector<FormatId> candidates = candidate_formats(rules, false);
+  const auto best = [&](std::uint32_t cols, double density) {
+    return compare_formats(rules, candidates, 4096, cols, expected_strip_bytes(candidates, cols, density))[0].format;
+  };
+  CHECK(best(2048, 0.25) == FormatId::kGapInt4);  // 189 against 137 G weights a second from memory
+  CHECK(best(2048, 0.5) == FormatId::kBitmaskInt4);
 }
 
 TEST_CASE("candidates store the values that were asked for, of the head its own; a forced format has no rival") {
