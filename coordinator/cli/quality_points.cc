@@ -10,7 +10,7 @@
 namespace colonnade::cli {
 namespace {
 
-constexpr std::string_view kRefit = "+refit";
+constexpr std::string_view kRefitEnding = "+refit";
 
 std::string percent(double share) {
   char buffer[32];
@@ -20,11 +20,11 @@ std::string percent(double share) {
 
 }  // namespace
 
-std::string QualityMethod::name() const { return text(shard::prune_method_name(method), refit ? kRefit : ""); }
+std::string QualityMethod::name() const { return text(shard::prune_method_name(method), refit ? kRefitEnding : ""); }
 
 Result<QualityMethod> parse_quality_method(std::string_view option, const std::string& word) {
-  const bool refit = word.ends_with(kRefit);
-  const auto method = shard::parse_prune_method(word.substr(0, word.size() - (refit ? kRefit.size() : 0)));
+  const bool refit = word.ends_with(kRefitEnding);
+  const auto method = shard::parse_prune_method(word.substr(0, word.size() - (refit ? kRefitEnding.size() : 0)));
   if (!method.ok())
     return Error{ErrorCode::kInvalidArgument,
                  text(option, ": expected magnitude, wanda or sparsegpt, each alone or with +refit, found \"", word, "\"")};
