@@ -286,8 +286,9 @@ Result<Manifest> decode_manifest(std::span<const std::byte> bytes) {
   if (bytes.size() > static_cast<std::size_t>(std::numeric_limits<int>::max()) ||
       !in.ParseFromArray(bytes.data(), static_cast<int>(bytes.size())))
     return Error{ErrorCode::kCorrupt, text("expected a manifest message in ", bytes.size(), " bytes, found none")};
-  if (in.version() < 1 || in.version() > kManifestVersion)
-    return Error{ErrorCode::kUnsupported, text("expected version 1 to ", kManifestVersion, ", found ", in.version(),
+  // Versions 1 to 3 had other strips of int4 where 64 or fewer columns were left.
+  if (in.version() != kManifestVersion)
+    return Error{ErrorCode::kUnsupported, text("expected version ", kManifestVersion, ", found ", in.version(),
                                                " (packed by ", in.packed_by(), "): pack the model again")};
   Manifest manifest;
   manifest.name = in.name();

@@ -1,6 +1,7 @@
 // bitmask-int4: one mask bit a weight, and a nibble for each that is kept; one bf16 scale per row and 128 columns.
 #include <algorithm>
 #include <cmath>
+#include <cstddef>
 #include <cstring>
 
 #include "engine/formats/bf16.h"
@@ -13,21 +14,35 @@ namespace {
 
 constexpr std::size_t kBlockColumns = kInt4BlockColumns;
 constexpr std::size_t n_blocks(std::size_t cols) { return padded_cols(cols, kBlockColumns) / kBlockColumns; }
-constexpr std::size_t values_at(std::size_t cols) { return n_blocks(cols) * sizeof(BitmaskInt4Block); }
+constexpr std::size_t values_at(std::size_t cols) {
+  return n_whole_int4_blocks(cols) * sizeof(BitmaskInt4Block) + (has_half_int4_block(cols) ? sizeof(BitmaskInt4HalfBlock) : 0);
+}
 
-BitmaskInt4Block block_of(const std::byte* strip, std::size_t index) {
-  BitmaskInt4Block block;
-  std::memcpy(&block, strip + index * sizeof(block), sizeof(block));
+/// A block in the order of its columns, whole or half: the first `n_high` masks are of values in high nibbles.
+struct Block {
+  std::uint16_t scales[kStripRows] = {};
+  std::uint64_t masks[2 * kGroupQuads] = {};
+  std::size_t n_masks = 0;
+
+  Block(std::size_t index, std::size_t cols) : n_masks(index < n_whole_int4_blocks(cols) ? 2 * kGroupQuads : kGroupQuads) {}
+  std::size_t bytes() const { return sizeof(scales) + n_masks * sizeof(masks[0]); }
+  std::size_t n_high() const { return n_masks / 2; }
+  bool high(std::size_t quad) const { return quad < n_high(); }
+  std::size_t kept(std::size_t first, std::size_t last) const {
+    std::size_t kept = 0;
+    for (std::size_t quad = first; quad < last; ++quad) kept += static_cast<std::size_t>(__builtin_popcountll(masks[quad]));
+    return kept;
+  }
+  std::size_t value_bytes() const { return std::max(kept(0, n_high()), kept(n_high(), n_masks)); }
+};
+static_assert(offsetof(BitmaskInt4Block, masks) == sizeof(Block::scales) && offsetof(BitmaskInt4HalfBlock, masks) == sizeof(Block::scales));
+
+Block block_of(const std::byte* strip, std::size_t index, std::size_t cols) {
+  Block block(index, cols);
+  const std::byte* at = strip + index * sizeof(BitmaskInt4Block);
+  std::memcpy(block.scales, at, sizeof(block.scales));
+  std::memcpy(block.masks, at + sizeof(block.scales), block.n_masks * sizeof(block.masks[0]));
   return block;
-}
-
-std::size_t kept_in_half(const BitmaskInt4Block& block, std::size_t half) {
-  std::size_t kept = 0;
-  for (const std::uint64_t mask : block.masks[half]) kept += static_cast<std::size_t>(__builtin_popcountll(mask));
-  return kept;
-}
-std::size_t value_bytes(const BitmaskInt4Block& block) {
-  return std::max(kept_in_half(block, 0), kept_in_half(block, 1));
 }
 
 class BitmaskInt4Format final : public Format {
@@ -39,10 +54,10 @@ class BitmaskInt4Format final : public Format {
   double expected_strip_bytes(std::size_t cols, double density) const override {
     double values = 0;
     for (std::size_t first = 0; first < cols; first += kBlockColumns) {
-      const double half = static_cast<double>(std::min<std::size_t>(kActivationGroup, cols - first));
-      const double mean = half * kStripRows * density;
+      const std::size_t left = cols - first, half = left > kActivationGroup ? kActivationGroup : kActivationGroup / 2;
+      const double mean = static_cast<double>(std::min(half, left)) * kStripRows * density;
       // The longer of two full streams is 0.56 standard deviations above the mean.
-      values += cols - first < kBlockColumns ? mean : mean + 0.56 * std::sqrt(mean * (1 - density));
+      values += left < 2 * half ? mean : mean + 0.56 * std::sqrt(mean * (1 - density));
     }
     return static_cast<double>(values_at(cols)) + static_cast<double>(round_up_strip(static_cast<std::size_t>(values)));
   }
@@ -52,9 +67,11 @@ class BitmaskInt4Format final : public Format {
     const std::size_t begin = out.size();
     out.resize(begin + values_at(cols));
     for (std::size_t b = 0; b < n_blocks(cols); ++b) {
-      BitmaskInt4Block block{};
+      Block block(b, cols);
       encode_block(weights, stride, n_rows, b * kBlockColumns, cols, block, out);
-      std::memcpy(out.data() + begin + b * sizeof(block), &block, sizeof(block));
+      std::byte* const at = out.data() + begin + b * sizeof(BitmaskInt4Block);
+      std::memcpy(at, block.scales, sizeof(block.scales));
+      std::memcpy(at + sizeof(block.scales), block.masks, block.bytes() - sizeof(block.scales));
     }
     out.resize(begin + round_up_strip(out.size() - begin));
   }
@@ -62,28 +79,25 @@ class BitmaskInt4Format final : public Format {
   void decode_row(const std::byte* strip, int row, std::size_t cols, float* out) const override {
     const std::byte* values = strip + values_at(cols);
     for (std::size_t b = 0; b < n_blocks(cols); ++b) {
-      const BitmaskInt4Block block = block_of(strip, b);
+      const Block block = block_of(strip, b, cols);
       const float scale = bf16_to_f32(block.scales[row]);
-      for (std::size_t half = 0; half < 2; ++half) {
-        std::size_t place = 0;
-        for (std::size_t quad = 0; quad < kGroupQuads; ++quad) {
-          const std::uint64_t mask = block.masks[half][quad];
-          for (std::size_t i = 0; i < 4; ++i) {
-            const std::size_t col = b * kBlockColumns + half * kActivationGroup + quad * 4 + i;
-            if (col >= cols) break;
-            const std::uint64_t bit = std::uint64_t{1} << (static_cast<std::size_t>(row) * 4 + i);
-            const std::size_t at = place + static_cast<std::size_t>(__builtin_popcountll(mask & (bit - 1)));
-            int steps = 0;
-            if ((mask & bit) != 0) {
-              const auto byte = std::to_integer<unsigned>(values[at]);
-              steps = static_cast<int>(half == 0 ? byte >> 4 : byte & 15u) - kInt4Zero;
-            }
-            out[col] = static_cast<float>(steps) * scale;
+      for (std::size_t quad = 0; quad < block.n_masks; ++quad) {
+        const std::uint64_t mask = block.masks[quad];
+        const bool high = block.high(quad);
+        const std::size_t place = block.kept(high ? 0 : block.n_high(), quad);
+        for (std::size_t i = 0; i < kInt8ColumnGranule; ++i) {
+          const std::size_t col = b * kBlockColumns + quad * kInt8ColumnGranule + i;
+          if (col >= cols) break;
+          const std::uint64_t bit = std::uint64_t{1} << (static_cast<std::size_t>(row) * kInt8ColumnGranule + i);
+          int steps = 0;
+          if ((mask & bit) != 0) {
+            const auto byte = std::to_integer<unsigned>(values[place + static_cast<std::size_t>(__builtin_popcountll(mask & (bit - 1)))]);
+            steps = static_cast<int>(high ? byte >> 4 : byte & 15u) - kInt4Zero;
           }
-          place += static_cast<std::size_t>(__builtin_popcountll(mask));
+          out[col] = static_cast<float>(steps) * scale;
         }
       }
-      values += value_bytes(block);
+      values += block.value_bytes();
     }
   }
 
@@ -91,13 +105,12 @@ class BitmaskInt4Format final : public Format {
     if (n_rows < 1 || n_rows > kStripRows || bytes < values_at(cols)) return false;
     std::size_t end = values_at(cols);
     for (std::size_t b = 0; b < n_blocks(cols); ++b) {
-      const BitmaskInt4Block block = block_of(strip, b);
+      const Block block = block_of(strip, b, cols);
       for (const std::uint16_t scale : block.scales)
         if (!std::isfinite(bf16_to_f32(scale))) return false;
-      for (std::size_t half = 0; half < 2; ++half)
-        for (std::size_t quad = 0; quad < kGroupQuads; ++quad)
-          if (b * kBlockColumns + half * kActivationGroup + quad * 4 >= cols && block.masks[half][quad] != 0) return false;
-      end += value_bytes(block);
+      for (std::size_t quad = 0; quad < block.n_masks; ++quad)
+        if (b * kBlockColumns + quad * kInt8ColumnGranule >= cols && block.masks[quad] != 0) return false;
+      end += block.value_bytes();
     }
     return bytes >= round_up_strip(end);
   }
@@ -105,7 +118,7 @@ class BitmaskInt4Format final : public Format {
  private:
   /// Columns [first, first + 128), as far as there are any; appends the values to `out`.
   static void encode_block(const float* weights, std::size_t stride, int n_rows, std::size_t first, std::size_t cols,
-                           BitmaskInt4Block& block, std::vector<std::byte>& out) {
+                           Block& block, std::vector<std::byte>& out) {
     const std::size_t count = std::min(kBlockColumns, cols - first);
     float scales[kStripRows] = {};
     for (std::size_t row = 0; row < static_cast<std::size_t>(n_rows); ++row) {
@@ -113,19 +126,18 @@ class BitmaskInt4Format final : public Format {
       scales[row] = bf16_to_f32(block.scales[row]);
     }
     const std::size_t begin = out.size();
-    for (std::size_t half = 0; half < 2; ++half) {
-      std::size_t at = begin;
-      for (std::size_t quad = 0; quad < kGroupQuads; ++quad) {
-        for (std::size_t row = 0; row < static_cast<std::size_t>(n_rows); ++row) {
-          for (std::size_t i = 0; i < 4; ++i) {
-            const std::size_t col = half * kActivationGroup + quad * 4 + i;
-            if (col >= count) break;
-            const int steps = round_to_int4(weights[row * stride + first + col], scales[row]);
-            if (steps == 0) continue;
-            block.masks[half][quad] |= std::uint64_t{1} << (row * 4 + i);
-            if (at == out.size()) out.push_back(std::byte{0});
-            out[at++] |= static_cast<std::byte>(static_cast<unsigned>(steps + kInt4Zero) << (half == 0 ? 4 : 0));
-          }
+    std::size_t at = begin;
+    for (std::size_t quad = 0; quad < block.n_masks; ++quad) {
+      if (quad == block.n_high()) at = begin;
+      for (std::size_t row = 0; row < static_cast<std::size_t>(n_rows); ++row) {
+        for (std::size_t i = 0; i < kInt8ColumnGranule; ++i) {
+          const std::size_t col = quad * kInt8ColumnGranule + i;
+          if (col >= count) break;
+          const int steps = round_to_int4(weights[row * stride + first + col], scales[row]);
+          if (steps == 0) continue;
+          block.masks[quad] |= std::uint64_t{1} << (row * kInt8ColumnGranule + i);
+          if (at == out.size()) out.push_back(std::byte{0});
+          out[at++] |= static_cast<std::byte>(static_cast<unsigned>(steps + kInt4Zero) << (block.high(quad) ? 4 : 0));
         }
       }
     }

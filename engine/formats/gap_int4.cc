@@ -48,7 +48,7 @@ class GapInt4Format final : public Format {
     std::size_t n_steps = 0;
     for (std::size_t g = 0; g < groups.size(); ++g) {
       const PermuteRows rows = quantize_group(weights, stride, n_rows, g, cols, true, groups[g].lanes);
-      schedules.push_back(schedule_group(with_stops(rows), {kGapWindow, kPermuteBaseUnit}));
+      schedules.push_back(schedule_group(with_stops(rows), {kGapWindow, 64}));
       n_steps += schedules.back().steps.size();
     }
 
@@ -156,7 +156,7 @@ class GapInt4Format final : public Format {
   static double expected_steps(double cols, double density) {
     const double far = std::pow(1.0 - density, static_cast<double>(kLargestGap));
     const double entries = cols * kStripRows * density * (density > 0 ? 1.0 / (1.0 - far) : 0.0);
-    const double padding = 1.03 + 0.35 / std::max(1.0, entries / kPermuteStep) + 0.002 / std::max(density, 0.01);
+    const double padding = 1.08 + 0.4 / std::max(1.0, entries / kPermuteStep) + 0.002 / std::max(density, 0.01);
     return std::max(entries > 0 ? 1.0 : 0.0, entries / kPermuteStep * padding);
   }
 };

@@ -36,8 +36,9 @@ class PermuteFormat final : public Format {
       rows.push_back(quantize_group(weights, stride, n_rows, g, cols, int4_, groups[g]));
     std::vector<PermuteSchedule> best;
     std::size_t best_window = 0, least = 0;
-    // From fast to dense. Balanced patterns (n of 64) fill the first; most random ones take the third.
-    constexpr PermuteWindows kChoices[] = {{64, 64}, {128, 2}, {256, 64}, {256, 2}};
+    // From fast to dense. Balanced patterns (n of 64) fill the first; most random ones take the third, very
+    // sparse ones the last. Windows begin with cache lines if they can, because loads that cross lines cost twice.
+    constexpr PermuteWindows kChoices[] = {{64, 64}, {128, 64}, {256, 64}, {256, 2}};
     for (const PermuteWindows& windows : kChoices) {
       std::vector<PermuteSchedule> schedules;
       std::size_t steps = 0;

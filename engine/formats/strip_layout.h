@@ -43,6 +43,15 @@ struct Int4Block {
 };
 inline constexpr std::size_t kInt4BlockColumns = 2 * kActivationGroup;
 
+/// Where 64 or fewer columns are left, the last block is half a block: quads 0 … 7 of those columns in the high nibbles,
+/// 8 … 15 in the low ones.
+struct Int4HalfBlock {
+  std::uint16_t scales[kStripRows];  // bf16, by row
+  std::byte quads[kGroupQuads / 2][kInt8QuadBytes];
+};
+constexpr std::size_t n_whole_int4_blocks(std::size_t cols) { return (cols + kActivationGroup - 1) / kInt4BlockColumns; }
+constexpr bool has_half_int4_block(std::size_t cols) { return cols > n_whole_int4_blocks(cols) * kInt4BlockColumns; }
+
 /// Bitmask: bit (4 * row + column % 4) of mask `column / 4` says whether the weight is kept; kept ones follow each other
 /// in that order. All masks of a strip come first, then the values.
 
@@ -58,6 +67,12 @@ struct BitmaskInt4Block {
   std::uint64_t masks[2][kGroupQuads];
 };
 
+/// The last block where 64 or fewer columns are left: quads 0 … 7 have their values in high nibbles, 8 … 15 in low ones.
+struct BitmaskInt4HalfBlock {
+  std::uint16_t scales[kStripRows];
+  std::uint64_t masks[kGroupQuads];
+};
+
 /// bitmask-bf16: a mask of 16 bits (the rows) for each column, columns padded to 32; values are bf16.
 inline constexpr std::size_t kBitmaskBf16Granule = 32;
 
@@ -68,7 +83,9 @@ static_assert(kActivationGroup % kInt8ColumnGranule == 0);
 static_assert(sizeof(Int4Block) == 64 + 1024);
 static_assert(sizeof(BitmaskGroup) == 128);
 static_assert(sizeof(BitmaskInt4Block) == 32 + 256);
-static_assert(sizeof(BitmaskInt4Block) % kStripGranule == 0);
+static_assert(sizeof(Int4HalfBlock) == 32 + 512 && sizeof(BitmaskInt4HalfBlock) == 32 + 128);
+static_assert(sizeof(BitmaskInt4Block) % kStripGranule == 0 && sizeof(BitmaskInt4HalfBlock) % kStripGranule == 0);
+static_assert(sizeof(Int4HalfBlock) % kStripGranule == 0);
 static_assert(kBitmaskBf16Granule * sizeof(std::uint16_t) % kStripAlignment == 0);
 
 }  // namespace colonnade::engine

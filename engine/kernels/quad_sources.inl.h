@@ -1,9 +1,9 @@
 // How the strips of a format become quads of int8 weights + 128: 64 bytes, 16 rows x 4 columns. One type a format,
 // with what it needs to walk forward through a strip; multiplication is the same for all (strips_int8.inl.h).
 //
-// A source gives the quads of one activation group after the other (next), or those of the two groups of a block side
-// by side (next of two: kPaired). kGroupScales says that scale(half) holds for the current block, in place of one scale
-// a row at the end.
+// A source gives the quads of one activation group after the other (next), or two at a time (kPaired): those of the two
+// groups of a block side by side, and of a half block, after begin_half_block, the first eight beside the last eight.
+// kGroupScales says that scale(half) holds for the current block, in place of one scale a row at the end.
 #pragma once
 
 #include <cstring>
@@ -106,6 +106,8 @@ class Int4Source {
   }
   template <int Half>
   [[gnu::always_inline]] typename V::F scale() const { return V::template load_bf16_pair<Half == 1>(scales_); }
+  [[gnu::always_inline]] typename V::F half_block_scale() const { return V::load_bf16(reinterpret_cast<const std::uint16_t*>(scales_)); }
+  void begin_half_block() { at_ = scales_ + sizeof(Int4HalfBlock::scales); }
   void end_block() {
     scales_ += sizeof(Int4Block);
     at_ = scales_ + sizeof(Int4Block::scales);
@@ -121,16 +123,16 @@ class BitmaskInt4Source {
  public:
   static constexpr bool kPaired = true, kGroupScales = true;
   BitmaskInt4Source(const StripPlace& strip, std::size_t cols)
-      : next_strip_(strip, (cols + kInt4BlockColumns - 1) / kInt4BlockColumns * kGroupQuads), block_(strip.at),
-        mask_(strip.at + sizeof(BitmaskInt4Block::scales)) {
-    const std::size_t blocks = (cols + kInt4BlockColumns - 1) / kInt4BlockColumns;
-    high_ = low_ = strip.at + blocks * sizeof(BitmaskInt4Block);
+      : next_strip_(strip, n_whole_int4_blocks(cols) * kGroupQuads + (has_half_int4_block(cols) ? kGroupQuads / 2 : 0)),
+        block_(strip.at), mask_(strip.at + sizeof(BitmaskInt4Block::scales)) {
+    high_ = low_ = strip.at + n_whole_int4_blocks(cols) * sizeof(BitmaskInt4Block) +
+                   (has_half_int4_block(cols) ? sizeof(BitmaskInt4HalfBlock) : 0);
   }
 
   [[gnu::always_inline]] void next(typename V::Raw& first, typename V::Raw& second) {
     std::uint64_t a, b;
     std::memcpy(&a, mask_, sizeof(a));
-    std::memcpy(&b, mask_ + kGroupQuads * sizeof(b), sizeof(b));
+    std::memcpy(&b, mask_ + low_masks_, sizeof(b));
     next_strip_.fetch();
     first = V::template raw_expand<Nibble::kHigh>(a, high_);
     second = V::template raw_expand<Nibble::kLow>(b, low_);
@@ -140,6 +142,8 @@ class BitmaskInt4Source {
   }
   template <int>
   [[gnu::always_inline]] typename V::F scale() const { return V::load_bf16(reinterpret_cast<const std::uint16_t*>(block_)); }
+  [[gnu::always_inline]] typename V::F half_block_scale() const { return scale<0>(); }
+  void begin_half_block() { low_masks_ = kGroupQuads / 2 * sizeof(std::uint64_t); }
   void end_block() {
     block_ += sizeof(BitmaskInt4Block);
     mask_ = block_ + sizeof(BitmaskInt4Block::scales);
@@ -152,6 +156,7 @@ class BitmaskInt4Source {
   const std::byte* mask_;
   const std::byte* high_;
   const std::byte* low_;
+  std::size_t low_masks_ = kGroupQuads * sizeof(std::uint64_t);  // behind those of values in high nibbles
 };
 
 }  // namespace colonnade::engine

@@ -23,7 +23,7 @@ struct Simd {
   // 16 registers: 12 accumulators (two registers each: 3 tokens x 2 chains). int8: 8 while a group lasts.
   static constexpr int kFewTokens = 1, kFloatTokens = 3, kFloatStrips = 1, kFloatChains = 2;
   static constexpr int kFewInt8Tokens = 4, kInt8Tokens = 4, kInt8Strips = 1;
-  static constexpr int kWideTokens = 2;
+  static constexpr int kFewWideTokens = 1, kPairTokens = 2, kGapTokens = 2;
   // Attention: 4 sums in 8 registers, of up to 4 query heads.
   static constexpr int kAttendSums = 4, kAttendQueries = 4;
   // Products: 6 rows x 1 vector in 12 registers, 2 for the other factor.

@@ -32,8 +32,8 @@ struct Simd {
   static constexpr int kFewTokens = 6, kFloatTokens = 6, kFloatStrips = 2, kFloatChains = 2;
   // int8: 12 integer and 12 float accumulators.
   static constexpr int kFewInt8Tokens = 8, kInt8Tokens = 6, kInt8Strips = 2;
-  // Index-permute: an own, a shared and a float accumulator for each token.
-  static constexpr int kWideTokens = 8;
+  // Index-permute: a sum for each token; windows of pairs take four loads, and gain nothing from more tokens.
+  static constexpr int kFewWideTokens = 3, kPairTokens = 8, kGapTokens = 12;
   static constexpr int kAttendSums = 16, kAttendQueries = 4;
   // Products: 6 rows x 4 vectors = 24 sums; 4 loads and 6 broadcasts feed 24 multiplications.
   static constexpr int kProductRows = 6, kProductVectors = 4;
@@ -228,10 +228,10 @@ struct Simd {
       picked = _mm512_or_si512(picked, _mm512_shuffle_epi8(table, shuffle));
     }
 #endif
-    return _mm512_dpbusd_epi32(acc, picked, w);
+    return in_register(_mm512_dpbusd_epi32(acc, picked, w));
   }
   COLONNADE_OP I add_128_times(I acc, Values w) {
-    return _mm512_dpbusd_epi32(acc, _mm512_set1_epi8(static_cast<char>(0x80)), w);
+    return in_register(_mm512_dpbusd_epi32(acc, _mm512_set1_epi8(static_cast<char>(0x80)), w));
   }
   COLONNADE_OP I keep_lanes(unsigned lanes, I a) { return _mm512_maskz_mov_epi32(static_cast<__mmask16>(lanes), a); }
   COLONNADE_OP I lanes_from(const std::uint8_t* from, I a) {

@@ -20,7 +20,7 @@ struct Simd {
   // Register blocking: see strips_float.inl.h, strips_int8.inl.h, attention.inl.h and product.inl.h.
   static constexpr int kFewTokens = 1, kFloatTokens = 1, kFloatStrips = 1, kFloatChains = 4;
   static constexpr int kFewInt8Tokens = 1, kInt8Tokens = 1, kInt8Strips = 1;
-  static constexpr int kWideTokens = 1;
+  static constexpr int kFewWideTokens = 1, kPairTokens = 1, kGapTokens = 1;
   static constexpr int kAttendSums = 1, kAttendQueries = 1;
   static constexpr int kProductRows = 1, kProductVectors = 1;
 

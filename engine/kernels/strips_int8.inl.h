@@ -79,30 +79,43 @@ struct StreamedStrip {
     for (int t = 0; t < T; ++t) acc[t] = V::fma(V::to_float(total(sums[t])), V::set(x.scales[t][group]), acc[t]);
   }
 
-  /// Two groups side by side; the second may lie beyond the last column, and is then not added.
-  [[gnu::always_inline]] static inline void add_block(Source& source, const Int8Tokens<T>& x, std::size_t block, bool both,
-                                                      F (&acc)[T]) {
-    I sums[2][T][kChains];
-    const std::size_t group = 2 * block, other = both ? group + 1 : group;
-    start(x, group, sums[0]);
-    start(x, other, sums[1]);
-    for (std::size_t quad = 0; quad < kGroupQuads; quad += 2) {
+  /// Pairs of quads: of two groups side by side, or the halves of one.
+  [[gnu::always_inline]] static inline void multiply_pairs(Source& source, const Int8Tokens<T>& x, std::size_t first, std::size_t second,
+                                                           std::size_t count, I (&first_sums)[T][kChains], I (&second_sums)[T][kChains]) {
+    for (std::size_t quad = 0; quad < count; quad += 2) {
       typename V::Raw a, b;
       source.next(a, b);
-      multiply<0>(a, x, group * kGroupQuads + quad, sums[0]);
-      multiply<0>(b, x, other * kGroupQuads + quad, sums[1]);
+      multiply<0>(a, x, first + quad, first_sums);
+      multiply<0>(b, x, second + quad, second_sums);
       source.next(a, b);
-      multiply<1 % kChains>(a, x, group * kGroupQuads + quad + 1, sums[0]);
-      multiply<1 % kChains>(b, x, other * kGroupQuads + quad + 1, sums[1]);
+      multiply<1 % kChains>(a, x, first + quad + 1, first_sums);
+      multiply<1 % kChains>(b, x, second + quad + 1, second_sums);
     }
+  }
+
+  [[gnu::always_inline]] static inline void add_block(Source& source, const Int8Tokens<T>& x, std::size_t group, F (&acc)[T]) {
+    I sums[2][T][kChains];
+    start(x, group, sums[0]);
+    start(x, group + 1, sums[1]);
+    multiply_pairs(source, x, group * kGroupQuads, (group + 1) * kGroupQuads, kGroupQuads, sums[0], sums[1]);
     const F first_scale = source.template scale<0>(), second_scale = source.template scale<1>();
     source.end_block();
     for (int t = 0; t < T; ++t) {
       const F scale = V::mul(first_scale, V::set(x.scales[t][group] * kInt4Factor));
       acc[t] = V::fma(V::to_float(total(sums[0][t])), scale, acc[t]);
-      if (!both) continue;
-      const F second = V::mul(second_scale, V::set(x.scales[t][other] * kInt4Factor));
+      const F second = V::mul(second_scale, V::set(x.scales[t][group + 1] * kInt4Factor));
       acc[t] = V::fma(V::to_float(total(sums[1][t])), second, acc[t]);
+    }
+  }
+
+  [[gnu::always_inline]] static inline void add_half_block(Source& source, const Int8Tokens<T>& x, std::size_t group, F (&acc)[T]) {
+    I sums[T][kChains];
+    start(x, group, sums);
+    source.begin_half_block();
+    multiply_pairs(source, x, group * kGroupQuads, group * kGroupQuads + kGroupQuads / 2, kGroupQuads / 2, sums, sums);
+    for (int t = 0; t < T; ++t) {
+      const F scale = V::mul(source.half_block_scale(), V::set(x.scales[t][group] * kInt4Factor));
+      acc[t] = V::fma(V::to_float(total(sums[t])), scale, acc[t]);
     }
   }
 
@@ -112,7 +125,8 @@ struct StreamedStrip {
     for (int t = 0; t < T; ++t) acc[t] = V::zero();
     const std::size_t groups = (cols + kActivationGroup - 1) / kActivationGroup;
     if constexpr (Source::kPaired) {
-      for (std::size_t group = 0; group < groups; group += 2) add_block(source, x, group / 2, group + 1 < groups, acc);
+      for (std::size_t group = 0; group + 1 < groups; group += 2) add_block(source, x, group, acc);
+      if (groups % 2 != 0) add_half_block(source, x, groups - 1, acc);
     } else {
       const std::size_t full = cols / kActivationGroup;
       for (std::size_t group = 0; group < full; ++group) add_group(source, x, group, kGroupQuads, acc);
@@ -263,16 +277,25 @@ void multiply_unpacked(const MatrixView& matrix, std::uint32_t strip, const Acti
       Source& source = sources[s];
       std::byte* to = quads[s] + kInt8HeaderBytes;
       if constexpr (Source::kPaired) {
-        for (std::size_t g = 0; g < count; g += 2, to += 2 * kGroupBytes) {
-          for (std::size_t quad = 0; quad < kGroupQuads; ++quad) {
+        const auto store_pairs = [&](std::size_t n_pairs) {
+          for (std::size_t quad = 0; quad < n_pairs; ++quad, to += kInt8QuadBytes) {
             typename V::Raw a, b;
             source.next(a, b);
-            V::raw_store(to + quad * kInt8QuadBytes, a);
-            V::raw_store(to + kGroupBytes + quad * kInt8QuadBytes, b);
+            V::raw_store(to, a);
+            V::raw_store(to + n_pairs * kInt8QuadBytes, b);
           }
+          to += n_pairs * kInt8QuadBytes;
+        };
+        for (std::size_t g = 0; g + 1 < count; g += 2) {
+          store_pairs(kGroupQuads);
           V::store(scales[g][s], V::mul(source.template scale<0>(), V::set(kInt4Factor)));
           V::store(scales[g + 1][s], V::mul(source.template scale<1>(), V::set(kInt4Factor)));
           source.end_block();
+        }
+        if (count % 2 != 0) {
+          source.begin_half_block();
+          store_pairs(kGroupQuads / 2);
+          V::store(scales[count - 1][s], V::mul(source.half_block_scale(), V::set(kInt4Factor)));
         }
       } else {
         for (std::size_t quad = 0; quad < count * kGroupQuads; ++quad) V::raw_store(to + quad * kInt8QuadBytes, source.next());

@@ -44,15 +44,16 @@ class ActivationRows {
         q8_(max_rows * stride_),
         scales_(max_rows * groups_),
         sums_(max_rows * groups_),
-        wide_stride_(round_up(max_width, kWideGroup)),
+        wide_groups_(div_up(max_width, kWideGroup)),
+        wide_stride_(wide_groups_ * kWideGroup + kWidePadding),
         wide_(max_rows * wide_stride_),
-        wide_scales_(max_rows * (wide_stride_ / kWideGroup)) {}
+        wide_scales_(max_rows * wide_groups_) {}
 
   static std::size_t bytes_per_row(std::size_t max_width) {
     const std::size_t stride = round_up(max_width, kActivationGroup);
-    const std::size_t wide = round_up(max_width, kWideGroup);
-    return stride * (sizeof(float) + 1) + stride / kActivationGroup * (sizeof(float) + sizeof(std::int32_t)) + wide +
-           wide / kWideGroup * sizeof(float);
+    const std::size_t wide_groups = div_up(max_width, kWideGroup);
+    return stride * (sizeof(float) + 1) + stride / kActivationGroup * (sizeof(float) + sizeof(std::int32_t)) +
+           wide_groups * (kWideGroup + sizeof(float)) + kWidePadding;
   }
 
   std::size_t stride() const { return stride_; }
@@ -69,7 +70,7 @@ class ActivationRows {
     }
     if (wanted.wide) {
       kernels.quantize_wide(row(index) + first, count, wide_.data() + index * wide_stride_ + first,
-                            wide_scales_.data() + (index * wide_stride_ + first) / kWideGroup);
+                            wide_scales_.data() + index * wide_groups_ + first / kWideGroup);
     }
   }
 
@@ -85,19 +86,23 @@ class ActivationRows {
     view.group_stride = groups_;
     view.wide = wide_.data() + first_row * wide_stride_;
     view.wide_stride = wide_stride_;
-    view.wide_scales = wide_scales_.data() + first_row * (wide_stride_ / kWideGroup);
-    view.wide_group_stride = wide_stride_ / kWideGroup;
+    view.wide_scales = wide_scales_.data() + first_row * wide_groups_;
+    view.wide_group_stride = wide_groups_;
     view.rows = rows;
     return view;
   }
 
  private:
+  // One cache line more keeps the same columns of several rows out of each other's cache sets.
+  static constexpr std::size_t kWidePadding = 64;
+
   std::size_t stride_ = 0;
   std::size_t groups_ = 0;
   AlignedBuffer<float> values_;
   AlignedBuffer<std::int8_t> q8_;
   AlignedBuffer<float> scales_;
   AlignedBuffer<std::int32_t> sums_;
+  std::size_t wide_groups_ = 0;
   std::size_t wide_stride_ = 0;
   AlignedBuffer<std::uint8_t> wide_;
   AlignedBuffer<float> wide_scales_;

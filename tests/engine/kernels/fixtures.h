@@ -66,13 +66,14 @@ struct Inputs {
   AlignedBuffer<std::int8_t> q8;
   AlignedBuffer<float> scales;
   AlignedBuffer<std::int32_t> sums;
-  std::size_t wide_groups;
+  std::size_t wide_groups, wide_stride;
   AlignedBuffer<std::uint8_t> wide;
   AlignedBuffer<float> wide_scales;
 
   Inputs(std::size_t n_rows, std::size_t cols, unsigned seed)
       : stride((cols + 63) / 64 * 64), groups(stride / 64), values(n_rows * stride), q8(n_rows * stride),
-        scales(n_rows * groups), sums(n_rows * groups), wide_groups((cols + 511) / 512), wide(n_rows * wide_groups * 512),
+        scales(n_rows * groups), sums(n_rows * groups), wide_groups((cols + 511) / 512), wide_stride(wide_groups * 512 + 64),
+        wide(n_rows * wide_stride),
         wide_scales(n_rows * wide_groups) {
     const auto random = normal_values(n_rows * cols, seed);
     for (std::size_t row = 0; row < n_rows; ++row) {
@@ -92,7 +93,7 @@ struct Inputs {
     a.sums = sums.data();
     a.group_stride = groups;
     a.wide = wide.data();
-    a.wide_stride = wide_groups * 512;
+    a.wide_stride = wide_stride;
     a.wide_scales = wide_scales.data();
     a.wide_group_stride = wide_groups;
     return a;
@@ -125,7 +126,7 @@ struct Inputs {
       const float scale = largest / 127.0f;
       for (std::size_t c = group * 512; c < group * 512 + 512; ++c) {
         const int q = c < end && scale > 0 ? static_cast<int>(std::nearbyint(values[row * stride + c] / scale)) : 0;
-        wide[row * wide_groups * 512 + c] = static_cast<std::uint8_t>(q + 128);
+        wide[row * wide_stride + c] = static_cast<std::uint8_t>(q + 128);
       }
       wide_scales[row * wide_groups + group] = scale;
     }

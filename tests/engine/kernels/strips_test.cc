@@ -54,7 +54,7 @@ Expected expected(const PackedMatrix& matrix, const Inputs& inputs, std::size_t 
       x = static_cast<double>(inputs.q8[token * inputs.stride + c]) *
           static_cast<double>(inputs.scales[token * inputs.groups + c / 64]);
     if (format.activations() == ActivationKind::kWide)
-      x = static_cast<double>(inputs.wide[token * inputs.wide_groups * 512 + c] - 128) *
+      x = static_cast<double>(inputs.wide[token * inputs.wide_stride + c] - 128) *
           static_cast<double>(inputs.wide_scales[token * inputs.wide_groups + c / 512]);
     sum.value += w * x;
     sum.magnitude += std::fabs(w * x);
