@@ -39,6 +39,10 @@ struct Activations {
 using StripsFunction = void (*)(const MatrixView& matrix, std::uint32_t first, std::uint32_t last,
                                 const Activations& activations, int n_tokens, float* out, std::size_t out_stride);
 
+/// Products of matrices with at most so many columns can be added to what `out` holds, in place of being written: the
+/// same bits as from writing them elsewhere and adding that.
+inline constexpr std::uint32_t kMostAddedColumns = 1024;
+
 /// Writes one position's key and value (head_dim floats each) into its block at `slot` = position % kPageTokens.
 using StoreKvFunction = void (*)(const float* key, const float* value, int head_dim, int slot, std::byte* block);
 
@@ -88,7 +92,8 @@ struct ProductArgs {
 
 struct KernelTable {
   const char* name;                       // "scalar", "avx2", "avx512-vnni", "avx512"
-  StripsFunction strips[kFormatSlots];    // by FormatId; nullptr where there is no such format
+  StripsFunction strips[kFormatSlots];      // by FormatId; nullptr where there is no such format
+  StripsFunction add_strips[kFormatSlots];  // adds (kMostAddedColumns); nullptr for formats with fp32 activations too
   StoreKvFunction store_kv[kKvTypes];     // by KvType
   AttendFunction attend[kKvTypes];        // by KvType
   StoreLatentFunction store_latent[kKvTypes];  // by KvType

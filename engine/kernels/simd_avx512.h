@@ -33,7 +33,7 @@ struct Simd {
   // int8: 12 integer and 12 float accumulators.
   static constexpr int kFewInt8Tokens = 8, kInt8Tokens = 6, kInt8Strips = 2;
   // Index-permute: a sum for each token; windows of pairs take four loads, and gain nothing from more tokens.
-  static constexpr int kFewWideTokens = 3, kPairTokens = 8, kGapTokens = 12;
+  static constexpr int kFewWideTokens = 3, kPairTokens = 8, kGapTokens = 16;
   static constexpr int kAttendSums = 16, kAttendQueries = 4;
   // Products: 6 rows x 4 vectors = 24 sums; 4 loads and 6 broadcasts feed 24 multiplications.
   static constexpr int kProductRows = 6, kProductVectors = 4;

@@ -119,7 +119,7 @@ struct StreamedStrip {
     }
   }
 
-  static void run(const StripPlace& strip, std::size_t cols, const Int8Tokens<T>& x, float* out, std::size_t out_stride) {
+  static void run(const StripPlace& strip, std::size_t cols, const Int8Tokens<T>& x, bool add, float* out, std::size_t out_stride) {
     Source source(strip, cols);
     F acc[T];
     for (int t = 0; t < T; ++t) acc[t] = V::zero();
@@ -135,19 +135,20 @@ struct StreamedStrip {
     }
     for (int t = 0; t < T; ++t) {
       if constexpr (!Source::kGroupScales) acc[t] = V::mul(acc[t], V::load(reinterpret_cast<const float*>(strip.at)));
-      V::store(out + static_cast<std::size_t>(t) * out_stride, acc[t]);
+      float* const to = out + static_cast<std::size_t>(t) * out_stride;
+      V::store(to, add ? V::add(V::load(to), acc[t]) : acc[t]);
     }
   }
 };
 
 /// StreamedStrip for a number of tokens 1 … T that is known at run time.
 template <class V, class Source, int T>
-void stream_strip(int n_tokens, const StripPlace& strip, std::size_t cols, const Activations& activations, float* out,
+void stream_strip(int n_tokens, const StripPlace& strip, std::size_t cols, const Activations& activations, bool add, float* out,
                   std::size_t out_stride) {
   if constexpr (T > 1) {
-    if (n_tokens < T) return stream_strip<V, Source, T - 1>(n_tokens, strip, cols, activations, out, out_stride);
+    if (n_tokens < T) return stream_strip<V, Source, T - 1>(n_tokens, strip, cols, activations, add, out, out_stride);
   }
-  StreamedStrip<V, Source, T>::run(strip, cols, int8_tokens<T>(activations, 0), out, out_stride);
+  StreamedStrip<V, Source, T>::run(strip, cols, int8_tokens<T>(activations, 0), add, out, out_stride);
 }
 
 /// Quads of up to S strips over the same columns, in memory. `scales` is (group, strip, lane) where weights have group
@@ -162,6 +163,7 @@ struct QuadRun {
   const float* scales;
   const std::byte* row_scales;  // nullptr unless these are the last columns
   bool first_columns;           // else what `out` holds is continued
+  bool add;                     // of all columns: to what `out` holds
 };
 
 /// S strips times T tokens.
@@ -229,7 +231,8 @@ struct Int8Block {
         F result = acc[s][t];
         if (run.row_scales != nullptr)
           result = V::mul(result, V::load(reinterpret_cast<const float*>(run.row_scales + static_cast<std::size_t>(s) * run.distance)));
-        V::store(out + static_cast<std::size_t>(t) * out_stride + s * kStripRows, result);
+        float* const to = out + static_cast<std::size_t>(t) * out_stride + s * kStripRows;
+        V::store(to, run.add ? V::add(V::load(to), result) : result);
       }
     }
   }
@@ -261,11 +264,12 @@ void int8_tokens_blocks(QuadRun run, const Activations& activations, int token, 
 
 /// The groups of columns that S strips are unpacked for at a time: 32 KiB of quads with two strips stay in L1 or L2.
 inline constexpr std::size_t kUnpackedGroups = 16;
+static_assert(kUnpackedGroups * kActivationGroup >= kMostAddedColumns);
 
 /// S strips become quads in the cache, some groups at a time, and are multiplied with all tokens.
 template <class V, class Source, int S>
 void multiply_unpacked(const MatrixView& matrix, std::uint32_t strip, const Activations& activations, int token,
-                       int n_tokens, float* out, std::size_t out_stride) {
+                       int n_tokens, bool add, float* out, std::size_t out_stride) {
   alignas(64) std::byte quads[S][kInt8HeaderBytes + kUnpackedGroups * kGroupBytes];
   alignas(64) float scales[kUnpackedGroups][S][kStripRows];
   const std::size_t cols = matrix.cols, groups = (cols + kActivationGroup - 1) / kActivationGroup;
@@ -305,7 +309,7 @@ void multiply_unpacked(const MatrixView& matrix, std::uint32_t strip, const Acti
     const bool last = first + count == groups;
     const QuadRun run = {quads[0] + kInt8HeaderBytes, sizeof(quads[0]), 0, first, count, kGroupQuads,
                          Source::kGroupScales ? scales[0][0] : nullptr,
-                         last && !Source::kGroupScales ? quads[0] : nullptr, first == 0};
+                         last && !Source::kGroupScales ? quads[0] : nullptr, first == 0, add};
     int8_tokens_blocks<V, S>(run, activations, token, n_tokens, out, out_stride);
   }
 }
@@ -313,17 +317,17 @@ void multiply_unpacked(const MatrixView& matrix, std::uint32_t strip, const Acti
 /// Dense int8 strips are quads already.
 template <class V, int S>
 void multiply_in_place(const std::byte* base, const std::uint64_t* offsets, std::size_t cols, const Activations& activations,
-                       int token, int n_tokens, float* out, std::size_t out_stride) {
+                       int token, int n_tokens, bool add, float* out, std::size_t out_stride) {
   const std::size_t groups = (cols + kActivationGroup - 1) / kActivationGroup;
   const auto last_quads =
       static_cast<std::uint32_t>((cols - (groups - 1) * kActivationGroup + kInt8ColumnGranule - 1) / kInt8ColumnGranule);
   const std::byte* strip = base + offsets[0];
   const std::size_t distance = offsets[1] - offsets[0];
-  const QuadRun run = {strip + kInt8HeaderBytes, distance, S > 1 ? distance : 0, 0, groups, last_quads, nullptr, strip, true};
+  const QuadRun run = {strip + kInt8HeaderBytes, distance, S > 1 ? distance : 0, 0, groups, last_quads, nullptr, strip, true, add};
   int8_tokens_blocks<V, S>(run, activations, token, n_tokens, out, out_stride);
 }
 
-template <class V, template <class> class SourceOf>
+template <class V, template <class> class SourceOf, bool Add>
 void multiply_int8_strips(const MatrixView& matrix, std::uint32_t first, std::uint32_t last,
                           const Activations& activations, int n_tokens, float* out, std::size_t out_stride) {
   using Source = SourceOf<V>;
@@ -333,7 +337,7 @@ void multiply_int8_strips(const MatrixView& matrix, std::uint32_t first, std::ui
   if (n_tokens < 1) return;
   if (n_tokens <= V::kFewInt8Tokens) {
     for (std::uint32_t s = first; s < last; ++s) {
-      stream_strip<V, Source, V::kFewInt8Tokens>(n_tokens, strip_place(matrix, s), cols, activations,
+      stream_strip<V, Source, V::kFewInt8Tokens>(n_tokens, strip_place(matrix, s), cols, activations, Add,
                                                  out + static_cast<std::size_t>(s) * kStripRows, out_stride);
     }
     return;
@@ -348,9 +352,9 @@ void multiply_int8_strips(const MatrixView& matrix, std::uint32_t first, std::ui
       float* to = out + static_cast<std::size_t>(begin) * out_stride + static_cast<std::size_t>(s) * kStripRows;
       const auto go = [&]<int S>() {
         if constexpr (kInPlace)
-          multiply_in_place<V, S>(matrix.base, offsets + s, cols, activations, begin, count, to, out_stride);
+          multiply_in_place<V, S>(matrix.base, offsets + s, cols, activations, begin, count, Add, to, out_stride);
         else
-          multiply_unpacked<V, Source, S>(matrix, s, activations, begin, count, to, out_stride);
+          multiply_unpacked<V, Source, S>(matrix, s, activations, begin, count, Add, to, out_stride);
       };
       if (several) go.template operator()<V::kInt8Strips>();
       else go.template operator()<1>();

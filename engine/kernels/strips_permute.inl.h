@@ -171,8 +171,8 @@ struct PermuteStrip {
     }
   }
 
-  /// Groups [first, last) are added to `out`; the first group of all begins it.
-  static void run(const std::byte* strip, std::size_t n_groups, std::size_t first, std::size_t last, const Tokens& x, float* out,
+  /// Groups [first, last): what `out` holds of the groups before is continued. `add`: all groups, to what `out` holds.
+  static void run(const std::byte* strip, std::size_t n_groups, std::size_t first, std::size_t last, const Tokens& x, bool add, float* out,
                   std::size_t out_stride, int n_tokens) {
     PermuteHeader strip_header;
     std::memcpy(&strip_header, strip, sizeof(strip_header));
@@ -206,28 +206,41 @@ struct PermuteStrip {
         offset = joined(offset, part);
         for (int t = 0; t < T; ++t) sums[t] = joined(sums[t], shared[t]);
       }
-      const F weight_scale = V::load_bf16(lanes.scales);
+      const F weight_scale = V::mul(V::load_bf16(lanes.scales), V::set(Steps::kFactor));
       for (int t = 0; t < T; ++t) {
-        const F scale = V::mul(weight_scale, V::set(x.scale(t, g) * Steps::kFactor));
+        const F scale = V::mul(weight_scale, V::set(x.scale(t, g)));
         acc[t] = V::fma(V::to_float(V::sub_i(sums[t], offset)), scale, acc[t]);
       }
     }
-    for (int t = 0; t < T && t < n_tokens; ++t) V::store(out + static_cast<std::size_t>(t) * out_stride, acc[t]);
+    for (int t = 0; t < T && t < n_tokens; ++t) {
+      float* const to = out + static_cast<std::size_t>(t) * out_stride;
+      V::store(to, add ? V::add(V::load(to), acc[t]) : acc[t]);
+    }
   }
 };
 
 /// A few tokens, 1 … T, from where they lie; their number is known at run time.
 template <class V, class Steps, int T>
-void permute_few(int n_tokens, const std::byte* strip, std::size_t n_groups, const Activations& activations, float* out,
+void permute_few(int n_tokens, const std::byte* strip, std::size_t n_groups, const Activations& activations, bool add, float* out,
                  std::size_t out_stride) {
   if constexpr (T > 1) {
-    if (n_tokens < T) return permute_few<V, Steps, T - 1>(n_tokens, strip, n_groups, activations, out, out_stride);
+    if (n_tokens < T) return permute_few<V, Steps, T - 1>(n_tokens, strip, n_groups, activations, add, out, out_stride);
   }
-  PermuteStrip<V, Steps, T, RowTokens<T>>::run(strip, n_groups, 0, n_groups, RowTokens<T>(activations, 0), out, out_stride, T);
+  PermuteStrip<V, Steps, T, RowTokens<T>>::run(strip, n_groups, 0, n_groups, RowTokens<T>(activations, 0), add, out, out_stride, T);
 }
 
 /// Strips whose bytes stay in L2 while blocks of tokens pass by, and bytes of activations that stay in L1 while strips do.
 inline constexpr std::size_t kResidentStripBytes = 256 * 1024, kResidentTokenBytes = 36 * 1024;
+
+/// How many rows lie between each of `count` tokens and the next, 0 if not always as many.
+inline std::int32_t row_distance(const Activations& activations, int token, int count) {
+  if (activations.rows == nullptr || count < 2) return 1;
+  const std::int32_t* rows = activations.rows + token;
+  const std::int32_t distance = rows[1] - rows[0];
+  for (int t = 2; t < count; ++t)
+    if (rows[t] - rows[t - 1] != distance) return 0;
+  return distance > 0 ? distance : 0;
+}
 
 /// Rows of T tokens that do not lie at one distance, or are fewer than T, copied to where they do.
 template <int T>
@@ -241,7 +254,10 @@ class GatheredTokens {
       std::memcpy(scales_ + static_cast<std::size_t>(t) * kGroups, activations.wide_scales + row * activations.wide_group_stride + first,
                   (last - first) * sizeof(float));
     }
-    // Groups are counted from the matrix' first one on.
+    if (count < T) {
+      std::memset(bytes_ + static_cast<std::size_t>(count) * kRowBytes, 0, static_cast<std::size_t>(T - count) * kRowBytes);
+      std::memset(scales_ + static_cast<std::size_t>(count) * kGroups, 0, static_cast<std::size_t>(T - count) * kGroups * sizeof(float));
+    }
     return SpacedTokens<T>(bytes_, kRowBytes, scales_, kGroups, first);
   }
 
@@ -249,18 +265,19 @@ class GatheredTokens {
   static constexpr std::size_t kGroups = kResidentTokenBytes / T / kWideGroup;
   // One line more keeps the rows out of each other's cache sets.
   static constexpr std::size_t kRowBytes = kGroups * kWideGroup + 64;
-  alignas(64) std::uint8_t bytes_[T * kRowBytes] = {};
-  float scales_[T * kGroups] = {};
+  alignas(64) std::uint8_t bytes_[T * kRowBytes];
+  float scales_[T * kGroups];
 };
 
 /// Strips [first, last) times `count` tokens from `token` on, 1 … T; T is the least that is enough.
 template <class V, int T, class Choose>
 void permute_block(const MatrixView& matrix, std::uint32_t first, std::uint32_t last, const Activations& activations, int token,
-                   int count, float* out, std::size_t out_stride, const Choose& choose) {
+                   int count, bool add, float* out, std::size_t out_stride, const Choose& choose) {
   if constexpr (T > V::kFewWideTokens + 1 && T > 4) {
-    if (count <= T - 4) return permute_block<V, T - 4>(matrix, first, last, activations, token, count, out, out_stride, choose);
+    if (count <= T - 4) return permute_block<V, T - 4>(matrix, first, last, activations, token, count, add, out, out_stride, choose);
   }
   const std::size_t n_groups = (matrix.cols + kWideGroup - 1) / kWideGroup;
+  static_assert(kResidentTokenBytes / T >= kMostAddedColumns);
   const std::size_t most = kResidentTokenBytes / T / kWideGroup, parts = (n_groups + most - 1) / most;
   for (std::size_t part = 0; part < parts; ++part) {
     const std::size_t begin = n_groups * part / parts, end = n_groups * (part + 1) / parts;
@@ -268,24 +285,25 @@ void permute_block(const MatrixView& matrix, std::uint32_t first, std::uint32_t 
       for (std::uint32_t s = first; s < last; ++s) {
         const std::byte* strip = matrix.strip(s);
         choose(strip, [&]<class Steps>() {
-          PermuteStrip<V, Steps, T, SpacedTokens<T>>::run(strip, n_groups, begin, end, x, out + std::size_t{s} * kStripRows, out_stride,
+          PermuteStrip<V, Steps, T, SpacedTokens<T>>::run(strip, n_groups, begin, end, x, add, out + std::size_t{s} * kStripRows, out_stride,
                                                           count);
         });
       }
     };
-    if (activations.rows != nullptr || count < T) {
+    const auto distance = static_cast<std::size_t>(count < T ? 0 : row_distance(activations, token, count));
+    if (distance == 0) {
       GatheredTokens<T> gathered;
       go(gathered.gather(activations, token, count, begin, end));
     } else {
-      const auto row = static_cast<std::size_t>(token);
-      go(SpacedTokens<T>(activations.wide + row * activations.wide_stride, activations.wide_stride,
-                         activations.wide_scales + row * activations.wide_group_stride, activations.wide_group_stride));
+      const auto row = static_cast<std::size_t>(activations.rows != nullptr ? activations.rows[token] : token);
+      go(SpacedTokens<T>(activations.wide + row * activations.wide_stride, distance * activations.wide_stride,
+                         activations.wide_scales + row * activations.wide_group_stride, distance * activations.wide_group_stride));
     }
   }
 }
 
 /// Up to T tokens at a time; `choose(strip, go)` calls go<Steps>() for the kind of steps that a strip has.
-template <class V, int T, class Choose>
+template <class V, int T, bool Add, class Choose>
 void multiply_stepped_strips(const MatrixView& matrix, std::uint32_t first, std::uint32_t last, const Activations& activations,
                              int n_tokens, float* out, std::size_t out_stride, const Choose& choose) {
   if (n_tokens <= V::kFewWideTokens) {
@@ -293,7 +311,7 @@ void multiply_stepped_strips(const MatrixView& matrix, std::uint32_t first, std:
     for (std::uint32_t s = first; s < last; ++s) {
       const std::byte* strip = matrix.strip(s);
       choose(strip, [&]<class Steps>() {
-        permute_few<V, Steps, V::kFewWideTokens>(n_tokens, strip, n_groups, activations, out + std::size_t{s} * kStripRows, out_stride);
+        permute_few<V, Steps, V::kFewWideTokens>(n_tokens, strip, n_groups, activations, Add, out + std::size_t{s} * kStripRows, out_stride);
       });
     }
     return;
@@ -303,17 +321,17 @@ void multiply_stepped_strips(const MatrixView& matrix, std::uint32_t first, std:
     while (end < last && matrix.strip_offsets[end + 1] - matrix.strip_offsets[s] <= kResidentStripBytes * matrix.alternating) ++end;
     for (int token = 0; token < n_tokens; token += T) {
       const int count = n_tokens - token < T ? n_tokens - token : T;
-      permute_block<V, T>(matrix, s, end, activations, token, count, out + static_cast<std::size_t>(token) * out_stride,
+      permute_block<V, T>(matrix, s, end, activations, token, count, Add, out + static_cast<std::size_t>(token) * out_stride,
                                        out_stride, choose);
     }
     s = end;
   }
 }
 
-template <class V, bool Int4>
+template <class V, bool Int4, bool Add>
 void multiply_permute_strips(const MatrixView& matrix, std::uint32_t first, std::uint32_t last,
                              const Activations& activations, int n_tokens, float* out, std::size_t out_stride) {
-  multiply_stepped_strips<V, V::kPairTokens>(matrix, first, last, activations, n_tokens, out, out_stride,
+  multiply_stepped_strips<V, V::kPairTokens, Add>(matrix, first, last, activations, n_tokens, out, out_stride,
                              [](const std::byte* strip, const auto& go) {
                                PermuteHeader header;
                                std::memcpy(&header, strip, sizeof(header));
@@ -323,10 +341,10 @@ void multiply_permute_strips(const MatrixView& matrix, std::uint32_t first, std:
                              });
 }
 
-template <class V>
+template <class V, bool Add>
 void multiply_gap_strips(const MatrixView& matrix, std::uint32_t first, std::uint32_t last, const Activations& activations,
                          int n_tokens, float* out, std::size_t out_stride) {
-  multiply_stepped_strips<V, V::kGapTokens>(matrix, first, last, activations, n_tokens, out, out_stride,
+  multiply_stepped_strips<V, V::kGapTokens, Add>(matrix, first, last, activations, n_tokens, out, out_stride,
                              [](const std::byte*, const auto& go) { go.template operator()<GapSteps<V>>(); });
 }
 

@@ -324,15 +324,16 @@ void AttentionBlock::output_tile(const Call& call, std::uint32_t first, std::uin
   float* const sum = sum_[static_cast<std::size_t>(thread)].data();
   const std::size_t width = (last - first) * kStripRows;
   const std::size_t tile = static_cast<std::size_t>(n_tokens) * width;
-  std::memset(sum, 0, tile * sizeof(float));
+  if (paths_.empty()) std::memset(sum, 0, tile * sizeof(float));
   for (std::size_t p = 0; p < paths_.size(); ++p) {
     const AttentionPath& path = call.layer.attention[p];
+    float* const to = p == 0 ? sum : path_sum;
     for (std::size_t h = 0; h < path.output.size(); ++h) {
-      multiply_tile(context_.kernels, path.output[h], first, last, attended_.view(head_row(paths_[p].first_head + h, 0)),
-                    n_tokens, h == 0 ? path_sum : part, width);
-      if (h != 0) context_.kernels.add(path_sum, part, tile);
+      const Activations head = attended_.view(head_row(paths_[p].first_head + h, 0));
+      if (h == 0) multiply_tile(context_.kernels, path.output[h], first, last, head, n_tokens, to, width);
+      else add_tile(context_.kernels, path.output[h], first, last, head, n_tokens, to, part);
     }
-    context_.kernels.add(sum, path_sum, tile);
+    if (p != 0) context_.kernels.add(sum, path_sum, tile);
   }
   const std::size_t begin = first * kStripRows;
   const std::size_t count = std::min<std::size_t>(width, context_.dim() - begin);

@@ -52,6 +52,14 @@ std::uint32_t granule_strips(const FeedForwardPath& path) {
   return wanted_by(path.down).wide ? static_cast<std::uint32_t>(kWideGroup / kStripRows) : kTileStrips;
 }
 
+/// All tokens, in their order and with weight 1: what comes of them is added as it is.
+bool takes_all(const ExpertTokens& experts, int n_tokens) {
+  if (experts.tokens.size() != static_cast<std::size_t>(n_tokens)) return false;
+  for (std::size_t i = 0; i < experts.tokens.size(); ++i)
+    if (experts.tokens[i] != static_cast<std::int32_t>(i) || experts.weights[i] != 1.0f) return false;
+  return true;
+}
+
 std::vector<AlignedBuffer<float>> tiles(const RankContext& context) {
   std::vector<AlignedBuffer<float>> result;
   for (int i = 0; i < context.team.size(); ++i)
@@ -76,6 +84,7 @@ FeedForwardBlock::FeedForwardBlock(const RankContext& context, std::span<const L
 }
 
 void FeedForwardBlock::run(const ActivationRows& input, int n_tokens, bool columns, float* contribution) {
+  for (Unit& unit : units_) unit.whole = unit.path->down_bias == nullptr && takes_all(unit.experts, n_tokens);
   if (columns) {
     run_columns(input, n_tokens, contribution);
   } else {
@@ -216,8 +225,20 @@ void FeedForwardBlock::down_tile(std::uint32_t first, std::uint32_t last, int n_
   const std::size_t width = (last - first) * kStripRows;
   const std::size_t begin = first * kStripRows;
   const std::size_t count = std::min<std::size_t>(width, context_.dim() - begin);
-  std::memset(sum, 0, static_cast<std::size_t>(n_tokens) * width * sizeof(float));
+  bool begun = false;
+  const auto begin_sum = [&] {
+    if (!begun) std::memset(sum, 0, static_cast<std::size_t>(n_tokens) * width * sizeof(float));
+    begun = true;
+  };
   for (const Unit& unit : units_) {
+    if (unit.whole) {
+      const Activations hidden = hidden_.view(unit.first_row);
+      if (begun) add_tile(context_.kernels, unit.path->down, first, last, hidden, n_tokens, sum, part);
+      else multiply_tile(context_.kernels, unit.path->down, first, last, hidden, n_tokens, sum, width);
+      begun = true;
+      continue;
+    }
+    begin_sum();
     multiply_tile(context_.kernels, unit.path->down, first, last, hidden_.view(unit.first_row),
                   static_cast<int>(unit.experts.tokens.size()), part, width);
     if (unit.path->down_bias != nullptr)
@@ -227,6 +248,7 @@ void FeedForwardBlock::down_tile(std::uint32_t first, std::uint32_t last, int n_
       context_.kernels.add_scaled(sum + static_cast<std::size_t>(unit.experts.tokens[i]) * width,
                                   part + i * width, output_weight(unit, i), width);
   }
+  begin_sum();
   for (int t = 0; t < n_tokens; ++t)
     std::memcpy(contribution + static_cast<std::size_t>(t) * context_.dim() + begin,
                 sum + static_cast<std::size_t>(t) * width, count * sizeof(float));

@@ -33,6 +33,7 @@ class FeedForwardBlock {
     const FeedForwardPath* path;
     ExpertTokens experts;
     std::size_t first_row;
+    bool whole = false;  // every token with weight 1, and no bias
   };
 
   /// Tells the tap what this block's matrices were multiplied with.

@@ -74,13 +74,27 @@ inline void multiply(const KernelTable& kernels, const MatrixView& matrix, std::
   kernels.strips[static_cast<std::size_t>(matrix.format)](matrix, first, last, input, n_tokens, out, out_stride);
 }
 
+/// Where strip 0 of a tile would be whose column 0 is strip `first`. Kernels add 16 * first again; the detour over integers
+/// keeps the shifted base from being a pointer outside of its array.
+inline float* shifted_tile(float* tile, std::uint32_t first) {
+  return reinterpret_cast<float*>(reinterpret_cast<std::uintptr_t>(tile) - static_cast<std::uintptr_t>(first) * kStripRows * sizeof(float));
+}
+
 /// multiply() into a tile whose column 0 is strip `first`, instead of strip 0.
 inline void multiply_tile(const KernelTable& kernels, const MatrixView& matrix, std::uint32_t first, std::uint32_t last,
                           const Activations& input, int n_tokens, float* tile, std::size_t tile_stride) {
-  // The kernel adds 16 * first again; the detour over integers keeps the shifted base from being a pointer outside
-  // of its array.
-  const auto base = reinterpret_cast<std::uintptr_t>(tile) - static_cast<std::uintptr_t>(first) * kStripRows * sizeof(float);
-  multiply(kernels, matrix, first, last, input, n_tokens, reinterpret_cast<float*>(base), tile_stride);
+  multiply(kernels, matrix, first, last, input, n_tokens, shifted_tile(tile, first), tile_stride);
+}
+
+/// Adds a product to such a tile, whose rows lie one behind the other; `part` is room for as much.
+inline void add_tile(const KernelTable& kernels, const MatrixView& matrix, std::uint32_t first, std::uint32_t last,
+                     const Activations& input, int n_tokens, float* tile, float* part) {
+  const std::size_t width = (last - first) * kStripRows;
+  const StripsFunction add = kernels.add_strips[static_cast<std::size_t>(matrix.format)];
+  if (add != nullptr && matrix.cols <= kMostAddedColumns)
+    return add(matrix, first, last, input, n_tokens, shifted_tile(tile, first), width);
+  multiply_tile(kernels, matrix, first, last, input, n_tokens, part, width);
+  kernels.add(tile, part, static_cast<std::size_t>(n_tokens) * width);
 }
 
 }  // namespace colonnade::engine
