@@ -23,8 +23,8 @@ struct EncoderGolden {
   std::vector<float> hidden, mean, mean_unit;
 };
 
-EncoderGolden read_encoder_golden(const char* name = "golden.safetensors") {
-  auto file = shard::MappedFile::open(folder() / name);
+EncoderGolden read_encoder_golden(const char* file_name = "golden.safetensors") {
+  auto file = shard::MappedFile::open(folder() / file_name);
   REQUIRE(file.ok());
   const auto tensors = shard::parse_safetensors(file->bytes(), "golden.safetensors");
   REQUIRE(tensors.ok());
