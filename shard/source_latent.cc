@@ -29,37 +29,49 @@ Status SourceModel::find_latent_tensors(int layer) {
   return add(name(names_.output), config_.dim, config_.n_heads * latent.value_dim);
 }
 
-Status SourceModel::read_latent_rows(const PathSpec& path, const MatrixSpec& matrix, std::uint32_t first_row,
+bool SourceModel::is_latent(const PathSpec& path, MatrixRole role) const {
+  return path.kind == PathKind::kLatent || (config_.latent.used() && path.kind == PathKind::kAttention && role != MatrixRole::kOutput);
+}
+
+TensorPart SourceModel::latent_part(const PathSpec& path, const MatrixSpec& matrix) const {
+  const engine::LatentConfig& latent = config_.latent;
+  const std::uint64_t of_head = u(path.first + matrix.part) * u(latent.plain_dim + latent.value_dim);
+  const auto named = [&](const char* module) { return layer_module(path.layer, module) + ".weight"; };
+  switch (matrix.role) {
+    case MatrixRole::kQueryLatent: return {.tensor = named(names_.query_latent)};
+    case MatrixRole::kLatent: return {.tensor = named(names_.latent)};
+    case MatrixRole::kQuery: return {.tensor = named(latent.query_dim > 0 ? names_.query_of_latent : names_.query)};
+    case MatrixRole::kIntoLatent: return {.tensor = named(names_.heads_of_latent), .slice_row = of_head};
+    default: return {.tensor = named(names_.heads_of_latent), .slice_row = of_head + u(latent.plain_dim)};  // kOutOfLatent
+  }
+}
+
+Window SourceModel::latent_window(const PathSpec& path, const MatrixSpec& matrix) const {
+  const engine::LatentConfig& latent = config_.latent;
+  switch (matrix.role) {
+    case MatrixRole::kQuery: return {u(path.first + matrix.part) * u(latent.query_rows()), matrix.rows, 0, matrix.cols};
+    case MatrixRole::kIntoLatent: return {0, u(latent.plain_dim), 0, u(latent.dim)};
+    case MatrixRole::kOutOfLatent: return {0, matrix.rows, 0, matrix.cols};
+    default: return {u(path.first), matrix.rows, 0, matrix.cols};
+  }
+}
+
+Status SourceModel::read_latent_rows(const TensorRows& source, const PathSpec& path, const MatrixSpec& matrix, std::uint32_t first_row,
                                      std::uint32_t n_rows, float* out) const {
   const engine::LatentConfig& latent = config_.latent;
-  const std::uint64_t head = u(path.first + matrix.part);
-  const char* module = names_.heads_of_latent;
-  std::uint64_t base = head * u(latent.plain_dim + latent.value_dim);
-  std::uint64_t plain_rows = matrix.rows;  // before those that are rotated
-  switch (matrix.role) {
-    case MatrixRole::kQueryLatent:
-      module = names_.query_latent;
-      base = u(path.first);
-      break;
-    case MatrixRole::kLatent:
-      module = names_.latent;
-      base = 0;
-      first_row += static_cast<std::uint32_t>(path.first);
-      plain_rows = u(latent.dim);
-      break;
-    case MatrixRole::kQuery:
-      module = latent.query_dim > 0 ? names_.query_of_latent : names_.query;
-      base = head * u(latent.query_rows());
-      plain_rows = u(latent.plain_dim);
-      break;
-    case MatrixRole::kIntoLatent: {
-      const std::string name = layer_module(path.layer, module) + ".weight";
-      const TensorPart part{.tensor = name, .slice_row = base, .transposed = true};
-      return read_matrix_part(tensor(name), part, {first_row, n_rows, 0, matrix.cols}, out, matrix.cols);
-    }
-    default: base += u(latent.plain_dim); break;  // kOutOfLatent
+  TensorPart part = latent_part(path, matrix);
+  if (matrix.role == MatrixRole::kIntoLatent) {
+    part.transposed = true;
+    return read_matrix_part(source, part, {first_row, n_rows, 0, matrix.cols}, out, matrix.cols);
   }
-  const TensorRows& source = tensor(layer_module(path.layer, module) + ".weight");
+  std::uint64_t base = part.slice_row + latent_window(path, matrix).first_row;
+  std::uint64_t plain_rows = matrix.rows;  // before those that are rotated
+  if (matrix.role == MatrixRole::kQuery) plain_rows = u(latent.plain_dim);
+  if (matrix.role == MatrixRole::kLatent) {
+    first_row += static_cast<std::uint32_t>(base);
+    base = 0;
+    plain_rows = u(latent.dim);
+  }
   for (std::uint64_t i = 0; i < n_rows; ++i) {
     std::uint64_t row = first_row + i;
     if (row >= plain_rows)

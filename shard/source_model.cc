@@ -290,14 +290,15 @@ TensorPart SourceModel::neuron_bias_part(const PathSpec& path, VectorRole role) 
   return part;
 }
 
-TensorPart SourceModel::matrix_part(const PathSpec& path, MatrixRole role) const {
-  switch (role) {
+TensorPart SourceModel::matrix_part(const PathSpec& path, const MatrixSpec& matrix) const {
+  if (is_latent(path, matrix.role)) return latent_part(path, matrix);
+  switch (matrix.role) {
     case MatrixRole::kKey:
     case MatrixRole::kValue:
-    case MatrixRole::kQuery: return attention_part(path.layer, role, weight);
+    case MatrixRole::kQuery: return attention_part(path.layer, matrix.role, weight);
     case MatrixRole::kOutput: return {.tensor = weight(layer_module(path.layer, names_.output))};
     case MatrixRole::kVocabulary: return {.tensor = weight(path.kind == PathKind::kHead ? names_.head : names_.embedding)};
-    default: return expert_part(path.layer, path.expert, role);
+    default: return expert_part(path.layer, path.expert, matrix.role);
   }
 }
 
@@ -336,6 +337,7 @@ TensorPart SourceModel::vector_part(const PathSpec& path, VectorRole role) const
 }
 
 Window SourceModel::matrix_window(const PathSpec& path, const MatrixSpec& matrix) const {
+  if (is_latent(path, matrix.role)) return latent_window(path, matrix);
   const auto u = [](int value) { return static_cast<std::uint64_t>(value); };
   Window window{.first_row = 0, .n_rows = matrix.rows, .first_col = 0, .n_cols = matrix.cols};
   switch (matrix.role) {
@@ -369,17 +371,20 @@ Status SourceModel::read_token_types(float* out) const {
   return {};
 }
 
-PathWeights SourceModel::weights_of(const PathSpec& path) const {
+PathWeights SourceModel::weights_of(const PathSpec& path, const TensorSource* matrices) const {
   PathWeights weights;
-  weights.rows = [this, &path](const MatrixSpec& matrix, std::uint32_t first_row, std::uint32_t n_rows, float* out) {
-    const bool of_latents = config_.latent.used() && (path.kind == PathKind::kLatent || path.kind == PathKind::kAttention);
-    if (of_latents && matrix.role != MatrixRole::kOutput)
-      return read_latent_rows(path, matrix, first_row, n_rows, out);
-    Window window = matrix_window(path, matrix);
-    window.first_row += first_row;
-    window.n_rows = n_rows;
-    const TensorPart part = matrix_part(path, matrix.role);
-    return read_matrix_part(tensor(part.tensor), part, window, out, matrix.cols);
+  weights.rows = [this, &path, matrices](const MatrixSpec& matrix, std::uint32_t first_row, std::uint32_t n_rows, float* out) -> Status {
+    const TensorPart of_source = matrix_part(path, matrix), part = matrices == nullptr ? of_source : plain_part(of_source);
+    const auto read = [&](const TensorRows& source) {
+      if (is_latent(path, matrix.role)) return read_latent_rows(source, path, matrix, first_row, n_rows, out);
+      Window window = matrix_window(path, matrix);
+      window.first_row += first_row;
+      window.n_rows = n_rows;
+      return read_matrix_part(source, part, window, out, matrix.cols);
+    };
+    if (matrices == nullptr) return read(tensor(part.tensor));
+    COLONNADE_ASSIGN(const TensorRows elsewhere, matrices->find(tensor(part.tensor).name(), plain_shape(part.tensor)));
+    return read(elsewhere);
   };
   weights.vector = [this, &path](const VectorSpec& vector, float* out) -> Status {
     if (vector.role == VectorRole::kPositions) return read_positions(out);

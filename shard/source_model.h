@@ -27,11 +27,13 @@ class SourceModel {
   const engine::ModelConfig& config() const { return config_; }
   const TensorSource& source() const { return *source_; }
 
-  /// Where the numbers of `path` (one of enumerate_paths(config())) come from. Refers to this model and to `path`.
-  PathWeights weights_of(const PathSpec& path) const;
+  /// Where the numbers of `path` (one of enumerate_paths(config())) come from. Refers to this model and to `path`. With `matrices` those
+  /// are read from there: tensors of a plain directory (plain_part(), below).
+  PathWeights weights_of(const PathSpec& path, const TensorSource* matrices = nullptr) const;
 
-  /// Where a matrix of a path lies: its tensor, which part of that is a whole matrix, and which window of that the path has.
-  TensorPart matrix_part(const PathSpec& path, MatrixRole role) const;
+  /// Where a matrix of a path lies: its tensor, which part of that is a whole matrix, and which window of that the path has. What heads make of
+  /// latents is told as the checkpoint has it: rows in its order, nothing transposed.
+  TensorPart matrix_part(const PathSpec& path, const MatrixSpec& matrix) const;
   /// Such a part, and the shape of its tensor, in a plain directory of this family, as transformers writes it: another one where an expert's
   /// outputs are rows here and columns there.
   TensorPart plain_part(TensorPart part) const;
@@ -64,8 +66,11 @@ class SourceModel {
   TensorPart neuron_bias_part(const PathSpec& path, VectorRole role) const;
   TensorPart vector_part(const PathSpec& path, VectorRole role) const;
   /// Of latents, and what heads make of them: source_latent.cc.
-  Status read_latent_rows(const PathSpec& path, const MatrixSpec& matrix, std::uint32_t first_row, std::uint32_t n_rows,
-                          float* out) const;
+  bool is_latent(const PathSpec& path, MatrixRole role) const;
+  TensorPart latent_part(const PathSpec& path, const MatrixSpec& matrix) const;
+  Window latent_window(const PathSpec& path, const MatrixSpec& matrix) const;
+  Status read_latent_rows(const TensorRows& source, const PathSpec& path, const MatrixSpec& matrix, std::uint32_t first_row,
+                          std::uint32_t n_rows, float* out) const;
 
   engine::ModelConfig config_;
   TensorNames names_;

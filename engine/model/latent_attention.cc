@@ -101,6 +101,7 @@ Status LatentAttentionBlock::run(const LayerWeights& layer, const LayerCache& ca
     for (std::size_t t = tokens.begin; t < tokens.end; ++t)
       finish_latents(layer, cache, batch, static_cast<int>(t), wanted);
   });
+  if (context_.tap != nullptr) show_latents(layer, input, n_tokens);
   for (int first = 0; first < n_tokens; first += tile_tokens_)
     run_tile(cache, batch, input, {path, first, std::min(tile_tokens_, n_tokens - first)}, contribution);
   return {};
@@ -216,6 +217,25 @@ void LatentAttentionBlock::run_tile(const LayerCache& cache, const Batch& batch,
       output_tile(tile, static_cast<std::uint32_t>(s), static_cast<std::uint32_t>(std::min(s + step, strips.end)), thread,
                   contribution);
   });
+  if (context_.tap != nullptr) show_values(tile);
+}
+
+void LatentAttentionBlock::show_latents(const LayerWeights& layer, const ActivationRows& input, int n_tokens) const {
+  for (const LatentPath& path : layer.latents) context_.tap->multiplied(path.rows, input.view(0), n_tokens);
+  Activations latents;
+  latents.values = joined_.data() + latent_column_;
+  latents.stride = joined_width_;
+  for (const AttentionPath& path : layer.attention)
+    for (std::size_t h = 0; h < path.query.size(); ++h) {
+      context_.tap->multiplied(path.query[h], latent_.query_dim > 0 ? query_latents_.view(0) : input.view(0), n_tokens);
+      context_.tap->multiplied(path.into_latent[h], latents, n_tokens);
+      context_.tap->multiplied(path.out_of_latent[h], latents, n_tokens);
+    }
+}
+
+void LatentAttentionBlock::show_values(const Tile& tile) const {
+  for (std::size_t h = 0; h < tile.path.output.size(); ++h)
+    context_.tap->multiplied(tile.path.output[h], values_.view(head_row(h, 0)), tile.n_tokens);
 }
 
 void LatentAttentionBlock::output_tile(const Tile& tile, std::uint32_t first, std::uint32_t last, int thread,

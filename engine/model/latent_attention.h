@@ -60,6 +60,10 @@ class LatentAttentionBlock {
   void finish_query(const Batch& batch, const Tile& tile, std::size_t head, int token);
   void output_tile(const Tile& tile, std::uint32_t first, std::uint32_t last, int thread, float* contribution);
 
+  /// Tell the tap what matrices are multiplied with: before the heads, and after a tile of them.
+  void show_latents(const LayerWeights& layer, const ActivationRows& input, int n_tokens) const;
+  void show_values(const Tile& tile) const;
+
   std::size_t head_row(std::size_t head, int token_of_tile) const {
     return head * static_cast<std::size_t>(tile_tokens_) + static_cast<std::size_t>(token_of_tile);
   }

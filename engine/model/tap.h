@@ -11,8 +11,10 @@ class ActivationTap {
   virtual ~ActivationTap() = default;
 
   /// `matrix` was multiplied with n_tokens rows of input.values (row t of them: input.rows[t]). Called by the step
-  /// thread once for every matrix of a layer that has tokens, after the block that it belongs to; matrices that read the
-  /// same rows are given the same pointers. Valid during the call.
+  /// thread for every matrix of a layer that has tokens: once, after the block that it belongs to, or in the block, for one run of
+  /// tokens after the other; matrices that read the same rows are given the same pointers. Valid during the call. What heads make of latents
+  /// (into_latent, out_of_latent) is shown with the normalised latents of the tokens: with them the checkpoint's own
+  /// matrix is multiplied, from which these come.
   virtual void multiplied(const MatrixView& matrix, const Activations& input, int n_tokens) = 0;
 };
 

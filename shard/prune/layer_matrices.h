@@ -26,6 +26,7 @@ struct LayerMatrix {
   std::size_t rows = 0;
   std::size_t cols = 0;
   std::vector<MatrixPiece> pieces = {};
+  bool rounded = true;  // to the values that are asked for: packing has scales for runs of its columns
   std::size_t input = 0;                       // index into LayerMatrices::inputs
   std::vector<std::size_t> first_columns = {};  // where pieces begin, ascending
 };
@@ -46,15 +47,13 @@ struct LayerMatrices {
   std::size_t weights() const;
 };
 
-/// Whether the matrices of such paths are pruned: attention and feed-forward, but not attention with latents, which the engine
-/// runs in a form that the tensors of a checkpoint are not in. Norms, router, embedding and head are not.
-bool is_pruned(const engine::ModelConfig& config, PathKind kind);
+/// Whether the matrices of such paths are pruned: attention and feed-forward. Norms, router, embedding and head are not.
+constexpr bool is_pruned(PathKind kind) { return is_projection(kind); }
 
 /// The matrices of `layer` that are pruned. `paths` is the model's list.
 LayerMatrices layer_matrices(const SourceModel& model, const std::vector<PathSpec>& paths, int layer);
 
 /// Reads a matrix. kCorrupt for a number that is not finite, and what reading says.
-Result<FloatMatrix> read_layer_matrix(const SourceModel& model, const std::vector<PathSpec>& paths, const LayerMatrix& matrix,
-                                      const Compute& compute, MemoryMeter& meter);
+Result<FloatMatrix> read_layer_matrix(const SourceModel& model, const LayerMatrix& matrix, const Compute& compute, MemoryMeter& meter);
 
 }  // namespace colonnade::shard

@@ -15,7 +15,7 @@ Result<double> outlier_share(const LayerTask& task, CalibrationBatch& batch, con
   for (const bool counting : {false, true}) {
     const auto look = [&](std::size_t m) -> Status {
       const LayerMatrix& matrix = task.matrices.matrices[m];
-      COLONNADE_ASSIGN(const FloatMatrix weights, read_layer_matrix(task.model, task.paths, matrix, task.compute, task.meter));
+      COLONNADE_ASSIGN(const FloatMatrix weights, read_layer_matrix(task.model, matrix, task.compute, task.meter));
       const auto norms = sums.norms(matrix.input);
       counting ? count_outliers(weights, norms, limit, counts[m]) : add_scores(weights, norms, counts[m]);
       return {};

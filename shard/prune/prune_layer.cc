@@ -127,8 +127,10 @@ Status LayerPruner::prune_input(std::size_t index, PrunedTensors& tensors, const
     const LayerMatrix& matrix = task_.matrices.matrices[m];
     const RowRange rows = task_.own_rows()[m];
     if (rows.empty()) continue;
-    COLONNADE_ASSIGN(FloatMatrix weights, read_layer_matrix(task_.model, task_.paths, matrix, compute, task_.meter));
-    const MatrixOutcome one = prune_rows(compute, task_.meter, rules_, knowledge, matrix.first_columns, weights, rows);
+    COLONNADE_ASSIGN(FloatMatrix weights, read_layer_matrix(task_.model, matrix, compute, task_.meter));
+    MatrixRules rules = rules_;
+    if (!matrix.rounded) rules.values = PrunedValues::kBf16;
+    const MatrixOutcome one = prune_rows(compute, task_.meter, rules, knowledge, matrix.first_columns, weights, rows);
     if (!task_.group.leads()) {
       pruned_.push_back({m, one, halves_of(weights, rows)});
       continue;
@@ -172,19 +174,7 @@ Status LayerPruner::collect(PrunedTensors& tensors, const std::function<void(std
 }
 
 PathProvider pruned_provider(const SourceModel& model, const TensorSource& pruned) {
-  return [&model, &pruned](const PathSpec& path) {
-    PathWeights weights = model.weights_of(path);
-    if (!is_pruned(model.config(), path.kind)) return weights;
-    weights.rows = [&model, &pruned, &path](const MatrixSpec& matrix, std::uint32_t first_row, std::uint32_t n_rows, float* out) -> Status {
-      Window window = model.matrix_window(path, matrix);
-      window.first_row += first_row;
-      window.n_rows = n_rows;
-      const TensorPart part = model.plain_part(model.matrix_part(path, matrix.role));
-      COLONNADE_ASSIGN(const TensorRows rows, pruned.find(model.tensor(part.tensor).name(), model.plain_shape(part.tensor)));
-      return read_matrix_part(rows, part, window, out, matrix.cols);
-    };
-    return weights;
-  };
+  return [&model, &pruned](const PathSpec& path) { return model.weights_of(path, is_pruned(path.kind) ? &pruned : nullptr); };
 }
 
 std::uint64_t prune_layer_bytes(const engine::ModelConfig& config, const std::vector<PathSpec>& paths, const LayerMatrices& matrices,

@@ -99,7 +99,7 @@ class ModelPruner {
   std::vector<double> layer_weights() const {
     std::vector<double> weights(static_cast<std::size_t>(model_.config().n_layers));
     for (const PathSpec& path : paths_)
-      if (is_pruned(model_.config(), path.kind))
+      if (is_pruned(path.kind))
         for (const MatrixSpec& m : path.matrices) weights[static_cast<std::size_t>(path.layer)] += static_cast<double>(m.rows) * m.cols;
     return weights;
   }

@@ -63,7 +63,7 @@ TEST_CASE("a sparsity of zero changes no weight of any family") {
 }
 
 TEST_CASE("every family is pruned to what was asked for, and better than by magnitude") {
-  for (const char* family : {"llama3", "qwen2", "qwen3", "mixtral", "qwen3_moe"}) {
+  for (const char* family : {"llama3", "qwen2", "qwen3", "mixtral", "qwen3_moe", "deepseek_v2", "deepseek_v3"}) {
     CAPTURE(family);
     const auto source = golden_folder(family);
     const Golden golden = read_golden(source);

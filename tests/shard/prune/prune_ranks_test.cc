@@ -74,7 +74,8 @@ TEST_CASE("one, two, three and five ranks write the same bytes") {
       {"mistral", 60, 48, {.method = PruneMethod::kWanda}, RateRule::kOwl},
       {"phi3", 1, 48, {.method = PruneMethod::kMagnitude}, RateRule::kUniform},
       {"mixtral", 1, 17, {.structure = {.group = 4, .kept = 2}}, RateRule::kUniform},  // experts that no token reaches
-      {"gpt_oss", 30, 48, {.refit = true}, RateRule::kUniform}};                       // experts in one tensor
+      {"gpt_oss", 30, 48, {.refit = true}, RateRule::kUniform},                        // experts in one tensor
+      {"deepseek_v3", 40, 48, {.refit = true, .values = PrunedValues::kInt8}, RateRule::kUniform}};
   for (const Case& one : cases) {
     CAPTURE(one.family);
     const auto source = golden_folder(one.family);
