@@ -29,7 +29,7 @@ std::vector<float> all_weights(const std::filesystem::path& folder, double* zero
           n_pruned += static_cast<double>(rows.size());
           for (float& weight : rows) {
             n_zeros += weight == 0;
-            if (bf16_matrices && is_pruned(model->config(), path.kind)) weight = engine::bf16_to_f32(engine::f32_to_bf16(weight));
+            if (bf16_matrices && is_pruned(path.kind)) weight = engine::bf16_to_f32(engine::f32_to_bf16(weight));
           }
         }
         all.insert(all.end(), rows.begin(), rows.end());
