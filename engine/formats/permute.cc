@@ -13,6 +13,22 @@
 namespace colonnade::engine {
 namespace {
 
+/// Windows from the first column on, or from the last one: whichever takes fewer steps. The order of entries is free.
+PermuteSchedule schedule_either_way(const PermuteRows& rows, const PermuteWindows& windows) {
+  PermuteSchedule forward = schedule_group(rows, windows);
+  PermuteRows mirrored;
+  for (std::size_t r = 0; r < rows.size(); ++r)
+    for (auto entry = rows[r].rbegin(); entry != rows[r].rend(); ++entry)
+      mirrored[r].push_back({static_cast<std::uint16_t>(kWideGroup - 1 - entry->column), entry->value});
+  PermuteSchedule backward = schedule_group(mirrored, windows);
+  if (backward.steps.size() >= forward.steps.size()) return forward;
+  for (PermuteStep& step : backward.steps) {
+    step.base = static_cast<std::uint8_t>((kWideGroup - windows.columns) / kPermuteBaseUnit - step.base);
+    for (std::uint8_t& index : step.indices) index = static_cast<std::uint8_t>(windows.columns - 1 - index);
+  }
+  return backward;
+}
+
 class PermuteFormat final : public Format {
  public:
   explicit PermuteFormat(bool int4) : int4_(int4) {}
@@ -36,14 +52,14 @@ class PermuteFormat final : public Format {
       rows.push_back(quantize_group(weights, stride, n_rows, g, cols, int4_, groups[g]));
     std::vector<PermuteSchedule> best;
     std::size_t best_window = 0, least = 0;
-    // From fast to dense. Balanced patterns (n of 64) fill the first; most random ones take the third, very
-    // sparse ones the last. Windows begin with cache lines if they can, because loads that cross lines cost twice.
-    constexpr PermuteWindows kChoices[] = {{64, 64}, {128, 64}, {256, 64}, {256, 2}};
+    // From fast to dense. Balanced patterns (n of 64) fill the first; most random ones take the last. Windows begin with
+    // cache lines, because loads that cross lines cost twice.
+    constexpr PermuteWindows kChoices[] = {{64, 64}, {128, 64}, {256, 64}};
     for (const PermuteWindows& windows : kChoices) {
       std::vector<PermuteSchedule> schedules;
       std::size_t steps = 0;
       for (const PermuteRows& group : rows) {
-        schedules.push_back(schedule_group(group, windows));
+        schedules.push_back(schedule_either_way(group, windows));
         steps += schedules.back().steps.size();
       }
       // What is denser costs instructions or loads in every step: it must be worth them.
