@@ -3,28 +3,14 @@
 #include <algorithm>
 #include <cmath>
 #include <cstdint>
-#include <cstdio>
 
+#include "coordinator/cli/table_text.h"
 #include "engine/base/format_text.h"
 #include "engine/base/json.h"
 #include "engine/base/units.h"
 
 namespace colonnade::cli {
 namespace {
-
-template <typename... Values>
-std::string print(const char* format, Values... values) {
-  char line[512];
-  std::snprintf(line, sizeof line, format, values...);
-  return line;
-}
-
-/// A CSV field; quotes are doubled.
-std::string quoted(const std::string& value) {
-  std::string out = "\"";
-  for (const char c : value) out += c == '"' ? std::string("\"\"") : std::string(1, c);
-  return out + "\"";
-}
 
 std::string csv_text(const std::vector<BenchRow>& rows) {
   std::string out =

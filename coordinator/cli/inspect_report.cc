@@ -1,8 +1,8 @@
 #include "coordinator/cli/inspect_report.h"
 
 #include <algorithm>
-#include <cstdio>
 
+#include "coordinator/cli/table_text.h"
 #include "engine/base/format_text.h"
 #include "engine/base/units.h"
 #include "engine/formats/format.h"
@@ -15,13 +15,6 @@ namespace {
 
 using shard::MatrixRole;
 using shard::PathKind;
-
-template <typename... Values>
-std::string print(const char* format, Values... values) {
-  char line[512];
-  std::snprintf(line, sizeof line, format, values...);
-  return line;
-}
 
 const char* matrix_words(PathKind kind, MatrixRole role) {
   if (kind == PathKind::kEmbedding) return "embedding";

@@ -1,26 +1,13 @@
 #include "coordinator/cli/quality_rows.h"
 
 #include <algorithm>
-#include <cstdio>
 #include <numeric>
 
+#include "coordinator/cli/table_text.h"
 #include "engine/base/format_text.h"
 
 namespace colonnade::cli {
 namespace {
-
-template <typename... Values>
-std::string print(const char* format, Values... values) {
-  char line[512];
-  std::snprintf(line, sizeof line, format, values...);
-  return line;
-}
-
-std::string quoted(const std::string& value) {
-  std::string out = "\"";
-  for (const char c : value) out += c == '"' ? std::string("\"\"") : std::string(1, c);
-  return out + "\"";
-}
 
 /// 4.31 MB: three digits, decimal like bandwidths.
 std::string megabytes(double bytes) {

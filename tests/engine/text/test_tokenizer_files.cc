@@ -128,7 +128,7 @@ TEST_CASE("a tiktoken file gives what the tokenizer.json of the same ranks gives
   COLONNADE_SHARED_PATH(folder, std::string("data/tokenizers/") + name);
   INFO(name);
   const std::string ranks = tiktoken_file(Json::parse(read_text(folder / "tokenizer.json")), ends);
-  const auto loaded = colonnade::engine::load_tokenizer({{}, ranks, {}, {}});  // Llama 3 has it as tokenizer.model
+  const auto loaded = colonnade::engine::load_tokenizer({{}, ranks, {}, {}, {}});  // Llama 3 has it as tokenizer.model
   REQUIRE(loaded.ok());
   const Tokenizer& tokenizer = **loaded;
   const WayBack way_back = std::string(name) == "qwen2" ? WayBack::kNfc : WayBack::kSame;
