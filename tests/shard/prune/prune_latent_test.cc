@@ -206,8 +206,8 @@ TEST_CASE("packing keeps the zeros of latent attention, and values that were rou
           REQUIRE(weights.rows(m, r, count, rows.data()).ok());
           std::vector<std::byte> strip;
           const engine::Format* const format = engine::find_format("bitmask-int8");
-          format->encode_strip(rows.data(), m.cols, count, m.cols, strip);
-          format->decode_strip(strip.data(), count, m.cols, decoded.data(), m.cols);
+          format->encode_strip(rows.data(), m.cols, static_cast<int>(count), m.cols, strip);
+          format->decode_strip(strip.data(), static_cast<int>(count), m.cols, decoded.data(), m.cols);
           for (std::size_t i = 0; i < rows.size(); ++i) {
             zeros[m.role].first += rows[i] == 0;
             zeros[m.role].second += 1;
