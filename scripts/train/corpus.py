@@ -28,16 +28,19 @@ def write_tokens(tokenizer: Tokenizer, documents: list[str], path: Path) -> int:
 
 class Batches:
     """Windows of a token stream, each once an epoch, in an order and with a shift that are new in every epoch. A window
-    begins with the special token, as texts do when the model is used, also where it is from the middle of a document."""
+    begins with the special token, as texts do when the model is used, also where it is from the middle of a document.
+    The stream lies on the device, so that of a batch only the places of its windows are copied there."""
 
-    def __init__(self, path: Path, vocab_size: int, n_windows: int, n_tokens: int, seed: int):
-        self.stream = torch.from_numpy(numpy.load(path).astype(numpy.int64))
+    def __init__(self, path: Path, vocab_size: int, n_windows: int, n_tokens: int, seed: int, device: torch.device):
+        stream = torch.from_numpy(numpy.load(path).astype(numpy.int64))
         self.n_windows, self.n_tokens, self.seed = n_windows, n_tokens, seed
-        self.per_epoch = (len(self.stream) - n_tokens) // n_tokens
+        self.per_epoch = (len(stream) - n_tokens) // n_tokens
         if self.per_epoch < 1:
-            raise ValueError(f"{path}: expected at least {2 * n_tokens} tokens, found {len(self.stream)}")
-        if int(self.stream.max()) >= vocab_size:
-            raise ValueError(f"{path}: expected tokens below {vocab_size}, found {int(self.stream.max())}")
+            raise ValueError(f"{path}: expected at least {2 * n_tokens} tokens, found {len(stream)}")
+        if int(stream.max()) >= vocab_size:
+            raise ValueError(f"{path}: expected tokens below {vocab_size}, found {int(stream.max())}")
+        self.stream = stream.to(device)
+        self.places = torch.arange(n_tokens, device=device)
         self.epoch = -1
         self.starts = torch.zeros(0, dtype=torch.int64)
 
@@ -52,10 +55,9 @@ class Batches:
 
     def __getitem__(self, step: int) -> tuple[torch.Tensor, torch.Tensor]:
         """Inputs and what follows each of them, both (n_windows, n_tokens)."""
-        starts = [self.start_of(step * self.n_windows + i) for i in range(self.n_windows)]
-        targets = torch.stack([self.stream[start : start + self.n_tokens] for start in starts])
-        first = torch.zeros(self.n_windows, 1, dtype=torch.int64)
-        return torch.cat([first, targets[:, :-1]], dim=1), targets
+        starts = torch.tensor([[self.start_of(step * self.n_windows + i)] for i in range(self.n_windows)])
+        targets = self.stream[starts.to(self.stream.device) + self.places]
+        return torch.cat([torch.zeros_like(targets[:, :1]), targets[:, :-1]], dim=1), targets
 
 
 def evaluation_windows(tokenizer: Tokenizer, document: str, n_tokens: int) -> Iterator[list[int]]:

@@ -112,6 +112,21 @@ class Recipe(unittest.TestCase):
         recipe("export", self.data, again / "state.pt", "-o", self.folder / "model-again", "--dtype", "float32")
         self.assertEqual((self.folder / "model-again" / "model.safetensors").read_bytes(), (self.model / "model.safetensors").read_bytes())
 
+    def test_a_run_in_pieces_ends_with_the_same_weights(self):
+        pieces = self.folder / "pieces"
+        command = ("train", self.data, "-o", pieces, *SHAPE, *STEPS, *PRUNING)
+        for step in (1, 2):
+            self.assertIn(f"train: stopped after step {step}; ", recipe(*command, "--stop-after", 0))
+        self.assertIn("12 steps, density", recipe(*command, "--stop-after", 1e6))
+        recipe("export", self.data, pieces / "state.pt", "-o", self.folder / "model-pieces", "--dtype", "float32")
+        self.assertEqual((self.folder / "model-pieces" / "model.safetensors").read_bytes(), (self.model / "model.safetensors").read_bytes())
+
+    def test_a_rate_that_is_too_high_is_told_and_nothing_is_saved(self):
+        wild = self.folder / "wild"
+        message = recipe("train", self.data, "-o", wild, *SHAPE, *STEPS, "--muon-rate", 1e30, expect=1)
+        self.assertRegex(message, r"\Atrain: step \d+: expected finite losses, found .*\n\Z")
+        self.assertFalse((wild / "state.pt").exists())
+
     def test_a_run_branches_off_and_learns_from_another(self):
         branch = self.folder / "branch"
         recipe("train", self.data, "-o", branch, *SHAPE, *STEPS[2:], "--steps", 8, "--start", self.run_folder / "state-6.pt",
