@@ -246,6 +246,7 @@ class ModelPruner {
 Result<PruneReport> prune_with(RankGroup& group, const Communicator& comm, const std::filesystem::path& source,
                                const std::filesystem::path& out, PruneOptions& options) {
   const double start = now_seconds();
+  COLONNADE_TRY(check_same_options(group, options));
   const auto model = SourceModel::open(source);
   COLONNADE_TRY(group.agree(model.ok() ? Status() : Status(model.error())));
   COLONNADE_TRY(share_windows(group, *model, options));

@@ -1,7 +1,10 @@
 #include "shard/prune/prune_setup.h"
 
 #include <algorithm>
-#include <cstring>
+#include <array>
+#include <charconv>
+#include <sstream>
+#include <vector>
 
 #include <xxhash.h>
 
@@ -31,6 +34,31 @@ Status check_windows(const PruneOptions& options, const engine::ModelConfig& con
   return {};
 }
 
+/// All digits, so that no two numbers look alike.
+std::string exact(double number) {
+  std::array<char, 32> digits{};
+  return {digits.data(), std::to_chars(digits.data(), digits.data() + digits.size(), number).ptr};
+}
+
+/// What decides the bytes beside source and calibration text.
+struct Setting {
+  const char* name;
+  std::string value;
+};
+std::vector<Setting> deciding_settings(const PruneOptions& options) {
+  const MatrixRules& rules = options.rules;
+  return {{"version", kVersion},
+          {"--method", prune_method_name(rules.method)},
+          {"--refit", rules.refit ? "true" : "false"},
+          {"--structure", structure_text(rules.structure)},
+          {"--sparsity", exact(rules.sparsity)},
+          {"--values", pruned_values_name(rules.values)},
+          {"--rates", rate_rule_name(options.rates)},
+          {"--rate-spread", exact(options.rate_spread)},
+          {"--damping", exact(options.damping)},
+          {"--layout", pruned_layout_name(options.layout)}};
+}
+
 /// Equal for copies of a model; says nothing of its numbers.
 std::uint64_t shape_hash(const SourceModel& model) {
   std::string all;
@@ -48,10 +76,28 @@ Result<std::string> prune_task(const std::filesystem::path& source, const PruneO
   COLONNADE_ASSIGN(const std::string fingerprint, source_fingerprint(source, {}));
   XXH64_hash_t tokens = options.windows.size();
   for (const auto& window : options.windows) tokens = XXH3_64bits_withSeed(window.data(), window.size() * sizeof(window[0]), tokens);
-  const MatrixRules& rules = options.rules;
-  return text(kVersion, " ", fingerprint, " ", tokens, " ", prune_method_name(rules.method), " ", rules.refit, " ",
-              structure_text(rules.structure), " ", rules.sparsity, " ", pruned_values_name(rules.values), " ",
-              static_cast<int>(options.rates), " ", options.rate_spread, " ", options.damping, " ", static_cast<int>(options.layout));
+  std::string task = text(fingerprint, " ", tokens);
+  for (const Setting& setting : deciding_settings(options)) task += text(" ", setting.name, " ", setting.value);
+  return task;
+}
+
+Status check_same_options(RankGroup& group, const PruneOptions& options) {
+  if (group.size() == 1) return {};
+  std::vector<Setting> own = deciding_settings(options);
+  own.push_back({"--stop-after-layers", text(options.stop_after_layers)});
+  std::string wanted;
+  for (const Setting& setting : own) wanted += text(setting.name, " ", setting.value, "\n");
+  COLONNADE_TRY(group.share(0, wanted));
+  std::istringstream lines(wanted);
+  Status same;
+  for (const Setting& setting : own) {
+    std::string expected;
+    std::getline(lines, expected);
+    const std::string found = text(setting.name, " ", setting.value);
+    if (same.ok() && found != expected)
+      same = Error{ErrorCode::kInvalidArgument, text("prune: expected ", expected, " as on rank 0, found ", found)};
+  }
+  return group.agree(same);
 }
 
 Status share_windows(RankGroup& group, const SourceModel& model, PruneOptions& options) {

@@ -14,6 +14,9 @@ namespace colonnade::shard {
 /// Everything that the result depends on.
 Result<std::string> prune_task(const std::filesystem::path& source, const PruneOptions& options);
 
+/// kInvalidArgument, and which option it is, where a rank was given others than rank 0. Collective.
+Status check_same_options(RankGroup& group, const PruneOptions& options);
+
 /// The calibration text of rank 0 on all; kInvalidArgument where it does not suit the model, or where a rank has another model. Collective.
 Status share_windows(RankGroup& group, const SourceModel& model, PruneOptions& options);
 

@@ -44,10 +44,12 @@ void add_bitmask(const std::string& module, std::uint64_t rows, std::uint64_t co
 }  // namespace
 
 Result<PrunedLayout> parse_pruned_layout(std::string_view text) {
-  if (text == "dense") return PrunedLayout::kDense;
-  if (text == "sparse-bitmask") return PrunedLayout::kBitmask;
+  for (const PrunedLayout layout : {PrunedLayout::kDense, PrunedLayout::kBitmask})
+    if (text == pruned_layout_name(layout)) return layout;
   return Error{ErrorCode::kInvalidArgument, colonnade::text("layout: expected dense or sparse-bitmask, found ", text)};
 }
+
+const char* pruned_layout_name(PrunedLayout layout) { return layout == PrunedLayout::kDense ? "dense" : "sparse-bitmask"; }
 
 Status PrunedTensors::put(const TensorPart& source_part, MatrixShape whole, RowRange rows, std::span<const std::uint16_t> values) {
   COLONNADE_CHECK(values.size() == rows.count() * whole.cols, "rows of a pruned matrix have another size than was said");

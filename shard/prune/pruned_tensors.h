@@ -23,6 +23,7 @@ enum class PrunedLayout {
 
 /// "dense" or "sparse-bitmask"; kInvalidArgument names the others.
 Result<PrunedLayout> parse_pruned_layout(std::string_view text);
+const char* pruned_layout_name(PrunedLayout layout);
 
 struct MatrixShape {
   std::size_t rows, cols;

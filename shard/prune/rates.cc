@@ -18,11 +18,12 @@ void for_scores(const FloatMatrix& weights, std::span<const float> norms, const 
 }  // namespace
 
 Result<RateRule> parse_rate_rule(std::string_view text) {
-  if (text == "uniform") return RateRule::kUniform;
-  if (text == "owl") return RateRule::kOwl;
-  if (text == "atp") return RateRule::kAtp;
+  for (const RateRule rule : {RateRule::kUniform, RateRule::kOwl, RateRule::kAtp})
+    if (text == rate_rule_name(rule)) return rule;
   return Error{ErrorCode::kInvalidArgument, colonnade::text("rates: expected uniform, owl or atp, found ", text)};
 }
+
+const char* rate_rule_name(RateRule rule) { return rule == RateRule::kUniform ? "uniform" : rule == RateRule::kOwl ? "owl" : "atp"; }
 
 void add_scores(const FloatMatrix& weights, std::span<const float> norms, ScoreCount& count) {
   for_scores(weights, norms, [&](double score) { count.sum += score; });

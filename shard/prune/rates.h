@@ -19,6 +19,7 @@ enum class RateRule {
 
 /// "uniform", "owl" or "atp"; kInvalidArgument names the others.
 Result<RateRule> parse_rate_rule(std::string_view text);
+const char* rate_rule_name(RateRule rule);
 
 /// Scores above this many times their layer's mean are outliers.
 inline constexpr double kOutlierFactor = 5;

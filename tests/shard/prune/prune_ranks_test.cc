@@ -1,6 +1,7 @@
 // Several ranks that prune one model: as threads here, as processes in tests/coordinator/cli/prune_ranks_test.py.
 #include <catch2/catch.hpp>
 
+#include <functional>
 #include <numeric>
 #include <optional>
 #include <thread>
@@ -34,7 +35,8 @@ struct Ended {
   std::vector<char> all_know;
 };
 
-Ended prune_on(int n_ranks, const std::filesystem::path& source, const std::filesystem::path& out, const PruneOptions& options) {
+Ended prune_on(int n_ranks, const std::filesystem::path& source, const std::filesystem::path& out, const PruneOptions& options,
+               const std::function<void(int rank, PruneOptions&)>& change = {}) {
   ThreadJob job(n_ranks);
   Ended ended;
   ended.reports.resize(static_cast<std::size_t>(n_ranks));
@@ -44,6 +46,7 @@ Ended prune_on(int n_ranks, const std::filesystem::path& source, const std::file
     threads.emplace_back([&, rank] {
       PruneOptions own = options;
       if (rank > 0) own.windows.clear();  // those of rank 0 count
+      if (change) change(rank, own);
       bool all_know = false;
       auto report = prune_model(source, out, own, job.comm(rank), all_know);
       if (!report.ok() && !all_know) job.end();
@@ -151,6 +154,49 @@ TEST_CASE("what one rank cannot do all know, and rank 0 names that rank") {
   CHECK(report.error().message.find("rank 1: ") == 0);
   CHECK(report.error().message.find("same model") != std::string::npos);
   CHECK(messages[1] == report.error().message);
+}
+
+TEST_CASE("ranks with other options than rank 0 are refused, whatever differs") {
+  const auto source = golden_folder("llama");
+  const PruneOptions first = options_for(source, 3, 48);
+  struct Case {
+    const char* found;
+    std::function<void(PruneOptions&)> change;
+  };
+  const std::vector<Case> cases{
+      {"--sparsity 0.6", [](PruneOptions& o) { o.rules.sparsity = 0.6; }},
+      {"--sparsity 0.5000000001", [](PruneOptions& o) { o.rules.sparsity = 0.5000000001; }},
+      {"--method magnitude", [](PruneOptions& o) { o.rules.method = PruneMethod::kMagnitude; }},
+      {"--refit false", [](PruneOptions& o) { o.rules.refit = false; }},
+      {"--structure 2:4", [](PruneOptions& o) { o.rules.structure = {.group = 4, .kept = 2}; }},
+      {"--values int8", [](PruneOptions& o) { o.rules.values = PrunedValues::kInt8; }},
+      {"--rates owl", [](PruneOptions& o) { o.rates = RateRule::kOwl; }},
+      {"--rate-spread 0.01", [](PruneOptions& o) { o.rate_spread = 0.01; }},
+      {"--damping 0.02", [](PruneOptions& o) { o.damping = 0.02; }},
+      {"--layout sparse-bitmask", [](PruneOptions& o) { o.layout = PrunedLayout::kBitmask; }},
+      {"--stop-after-layers 1", [](PruneOptions& o) { o.stop_after_layers = 1; }}};
+  for (const Case& one : cases) {
+    CAPTURE(one.found);
+    const auto out = new_folder("ranks-other-options");
+    const Ended ended = prune_on(3, source, out, first, [&](int rank, PruneOptions& options) {
+      if (rank == 2) one.change(options);
+    });
+    for (std::size_t rank = 0; rank < 3; ++rank) {
+      REQUIRE_FALSE(ended.reports[rank]->ok());
+      CHECK(ended.all_know[rank]);
+      const Error& error = ended.reports[rank]->error();
+      CHECK(error.code == ErrorCode::kInvalidArgument);
+      CAPTURE(error.message);
+      CHECK(error.message.find("rank 2: ") == 0);
+      CHECK(error.message.find(one.found) != std::string::npos);
+      CHECK(error.message.find("as on rank 0") != std::string::npos);
+    }
+    CHECK_FALSE(std::filesystem::exists(out));
+  }
+  // What changes no bit may differ.
+  const auto out = new_folder("ranks-other-threads");
+  const Ended ended = prune_on(2, source, out, first, [](int rank, PruneOptions& options) { options.isa = rank == 0 ? "scalar" : ""; });
+  for (const auto& report : ended.reports) REQUIRE(report->ok());
 }
 
 TEST_CASE("shares cover a layer once, in order, and are nearly equal where there is enough to share") {
