@@ -28,6 +28,8 @@ namespace colonnade::cli {
 namespace {
 
 constexpr std::string_view kOwnErrors = "colonnade: ";
+/// In the environment of ranks that run_prune_job() has started, be it only one.
+constexpr const char* kStarted = "COLONNADE_PRUNE_JOB";
 
 std::vector<std::string> own_arguments() {
   std::ifstream file("/proc/self/cmdline", std::ios::binary);
@@ -101,9 +103,9 @@ int exit_status_of(const std::string& how) {
 }  // namespace
 
 Result<bool> starts_ranks(const PruneJob& job) {
+  if (::getenv(kStarted) != nullptr) return false;
   const auto launched = worker::launched_rank();
   if (!launched || launched->size == 1) return job.n_ranks > 1 || !job.hosts_file.empty();
-  if (::getenv("COLONNADE_PRUNE_JOB") != nullptr) return false;
   if (!job.hosts_file.empty()) return Error{ErrorCode::kInvalidArgument, "--hosts: under mpirun the hosts are mpirun's; give it the host file"};
   if (job.n_ranks != 0 && job.n_ranks != launched->size)
     return Error{ErrorCode::kInvalidArgument, text("--ranks: expected ", launched->size, ", the ranks that were launched, found ", job.n_ranks)};
@@ -119,8 +121,8 @@ int run_prune_job(const PruneJob& job) {
   if (!program.ok()) return fail(program.error());
   if (const Status begun = begin_mpirun(*mpirun, folders, command); !begun.ok()) return fail(begun.error());
   // Ranks have our options from the command line and the environment.
-  command.environment.emplace_back("COLONNADE_PRUNE_JOB", "1");
-  command.arguments.insert(command.arguments.end(), {"-x", "COLONNADE_PRUNE_JOB"});
+  command.environment.emplace_back(kStarted, "1");
+  command.arguments.insert(command.arguments.end(), {"-x", kStarted});
   for (char** variable = environ; *variable != nullptr; ++variable)
     if (const std::string_view name(*variable); name.starts_with("COLONNADE_"))
       command.arguments.insert(command.arguments.end(), {"-x", std::string(name.substr(0, name.find('=')))});
@@ -148,6 +150,7 @@ int run_prune_job(const PruneJob& job) {
 
 PruneEnd prune_as_rank(const std::filesystem::path& source, const std::filesystem::path& out, shard::PruneOptions options,
                        const std::function<Status(shard::PruneOptions&)>& prepare) {
+  if (::getenv(kStarted) != nullptr) (void)::prctl(PR_SET_PDEATHSIG, SIGKILL);  // nobody else wants the result
   const auto launched = worker::launched_rank();
   if (!launched || launched->size == 1) {
     if (const Status ready = prepare(options); !ready.ok()) return {.exit_status = fail(ready.error())};
@@ -155,7 +158,6 @@ PruneEnd prune_as_rank(const std::filesystem::path& source, const std::filesyste
     if (!report.ok()) return {.exit_status = fail(report.error())};
     return {.report = std::move(*report)};
   }
-  if (::getenv("COLONNADE_PRUNE_JOB") != nullptr) (void)::prctl(PR_SET_PDEATHSIG, SIGKILL);  // nobody else wants the result
   set_log_name(text("rank ", launched->rank));
   const auto session = worker::MpiSession::start();
   if (!session.ok()) return {.exit_status = fail(session.error())};
