@@ -3,6 +3,7 @@ the same bytes. The limit is RLIMIT_DATA: memory of the process itself; mapped f
 argv[1] is the binary, argv[2] the repository."""
 import os
 import resource
+import shutil
 import signal
 import subprocess
 import sys
@@ -46,14 +47,19 @@ class MemoryLimit(unittest.TestCase):
         self.assertEqual(process.returncode, 0, err)
         return err
 
-    def kill_when(self, is_under_way, *arguments):
-        """Starts the program and kills it in the middle of its work."""
-        process = start(*arguments)
-        while process.poll() is None and not is_under_way():
-            time.sleep(0.002)
-        process.send_signal(signal.SIGKILL)
-        process.communicate()
-        self.assertEqual(process.returncode, -signal.SIGKILL)
+    def kill_in_the_middle(self, is_under_way, out, *arguments):
+        """Starts the program and kills it in the middle of its work; once more where it had ended before that was seen."""
+        for _ in range(5):
+            process = start(*arguments, "-o", out)
+            while process.poll() is None and not is_under_way():
+                time.sleep(0.002)
+            process.send_signal(signal.SIGKILL)
+            _, err = process.communicate()
+            if process.returncode == -signal.SIGKILL and not (out / "config.json").exists() and not any(out.glob("manifest*")):
+                return
+            self.assertIn(process.returncode, (0, -signal.SIGKILL), err)
+            shutil.rmtree(out)
+        self.fail("five processes ended before they could be killed")
 
     def assert_same_files(self, one, other):
         wanted, found = contents(one), contents(other)
@@ -70,8 +76,7 @@ class MemoryLimit(unittest.TestCase):
         whole, resumed = self.folder / "whole", self.folder / "resumed"
         prune = ("--method", "magnitude", "--sparsity", "0.75", *THREADS)
         self.finish("prune", source, "-o", whole, *prune)
-        self.kill_when(lambda: len(list(resumed.glob("*.safetensors"))) >= layers // 4, "prune", source, "-o", resumed, *prune)
-        self.assertFalse((resumed / "config.json").exists())
+        self.kill_in_the_middle(lambda: len(list(resumed.glob("*.safetensors"))) >= layers // 4, resumed, "prune", source, *prune)
         self.assertIn("going on with an interrupted prune", self.finish("prune", source, "-o", resumed, *prune))
         self.assert_same_files(whole, resumed)
 
@@ -79,8 +84,7 @@ class MemoryLimit(unittest.TestCase):
         pack = ("--values", "int8", *THREADS)
         self.finish("pack", resumed, "-o", packed, *pack)
         half = sum(path.stat().st_size for path in packed.glob("*.paths")) / 2
-        self.kill_when(lambda: sum(path.stat().st_size for path in again.glob("*.paths")) > half, "pack", resumed, "-o", again, *pack)
-        self.assertFalse(any(again.glob("manifest*")))
+        self.kill_in_the_middle(lambda: sum(path.stat().st_size for path in again.glob("*.paths")) > half, again, "pack", resumed, *pack)
         self.finish("pack", resumed, "-o", again, *pack)
         self.assert_same_files(packed, again)
 
