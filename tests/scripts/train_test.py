@@ -145,7 +145,9 @@ class Recipe(unittest.TestCase):
             message = recipe("evaluate", broken, self.held_out, expect=1)
             self.assertRegex(message, r"\Aevaluate: .*expected .*found .*\n\Z", name)
         (broken / "state.pt").write_bytes(weights[:100])
-        for arguments in (["-o", broken], ["-o", self.folder / "x", "--sparsity", 1.5], ["-o", self.run_folder, "--dim", 64]):
+        for arguments in (["-o", broken], ["-o", self.folder / "x", "--sparsity", 1.5], ["-o", self.run_folder, "--dim", 64],
+                          ["-o", self.run_folder, *PRUNING, "--seed", 2], ["-o", self.run_folder, *PRUNING, "--sparsity", 0.7],
+                          ["-o", self.folder / "x", "--start", self.run_folder / "state.pt"]):
             message = recipe("train", self.data, *SHAPE, *STEPS, *arguments, expect=1)
             self.assertRegex(message, r"\Atrain: .*expected .*found .*\n\Z")
         self.assertRegex(recipe("export", self.data, self.run_folder / "state.pt", "-o", self.model, expect=1), r"\Aexport: .*exists\n\Z")
