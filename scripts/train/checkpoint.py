@@ -14,7 +14,8 @@ from torch import Tensor
 
 NAMES = {torch.float32: "F32", torch.bfloat16: "BF16", torch.float16: "F16"}
 TYPES = {name: dtype for dtype, name in NAMES.items()}
-STATE_KEYS = {"shape", "model", "optimizer", "masks", "step"}
+TENSOR_KEYS = ("model", "optimizer", "masks")
+STATE_KEYS = {"shape", "step", *TENSOR_KEYS}
 MAX_HEADER_BYTES = 100_000_000
 
 
@@ -30,21 +31,24 @@ def replace_file(path: Path, data: bytes) -> None:
 def save_state(path: Path, state: dict[str, Any]) -> None:
     beside = path.with_name(path.name + ".part")
     with beside.open("wb") as file:
-        torch.save(state, file)
+        # Plain values as text: PyTorch 1.13 reads no floating-point numbers where it reads nothing but tensors.
+        plain = json.dumps({name: value for name, value in state.items() if name not in TENSOR_KEYS})
+        torch.save({**{name: state[name] for name in TENSOR_KEYS}, "plain": plain}, file)
         file.flush()
         os.fsync(file.fileno())
     os.replace(beside, path)
 
 
 def load_state(path: Path, device: torch.device) -> dict[str, Any]:
-    """A state that save_state() has written. Such a file is trusted: PyTorch's format can run code."""
+    """A state that save_state() has written. Of PyTorch's format, which can run code, only what holds tensors is read."""
     if not path.exists():
         raise ValueError(f"{path}: expected a saved state, found no file")
     try:
-        state = torch.load(path, map_location=device)
+        stored = torch.load(path, map_location=device, weights_only=True)
+        state = {**json.loads(stored["plain"]), **{name: stored[name] for name in TENSOR_KEYS}}
         if state.keys() >= STATE_KEYS:
             return state
-    except (AttributeError, EOFError, KeyError, RuntimeError, pickle.UnpicklingError):
+    except (AttributeError, EOFError, LookupError, RuntimeError, TypeError, ValueError, pickle.UnpicklingError):
         pass  # an unfinished copy, or another kind of file
     raise ValueError(f"{path}: expected a state that scripts/train/train has saved, found something else")
 

@@ -5,6 +5,7 @@ usage: train_test.py PROGRAM SOURCE_DIRECTORY
 """
 import json
 import pathlib
+import pickle
 import shutil
 import struct
 import subprocess
@@ -151,6 +152,18 @@ class Recipe(unittest.TestCase):
             message = recipe("train", self.data, *SHAPE, *STEPS, *arguments, expect=1)
             self.assertRegex(message, r"\Atrain: .*expected .*found .*\n\Z")
         self.assertRegex(recipe("export", self.data, self.run_folder / "state.pt", "-o", self.model, expect=1), r"\Aexport: .*exists\n\Z")
+
+    def test_a_state_runs_no_code(self):
+        trace, state = self.folder / "trace", self.folder / "foreign.pt"
+
+        class Opens:
+            def __reduce__(self):
+                return open, (str(trace), "w")
+
+        state.write_bytes(pickle.dumps(Opens(), protocol=2))
+        message = recipe("export", self.data, state, "-o", self.folder / "x", expect=1)
+        self.assertRegex(message, r"\Aexport: .*expected .*found .*\n\Z")
+        self.assertFalse(trace.exists())
 
 
 if __name__ == "__main__":
