@@ -9,6 +9,7 @@
 
 #include "coordinator/cli/command.h"
 #include "coordinator/cli/launch.h"
+#include "coordinator/cli/orderly_stop.h"
 #include "coordinator/cli/tokenizer_file.h"
 #include "engine/base/format_text.h"
 
@@ -65,6 +66,7 @@ Result<std::vector<std::vector<float>>> vectors_of(coordinator::Generator& gener
 
 Status embed(const Options& options) {
   COLONNADE_ASSIGN(const LaunchOptions launch, launch_options(options));
+  const OrderlyStop stop;
   COLONNADE_ASSIGN(const auto job, launch_job(launch));
   COLONNADE_ASSIGN(const auto tokenizer, open_tokenizer(job->model().directory));
   COLONNADE_TRY(job->wait_ready());

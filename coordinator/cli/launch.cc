@@ -1,6 +1,8 @@
 #include "coordinator/cli/launch.h"
 
 #include <csignal>
+#include <mutex>
+#include <vector>
 
 #include "coordinator/cli/job_processes.h"
 #include "coordinator/cli/launch_setup.h"
@@ -40,12 +42,28 @@ coordinator::ServiceOptions service_options(const LaunchSetup& setup) {
   return options;
 }
 
+/// The jobs that run, for stop_jobs_for_good().
+struct RunningJobs {
+  std::mutex mutex;
+  std::vector<RunningJob*> jobs;
+};
+RunningJobs& running_jobs() {
+  static RunningJobs* const all = new RunningJobs;  // never destroyed: a process may end while it is locked
+  return *all;
+}
+
 class Job final : public RunningJob {
  public:
   explicit Job(LaunchSetup setup) : setup_(std::move(setup)), service_(service_options(setup_)) {}
-  ~Job() override { stop(); }
+  ~Job() override {
+    stop();
+    const std::lock_guard lock(running_jobs().mutex);
+    std::erase(running_jobs().jobs, this);
+  }
 
   Status start() {
+    const std::lock_guard lock(running_jobs().mutex);
+    running_jobs().jobs.push_back(this);
     switch (setup_.kind) {
       case JobKind::kThreads: {
         COLONNADE_ASSIGN(threads_, worker::start_in_process_job(setup_.worker, setup_.n_ranks));
@@ -80,6 +98,7 @@ class Job final : public RunningJob {
   Status wait_ready() override { return service_.wait_ready(); }
 
   void stop() override {
+    const std::lock_guard lock(stop_mutex_);
     service_.stop();
     if (supervisor_) supervisor_->stop();
     if (threads_) (void)threads_->stop();
@@ -93,6 +112,7 @@ class Job final : public RunningJob {
   }
 
   const LaunchSetup setup_;
+  std::mutex stop_mutex_;
   coordinator::GenerationService service_;
   std::unique_ptr<worker::InProcessJob> threads_;
   std::unique_ptr<worker::MpiRankThread> rank_;
@@ -118,6 +138,11 @@ Result<std::unique_ptr<RunningJob>> launch_job(const LaunchOptions& options) {
   auto job = std::make_unique<Job>(std::move(setup));
   COLONNADE_TRY(job->start());
   return std::unique_ptr<RunningJob>(std::move(job));
+}
+
+void stop_jobs_for_good() {
+  running_jobs().mutex.lock();  // and never unlocked
+  for (RunningJob* const job : running_jobs().jobs) job->stop();
 }
 
 }  // namespace colonnade::cli

@@ -65,7 +65,7 @@ Result<LaunchOptions> launch_settings(const Options& options);
 /// how it ended. Nothing in any other process. Commands call it before launch_job().
 std::optional<Status> run_as_rank(const LaunchOptions& options);
 
-/// A model, its job and the generator on top. Thread-safe except stop().
+/// A model, its job and the generator on top. Thread-safe.
 class RunningJob {
  public:
   virtual ~RunningJob() = default;  // stops
@@ -97,5 +97,8 @@ class RunningJob {
 /// Opens the model (packing it first where needed), makes the plan and starts the job; returns without waiting for
 /// it to load.
 Result<std::unique_ptr<RunningJob>> launch_job(const LaunchOptions& options);
+
+/// Stops all jobs of this process; from then on no thread can start or let go of one. For a process that is about to end.
+void stop_jobs_for_good();
 
 }  // namespace colonnade::cli

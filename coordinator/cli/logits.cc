@@ -11,6 +11,7 @@
 
 #include "coordinator/cli/command.h"
 #include "coordinator/cli/launch.h"
+#include "coordinator/cli/orderly_stop.h"
 #include "coordinator/cli/prompt_scores.h"
 #include "engine/base/format_text.h"
 #include "engine/base/json.h"
@@ -103,6 +104,7 @@ Status run_logits(const Options& options) {
   if (tokens.empty()) return Error{ErrorCode::kInvalidArgument, "--tokens: expected at least one token, found none"};
   COLONNADE_ASSIGN(LaunchOptions launch, launch_options(options));
   if (const auto chunk = options.integer("chunk"); chunk > 0) launch.max_step_tokens = static_cast<int>(chunk);
+  const OrderlyStop stop;
   COLONNADE_ASSIGN(const auto job, launch_job(launch));
   COLONNADE_TRY(job->wait_ready());
   COLONNADE_ASSIGN(const std::vector<float> logits, prompt_logits(job->generator(), tokens));

@@ -5,6 +5,7 @@
 
 #include "coordinator/cli/command.h"
 #include "coordinator/cli/launch.h"
+#include "coordinator/cli/orderly_stop.h"
 #include "coordinator/cli/text_evaluation.h"
 #include "coordinator/cli/tokenizer_file.h"
 #include "engine/base/format_text.h"
@@ -57,6 +58,7 @@ void print_text(const Likelihood& likelihood, const Windows& windows, const Dist
 Status run_perplexity(const Options& options) {
   COLONNADE_ASSIGN(const std::string content, read_text(options.positional("TEXT")));
   COLONNADE_ASSIGN(const LaunchOptions launch, launch_options(options));
+  const OrderlyStop stop;
   COLONNADE_ASSIGN(const auto job, launch_job(launch));
   COLONNADE_ASSIGN(const auto tokenizer, open_tokenizer(job->model().directory));
   const EvaluationRules rules = evaluation_rules(options);

@@ -18,6 +18,8 @@
 #include "coordinator/cli/command.h"
 #include "coordinator/cli/host_file.h"
 #include "coordinator/cli/mpirun.h"
+#include "coordinator/cli/stop_signals.h"
+#include "engine/base/clock.h"
 #include "engine/base/format_text.h"
 #include "engine/base/log.h"
 #include "engine/platform/topology.h"
@@ -27,6 +29,10 @@
 namespace colonnade::cli {
 namespace {
 
+/// Where nothing rings: for the end of a wait that a signal has begun.
+constexpr int kLookMs = 100;
+/// Of a shell for what a signal has ended.
+constexpr int kSignalStatus = 128;
 constexpr std::string_view kOwnErrors = "colonnade: ";
 /// In the environment of ranks that run_prune_job() has started, be it only one.
 constexpr const char* kStarted = "COLONNADE_PRUNE_JOB";
@@ -56,12 +62,15 @@ class JobLines {
     }
     return n > 0;
   }
+  /// From now on nothing is shown: what ranks say as they are ended is no news.
+  void silence() { silent_ = true; }
   bool told_error() const { return told_error_; }
   /// "rank 1 with PID 4711 on node host exited on signal 9 (Killed).", "" where mpirun noticed none.
   const std::string& lost() const { return lost_; }
 
  private:
   void show(const std::string& line) {
+    if (silent_) return;
     const bool logged = line.size() > 20 && std::isdigit(static_cast<unsigned char>(line[0])) != 0 && line[10] == 'T';
     const bool error = line.starts_with(kOwnErrors);
     if (line.starts_with(report_start_)) {
@@ -76,6 +85,31 @@ class JobLines {
 
   std::string report_start_, part_, lost_;
   bool told_error_ = false;
+  bool silent_ = false;
+};
+
+/// Lets mpirun end its ranks and clean up when we are told to stop; the second time, or when it takes long, all are killed.
+class JobStop {
+ public:
+  JobStop(const StopSignals& signals, coordinator::ChildProcess& child, JobLines& lines) : signals_(signals), child_(child), lines_(lines) {}
+
+  void look() {
+    if (signals_.count() == 0) return;
+    if (deadline_ == 0) {
+      deadline_ = now_seconds() + kGraceS;
+      lines_.silence();
+      child_.send_signal(SIGTERM);
+    } else if (signals_.count() > 1 || now_seconds() > deadline_) {
+      child_.end_session();
+    }
+  }
+
+ private:
+  static constexpr double kGraceS = 10;  // mpirun gives its ranks a second, and the daemons on other hosts another
+  const StopSignals& signals_;
+  coordinator::ChildProcess& child_;
+  JobLines& lines_;
+  double deadline_ = 0;
 };
 
 std::vector<int> own_cpus() {
@@ -113,6 +147,7 @@ Result<bool> starts_ranks(const PruneJob& job) {
 }
 
 int run_prune_job(const PruneJob& job) {
+  StopSignals signals;  // from before there is anything to remove until it is removed
   JobFolders folders;
   coordinator::ChildCommand command;
   auto mpirun = mpirun_job(job);
@@ -132,17 +167,20 @@ int run_prune_job(const PruneJob& job) {
   if (!child.ok()) return fail(child.error());
 
   JobLines lines(text(job.out, ": "));
-  for (bool open = true; open;) {
-    pollfd ready{child->output_descriptor(), POLLIN, 0};
-    ::poll(&ready, 1, -1);
-    open = lines.read(child->output_descriptor());
-  }
-  while (!child->ended()) {
-    pollfd ready{child->exit_descriptor(), POLLIN, 0};
-    ::poll(&ready, 1, 100);
+  JobStop stop(signals, *child, lines);
+  for (bool open = true; open || !child->ended();) {
+    pollfd ready[] = {{open ? child->output_descriptor() : child->exit_descriptor(), POLLIN, 0},
+                      {signals.count() == 0 ? signals.descriptor() : -1, POLLIN, 0}};
+    ::poll(ready, 2, kLookMs);
+    if (open && ready[0].revents != 0) open = lines.read(child->output_descriptor());
+    stop.look();
   }
   const std::string how = *child->ended();
   if (how == "exited with status 0") return 0;
+  if (signals.count() > 0) {
+    (void)fail({ErrorCode::kCancelled, text("prune: stopped by signal ", signals.last(), ". The same command goes on where it was")});
+    return kSignalStatus + signals.last();
+  }
   if (lines.told_error()) return exit_status_of(how);
   return fail({ErrorCode::kUnavailable, text("prune: the job of ", mpirun->n_ranks, " ranks was ended: ", lines.lost().empty() ? how : lines.lost(),
                                              lines.lost().ends_with('.') ? "" : ".", " The same command goes on where it was")});

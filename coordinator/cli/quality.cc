@@ -3,6 +3,7 @@
 #include <cstdio>
 
 #include "coordinator/cli/command.h"
+#include "coordinator/cli/orderly_stop.h"
 #include "coordinator/cli/prune_settings.h"
 #include "coordinator/cli/quality_run.h"
 #include "coordinator/cli/value_list.h"
@@ -75,6 +76,7 @@ Status run_quality_command(const Options& options) {
   const std::filesystem::path calibration = options.text("calibration");
   settings.calibration_name = calibration.empty() ? "the built-in text" : calibration.filename().string();
   QualityFacts facts;
+  const OrderlyStop stop;
   COLONNADE_ASSIGN(const std::vector<QualityRow> rows, run_quality(settings, facts));
   const std::string output = quality_text(rows, facts, options.text("format"));
   std::fwrite(output.data(), 1, output.size(), stdout);

@@ -15,11 +15,13 @@ namespace {
 
 // A handler can reach nothing but these.
 std::atomic<int> g_count{0};
+std::atomic<int> g_last{0};
 std::array<int, 2> g_pipe{-1, -1};
 
 void write_byte() { (void)!::write(g_pipe[1], "", 1); }
 
-void on_signal(int) {
+void on_signal(int number) {
+  g_last = number;
   g_count.fetch_add(1);
   write_byte();
 }
@@ -39,6 +41,7 @@ StopSignals::StopSignals() {
   COLONNADE_CHECK(g_pipe[0] < 0, "two StopSignals at a time");
   COLONNADE_CHECK(::pipe2(g_pipe.data(), O_CLOEXEC | O_NONBLOCK) == 0, "no pipe for signals");
   g_count = 0;
+  g_last = 0;
   install(on_signal);
 }
 
@@ -51,6 +54,10 @@ StopSignals::~StopSignals() {
 }
 
 int StopSignals::count() const { return g_count.load(); }
+
+int StopSignals::last() const { return g_last.load(); }
+
+int StopSignals::descriptor() const { return g_pipe[0]; }
 
 void StopSignals::wait(double seconds) {
   pollfd polled{g_pipe[0], POLLIN, 0};

@@ -14,6 +14,12 @@ class StopSignals {
   /// How many have come so far.
   int count() const;
 
+  /// The number of the last one; 0 before there was one.
+  int last() const;
+
+  /// Readable after one has come, until wait() is called.
+  int descriptor() const;
+
   /// Waits until another one comes, ring() is called or `seconds` are over (negative: no limit).
   void wait(double seconds);
 
