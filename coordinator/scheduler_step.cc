@@ -140,14 +140,18 @@ void Scheduler::choose_whole_prompts(Room& room) {
 bool Scheduler::next_step(double now_s, control::Step& step) {
   if (n_in_flight() >= limits_.n_stages) return false;
   admit();
-  shares_.clear();
-  Room room{limits_.max_step_tokens, {limits_.max_step_rows, limits_.max_full_rows, limits_.max_step_edits}};
-  if (limits_.vector_dim > 0) {
-    choose_whole_prompts(room);
-  } else {
-    choose_decodes(room);
-    choose_prefills(room);
-  }
+  std::uint64_t preemptions = 0;
+  do {  // again where all that were chosen gave their pages back instead: those are for the others
+    preemptions = counts_.preemptions;
+    shares_.clear();
+    Room room{limits_.max_step_tokens, {limits_.max_step_rows, limits_.max_full_rows, limits_.max_step_edits}};
+    if (limits_.vector_dim > 0) {
+      choose_whole_prompts(room);
+    } else {
+      choose_decodes(room);
+      choose_prefills(room);
+    }
+  } while (shares_.empty() && counts_.preemptions != preemptions);
   if (shares_.empty()) return false;
 
   InFlight flight;

@@ -167,6 +167,25 @@ TEST_CASE("random requests get what they would get alone") {
   CHECK((reused > 0) == reuse);
 }
 
+TEST_CASE("where the only one that was chosen gives its pages back, the others go on") {
+  for (int delay = 0; delay < 14; ++delay) {
+    SchedulerLimits limits = small_limits();
+    limits.n_pages = 8;
+    limits.page_tokens = 2;
+    limits.max_step_tokens = 1;
+    SchedulerDriver driver(limits);
+    driver.submit(plain_request(5, 28));
+    for (int step = 0; step < delay; ++step) {
+      driver.make_steps();
+      driver.apply_one();
+    }
+    driver.submit(plain_request(1, 13));
+    CAPTURE(delay);
+    driver.run_dry();
+    driver.check_all();
+  }
+}
+
 TEST_CASE("a huge request is not starved by small ones, nor do they wait for it at once") {
   SchedulerLimits limits = small_limits();
   limits.n_pages = 12;
