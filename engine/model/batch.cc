@@ -61,7 +61,7 @@ Status check_step(const Step& step, const StepLimits& limits) {
       return invalid(text("sequences must cover the tokens in order; expected one from token ", next, ", found ",
                           sequence.first_token, " + ", sequence.n_tokens));
     next += sequence.n_tokens;
-    const int end = sequence.first_position + sequence.n_tokens;
+    const std::int64_t end = std::int64_t{sequence.first_position} + sequence.n_tokens;
     if (sequence.first_position < 0 || end > limits.max_context_tokens)
       return invalid(text("positions ", sequence.first_position, " to ", end - 1, " are outside of the context of ",
                           limits.max_context_tokens));

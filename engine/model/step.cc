@@ -121,9 +121,13 @@ Status read_result(std::span<const std::byte> bytes, StepResult& out) {
   COLONNADE_TRY(take(bytes, "most likely tokens", out.top));
   COLONNADE_TRY(take(bytes, "logits", out.logits));
   COLONNADE_TRY(nothing_left(bytes));
+  std::size_t n_full = 0;  // rows with logits, all with as many
+  for (const RowResult& row : out.rows) n_full += row.first_logit >= 0 ? 1 : 0;
+  const std::size_t n_logits = n_full > 0 ? out.logits.size() / n_full : 0;
   for (const RowResult& row : out.rows) {
     COLONNADE_TRY(in_range("most likely tokens of a row", row.first_top, row.n_top, out.top.size()));
-    if (row.first_logit >= 0) COLONNADE_TRY(in_range("logits of a row", row.first_logit, 1, out.logits.size()));
+    if (row.first_logit >= 0)
+      COLONNADE_TRY(in_range("logits of a row", row.first_logit, static_cast<std::int64_t>(n_logits), out.logits.size()));
   }
   return {};
 }

@@ -88,6 +88,19 @@ TEST_CASE("a result survives the wire") {
   CHECK(read.logits == result.logits);
 }
 
+TEST_CASE("rows whose logits are not all there are refused") {
+  StepResult result;
+  result.rows = {{.first_logit = 0}, {.first_logit = -1}, {.first_logit = 3}};
+  result.logits = {1, 2, 3, 4, 5, 6};
+  std::vector<std::byte> bytes;
+  StepResult read;
+  write_result(result, bytes);
+  CHECK(read_result(bytes, read).ok());
+  result.rows[2].first_logit = 4;
+  write_result(result, bytes);
+  CHECK(read_result(bytes, read).error().message == "step message: logits of a row 4 + 3 is outside of 6");
+}
+
 TEST_CASE("every truncation of a message is refused") {
   std::vector<std::byte> bytes;
   write_step(example_step(), bytes);
@@ -134,6 +147,8 @@ TEST_CASE("a step that does not fit the model is named before it runs") {
   step = example_step();
   step.sequences[0].first_position = 62;
   CHECK(refusal(step) == "step: positions 62 to 64 are outside of the context of 64");
+  step.sequences[0].first_position = 2147483647;
+  CHECK(refusal(step) == "step: positions 2147483647 to 2147483649 are outside of the context of 64");
   step = example_step();
   step.sequences.pop_back();
   CHECK(refusal(step) == "step: sequences cover 3 of 4 tokens");
