@@ -1,6 +1,8 @@
 #include "coordinator/api_embedding.h"
 
+#include <algorithm>
 #include <charconv>
+#include <cmath>
 #include <cstring>
 
 #include "coordinator/prompt_fields.h"
@@ -126,6 +128,9 @@ class EmbeddingRun : public std::enable_shared_from_this<EmbeddingRun> {
     }
     if (--unfinished_ > 0) return;
     over_ = true;
+    for (std::size_t i = 0; i < vectors_.size(); ++i)
+      if (!std::all_of(vectors_[i].begin(), vectors_[i].end(), [](float value) { return std::isfinite(value); }))
+        return respond(error_response({.status = 500, .message = text("the model's vector for input ", i, " has values that are no finite numbers")}));
     respond(answer());
   }
 

@@ -30,8 +30,8 @@ std::int32_t best(const KernelTable& kernels, const float* values, std::size_t c
     const std::size_t end = std::min(block + kBlock, count);
     if (n == limit && kernels.max_value(values + block, end - block) <= out[n - 1].logit) continue;
     for (std::size_t i = block; i < end; ++i) {
-      if (n == limit && !(values[i] > out[n - 1].logit)) continue;  // equal logits: the smaller token stays
       const Candidate candidate{first_token + static_cast<std::int32_t>(i), values[i]};
+      if (n == limit && !candidate_before(candidate, out[n - 1])) continue;
       std::int32_t at = n < limit ? n++ : n - 1;
       for (; at > 0 && candidate_before(candidate, out[at - 1]); --at) out[at] = out[at - 1];
       out[at] = candidate;

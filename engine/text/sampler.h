@@ -12,9 +12,12 @@ struct Candidate {
   std::int32_t token;
   float logit;  // after edits
 };
-/// The order in which candidates are walked: larger logit first, then smaller token.
+/// The order in which candidates are walked: larger logit first, then smaller token; logits that are not numbers come last.
 inline bool candidate_before(const Candidate& a, const Candidate& b) {
-  return a.logit != b.logit ? a.logit > b.logit : a.token < b.token;
+  if (a.logit > b.logit) return true;
+  if (a.logit < b.logit) return false;
+  const bool a_is_number = a.logit == a.logit, b_is_number = b.logit == b.logit;
+  return a_is_number != b_is_number ? a_is_number : a.token < b.token;
 }
 
 struct SamplerParams {

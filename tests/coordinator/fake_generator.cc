@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <limits>
 
 namespace colonnade::tests {
 using namespace coordinator;
@@ -101,8 +102,11 @@ bool FakeGenerator::advance(Running& running) const {
       running.callbacks.on_prompt_token(static_cast<int>(i) - 1, event_of(request.prompt[i], request.n_top));
     }
   }
-  if (request.prompt_output == PromptOutput::kVector)
-    running.callbacks.on_prompt_logits(static_cast<int>(request.prompt.size()) - 1, fake_vector(request.prompt));
+  if (request.prompt_output == PromptOutput::kVector) {
+    std::vector<float> vector = fake_vector(request.prompt);
+    if (no_numbers) vector[1] = std::numeric_limits<float>::quiet_NaN();
+    running.callbacks.on_prompt_logits(static_cast<int>(request.prompt.size()) - 1, std::move(vector));
+  }
   if (running.done == fail_after) {
     const Error error{ErrorCode::kUnavailable, "the worker job ended"};
     running.callbacks.on_finish(FinishReason::kError, &error);

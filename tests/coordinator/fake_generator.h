@@ -30,6 +30,7 @@ class FakeGenerator final : public coordinator::Generator {
   std::atomic<int> pause_us{0};              // before each token
   std::atomic<bool> hold{false};             // no tokens while true
   std::atomic<std::int64_t> fail_after{-1};  // a request fails after so many tokens
+  std::atomic<bool> no_numbers{false};       // vectors have a NaN
   std::atomic<bool> refuse{false};           // submit says kExhausted
 
  private:

@@ -130,6 +130,15 @@ TEST_CASE("an encoder gives no completions, and other models no embeddings") {
   CHECK_THAT(decoder.refusal({{"input", "a"}}), Contains("is no encoder"));
 }
 
+TEST_CASE("a vector with values that are no numbers is an error, in either encoding") {
+  ServedEncoder served;
+  served.demo.generator.no_numbers = true;
+  for (const char* format : {"float", "base64"}) {
+    const Json answer = served.post("/v1/embeddings", {{"input", {5, 6, 7}}, {"encoding_format", format}}, 500);
+    CHECK_THAT(answer["error"]["message"].get<std::string>(), Contains("input 0") && Contains("no finite numbers"));
+  }
+}
+
 TEST_CASE("an error of the workers is the answer, and a client that leaves cancels its inputs") {
   ServedEncoder served;
   served.demo.generator.fail_after = 0;

@@ -121,6 +121,19 @@ TEST_CASE("temperatures that cannot be divided by, and sums that are no numbers,
     CHECK(choose_token(candidates, true, 3.0f, sum, params_of(1, 0, 1, 0)) == 7);
 }
 
+TEST_CASE("logits that are no numbers come behind all others, in any mixture") {
+  std::mt19937 random(4);
+  std::vector<Candidate> candidates;
+  for (std::int32_t token = 0; token < 200; ++token) candidates.push_back({token, token % 3 == 0 ? std::nanf("") : static_cast<float>(token)});
+  for (int round = 0; round < 20; ++round) {
+    std::shuffle(candidates.begin(), candidates.end(), random);
+    std::sort(candidates.begin(), candidates.end(), candidate_before);
+    bool in_order = candidates[0].token == 199 && candidates[132].token == 1 && candidates[133].token == 0;
+    for (std::size_t i = 1; i < candidates.size(); ++i) in_order = in_order && candidate_before(candidates[i - 1], candidates[i]);
+    CHECK(in_order);
+  }
+}
+
 TEST_CASE("tokens come with the probabilities that the filters leave") {
   const Vocabulary vocabulary = Vocabulary::random(50, 3);
   for (const SamplerParams& base :
