@@ -21,6 +21,7 @@ class ConfigFields {
   const Json* find(const char* name) const;  // nullptr when absent or null
   bool is_null(const char* name) const;      // present and null
   const std::string& where() const { return where_; }
+  const Json& object() const { return *object_; }
 
   /// Without `fallback` the field is required. Integers are checked to be within [1, limit] ([0, limit] for
   /// count()).

@@ -169,6 +169,8 @@ struct RoutedExpertDefaults {
   const char* score;   // scoring_func
   int n_active, hidden_dim, n_shared, first_sparse_layer;
   bool normalize;
+  int n_groups = 1, n_active_groups = 1;
+  float scaling = 1.0f;
 };
 Status read_routed_experts(const ConfigFields& fields, const RoutedExpertDefaults& defaults, engine::ModelConfig& config);
 

@@ -73,7 +73,10 @@ Result<ModelConfig> read_v3(const ConfigFields& fields) {
                             .hidden_dim = 2048,
                             .n_shared = 1,
                             .first_sparse_layer = 3,
-                            .normalize = true});
+                            .normalize = true,
+                            .n_groups = 8,
+                            .n_active_groups = 4,
+                            .scaling = 2.5f});
 }
 
 }  // namespace

@@ -54,7 +54,7 @@ Status read_routed_experts(const ConfigFields& fields, const RoutedExpertDefault
   COLONNADE_ASSIGN(const int first_sparse, fields.count("first_k_dense_replace", defaults.first_sparse_layer));
   COLONNADE_ASSIGN(const int period, fields.positive("moe_layer_freq", 1));
   COLONNADE_ASSIGN(router.normalize, fields.flag("norm_topk_prob", defaults.normalize));
-  COLONNADE_ASSIGN(router.scaling, fields.number("routed_scaling_factor", 1.0f));
+  COLONNADE_ASSIGN(router.scaling, fields.number("routed_scaling_factor", defaults.scaling));
 
   COLONNADE_ASSIGN(const std::string score, fields.string("scoring_func", defaults.score));
   if (score != "softmax" && score != "sigmoid")
@@ -66,8 +66,8 @@ Status read_routed_experts(const ConfigFields& fields, const RoutedExpertDefault
   router.correction_bias = method == "noaux_tc";
   router.group_score = method == "noaux_tc" ? engine::GroupScore::kTwoBest : engine::GroupScore::kBest;
   if (method != "greedy") {
-    COLONNADE_ASSIGN(router.n_groups, fields.positive("n_group", 1, n_experts));
-    COLONNADE_ASSIGN(router.n_active_groups, fields.positive("topk_group", 1, router.n_groups));
+    COLONNADE_ASSIGN(router.n_groups, fields.positive("n_group", defaults.n_groups, n_experts));
+    COLONNADE_ASSIGN(router.n_active_groups, fields.positive("topk_group", defaults.n_active_groups, router.n_groups));
     if (n_experts % router.n_groups != 0)
       return fields.invalid("n_group", text("a divisor of n_routed_experts ", n_experts));
     if (n_active > n_experts / router.n_groups * router.n_active_groups)

@@ -115,6 +115,7 @@ const std::vector<GgufArchitecture>& architectures() {
        .only_with = "expert_gating_func",
        .with_value = 2,
        .keys = deepseek_keys(),
+       .implied = {{"n_group", "1"}, {"topk_group", "1"}, {"routed_scaling_factor", "1.0"}},
        .complete = complete_deepseek},
       {.name = "deepseek2", .model_type = "deepseek_v2", .keys = deepseek_keys(), .complete = complete_deepseek},
       {.name = "gpt-oss",

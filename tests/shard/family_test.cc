@@ -187,6 +187,13 @@ TEST_CASE("deepseek: latents for all heads, the scale of scores, groups of exper
   CHECK(v3.layers[1].shared_hidden_dim == 32);
   CHECK(v3.layers.size() == 3);  // the one for multi-token prediction is not among them
   CHECK(read("deepseek_v3", {{"model_type", "kimi_k2"}}).family == "kimi_k2");
+  // What its class assumes of the choice of experts.
+  const auto silent = read("deepseek_v3", {{"n_routed_experts", 16}, {"num_experts_per_tok", "remove"}, {"n_group", "remove"},
+                                           {"topk_group", "remove"}, {"routed_scaling_factor", "remove"}});
+  CHECK(silent.router.n_groups == 8);
+  CHECK(silent.router.n_active_groups == 4);
+  CHECK(silent.router.scaling == 2.5f);
+  CHECK(silent.layers[1].n_active == 8);
 
   const auto v2 = read("deepseek_v2_group");
   CHECK(v2.latent.query_dim == 24);
@@ -349,6 +356,34 @@ TEST_CASE("gemma3: a rope for windowed layers, every sixth layer sees all") {
   CHECK(scaled.rope.factor == 8.0f);
   CHECK(scaled.more_ropes[0].scaling == engine::RopeScaling::kNone);
   CHECK(windows(scaled) == std::vector<int>{8, 0, 8, 0, 8, 0});
+}
+
+TEST_CASE("gemma3: ropes by type of layer, as transformers 5 writes them") {
+  const Json moved = {{"rope_theta", "remove"}, {"rope_scaling", "remove"}, {"rope_local_base_freq", "remove"}};
+  const auto with = [&](const Json& ropes) {
+    Json changes = moved;
+    changes["rope_parameters"] = ropes;
+    return changes;
+  };
+  const auto config = read("gemma3", with({{"full_attention", {{"rope_type", "linear"}, {"factor", 8.0}, {"rope_theta", 2e6}}},
+                                           {"sliding_attention", {{"rope_type", "default"}, {"rope_theta", 3e4}}}}));
+  CHECK(config.rope.theta == 2e6f);
+  CHECK(config.rope.factor == 8.0f);
+  REQUIRE(config.more_ropes.size() == 1);
+  CHECK(config.more_ropes[0].theta == 3e4f);
+  CHECK(config.more_ropes[0].scaling == engine::RopeScaling::kNone);
+  CHECK(config.layers[0].rope == 1);
+  const auto of_one = read("gemma3", with({{"full_attention", {{"rope_type", "default"}}}}));
+  CHECK(of_one.rope.theta == 1e6f);
+  CHECK(of_one.more_ropes[0].theta == 1e4f);
+  CHECK_THAT(refusal("gemma3", with({{"full_attention", Json::object()}, {"rope_theta", 1e6}})), Contains("rope_parameters"));
+  CHECK_THAT(refusal("gemma3", with({{"sliding_attention", 5}})), Contains("rope_parameters: expected an object"));
+  CHECK_THAT(refusal("gemma3", with({{"sliding_attention", {{"rope_type", "spiral"}}}})), Contains("spiral"));
+}
+
+TEST_CASE("gemma3: attention in both directions is refused") {
+  CHECK(read("gemma3", {{"use_bidirectional_attention", false}}).family == "gemma3_text");
+  CHECK_THAT(refusal("gemma3", {{"use_bidirectional_attention", true}}), Contains("use_bidirectional_attention: expected false"));
 }
 
 TEST_CASE("llama4: chunks and ropes by layer, queries that grow, experts in some layers") {
