@@ -297,6 +297,7 @@ Result<std::unique_ptr<RankExecutor>> make_executor(const ModelConfig& config, R
   StagePlace place = find_place(stage_ranks, comm.rank());
   std::size_t widest = std::max(static_cast<std::size_t>(config.dim), LatentAttentionBlock::joined_width(config.latent));
   for (const LayerConfig& layer : config.layers) widest = std::max(widest, static_cast<std::size_t>(layer.n_experts));
+  if (config.qk_norm_joint) widest = std::max(widest, std::size_t{2});  // the squares of queries and of keys
   const std::size_t floats = static_cast<std::size_t>(options.max_step_tokens) * widest;
   COLONNADE_ASSIGN(auto join, comm.make_join(stage_ranks[place.stage], floats));
   auto executor = std::make_unique<Executor>(config, std::move(weights), kernels, team, comm, std::move(place),

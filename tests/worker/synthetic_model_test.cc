@@ -16,21 +16,23 @@ using engine::FormatId;
 namespace {
 
 /// Logits of the last of some tokens.
-std::vector<float> last_logits(const shard::SyntheticModel& model, int n_ranks) {
+std::vector<float> last_logits(const shard::SyntheticModel& model, int n_ranks, int n_tokens = 7) {
   const shard::Manifest& manifest = model.manifest();
   const auto plan = shard::make_plan(manifest.config, manifest.paths, std::vector<shard::RankMachine>(static_cast<std::size_t>(n_ranks)), {});
   REQUIRE(plan.ok());
   const worker::SliceProvider slices = [&](int rank, const shard::SliceLayout& layout) {
     return model.slice(plan->ranks[static_cast<std::size_t>(rank)], layout, 1);
   };
-  auto ranks = worker::LocalRanks::start(manifest, *plan, slices, {});
+  worker::LocalRanksOptions options;
+  options.max_step_tokens = n_tokens;
+  auto ranks = worker::LocalRanks::start(manifest, *plan, slices, options);
   INFO((ranks.ok() ? "" : ranks.error().message));
   REQUIRE(ranks.ok());
   engine::Step step;
-  step.tokens = {1, 2, 3, 4, 5, 6, 7};
-  step.sequences = {{0, 7, 0, 0, 1}};
+  for (int token = 1; token <= n_tokens; ++token) step.tokens.push_back(token);
+  step.sequences = {{0, n_tokens, 0, 0, 1}};
   step.pages = {0};
-  step.rows = {{.token_index = 6, .flags = engine::kRowFullLogits}};
+  step.rows = {{.token_index = n_tokens - 1, .flags = engine::kRowFullLogits}};
   engine::StepResult result;
   const Status status = (*ranks)->run(step, result);
   INFO((status.ok() ? "" : status.error().message));
@@ -63,6 +65,17 @@ TEST_CASE("a synthetic model of many layers has logits of ordinary size at every
       CHECK(std::sqrt(squares / 300) > 0.25);
     }
   }
+}
+
+TEST_CASE("a model narrower than what ranks exchange for norms over all heads runs") {
+  const auto shape = tests::scratch_folder() / "config.json";
+  std::ofstream(shape) << R"({"architectures": ["OlmoeForCausalLM"], "model_type": "olmoe", "hidden_size": 1, "intermediate_size": 16,
+    "num_hidden_layers": 2, "num_attention_heads": 2, "num_key_value_heads": 2, "head_dim": 16, "vocab_size": 300, "num_experts": 4,
+    "num_experts_per_tok": 2, "max_position_embeddings": 64})";
+  const auto model = shard::SyntheticModel::make(shape.string(), {.rules = shard::format_rules(FormatId::kBf16), .sparsity = {}});
+  INFO((model.ok() ? "" : model.error().message));
+  REQUIRE(model.ok());
+  for (const int n_ranks : {1, 2}) CHECK(last_logits(*model, n_ranks, 30).size() == 300);
 }
 
 namespace {
