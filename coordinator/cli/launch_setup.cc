@@ -195,4 +195,12 @@ Result<LaunchSetup> set_up_launch(const LaunchOptions& options) {
   return setup;
 }
 
+Result<int> planned_ranks(const LaunchOptions& options) {
+  LaunchSetup setup;
+  setup.options = options;
+  COLONNADE_ASSIGN(const engine::Topology topology, engine::read_topology());
+  COLONNADE_TRY(choose_ranks(topology, setup));
+  return setup.n_ranks;
+}
+
 }  // namespace colonnade::cli

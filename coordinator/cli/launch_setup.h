@@ -36,4 +36,7 @@ struct LaunchSetup {
 /// Opens the model, packing it first where needed, and decides. kExhausted with the numbers when it does not fit.
 Result<LaunchSetup> set_up_launch(const LaunchOptions& options);
 
+/// How many ranks that would be; looks at no model.
+Result<int> planned_ranks(const LaunchOptions& options);
+
 }  // namespace colonnade::cli

@@ -4,16 +4,14 @@
 #include <mutex>
 #include <numeric>
 #include <optional>
-#include <span>
 
 #include "coordinator/cli/bench_steps.h"
 #include "coordinator/cli/format_settings.h"
 #include "coordinator/cli/quality_directory.h"
-#include "coordinator/cli/tokenizer_file.h"
+#include "coordinator/cli/quality_inputs.h"
 #include "engine/base/format_text.h"
 #include "engine/base/log.h"
 #include "engine/base/progress.h"
-#include "engine/base/version.h"
 #include "engine/kernels/kernels.h"
 #include "shard/hf_config.h"
 #include "shard/pack.h"
@@ -57,33 +55,21 @@ class StepProgress {
   Progress bar_;
 };
 
-std::uint64_t windows_id(const Windows& windows) {
-  std::vector<std::int32_t> all;
-  for (std::size_t i = 0; i < windows.tokens.size(); ++i) {
-    all.push_back(static_cast<std::int32_t>(windows.tokens[i].size()));
-    all.push_back(static_cast<std::int32_t>(windows.first_scored[i]));
-    all.insert(all.end(), windows.tokens[i].begin(), windows.tokens[i].end());
-  }
-  return shard::blob_checksum(std::as_bytes(std::span(all)));
-}
-
-/// A model that runs, and the text in its tokens.
-struct Subject {
-  std::unique_ptr<RunningJob> job;
-  Windows windows;
-  std::uint64_t text_id = 0;
-};
-
 class QualityRunner {
  public:
-  QualityRunner(const QualitySettings& settings, QualityDirectory& directory, engine::ModelConfig config, std::string kernels)
-      : settings_(settings), directory_(directory), config_(std::move(config)), kernels_(std::move(kernels)) {}
+  QualityRunner(const QualitySettings& settings, QualityDirectory& directory, const QualityInputs& inputs, std::string kernels)
+      : settings_(settings), directory_(directory), inputs_(inputs), kernels_(std::move(kernels)) {}
 
   Result<std::vector<QualityRow>> run(QualityFacts& facts) {
-    COLONNADE_TRY(state(facts));
+    state(facts);
     std::vector<std::optional<QualityRow>> rows;
     for (const QualityPoint& point : settings_.points) {
-      COLONNADE_ASSIGN(std::string key, key_of(point));
+      COLONNADE_ASSIGN(std::string key, inputs_.row_key(point));
+      std::string prune_key;
+      if (point.prune) {
+        COLONNADE_ASSIGN(prune_key, inputs_.prune_key(point));
+      }
+      prune_keys_.push_back(std::move(prune_key));
       rows.push_back(directory_.find_row(point.name(), key));
       keys_.push_back(std::move(key));
     }
@@ -96,7 +82,7 @@ class QualityRunner {
       COLONNADE_TRY(directory_.write_row(*rows[i], keys_[i]));
       const bool more = i + 1 < rows.size() && same_pruned_model(settings_.points[i], settings_.points[i + 1]);
       if (!settings_.keep) directory_.remove_work(settings_.points[i].name(), keys_[i]);
-      if (!settings_.keep && settings_.points[i].prune && !more) directory_.remove_work(pruned_name(i), prune_key(settings_.points[i]));
+      if (!settings_.keep && settings_.points[i].prune && !more) directory_.remove_work(pruned_name(i), prune_keys_[i]);
       log_info(text(rows[i]->name, ": perplexity ", rows[i]->perplexity, ", ", static_cast<std::uint64_t>(rows[i]->bytes_per_token), " bytes a token"));
       COLONNADE_TRY(directory_.write_reports(present(rows), facts));
     }
@@ -119,71 +105,25 @@ class QualityRunner {
     return tokens;
   }
 
-  /// Looks at the text as well, before anything is made.
-  Status state(QualityFacts& facts) {
-    COLONNADE_ASSIGN(const auto tokenizer, open_tokenizer(settings_.source));
-    COLONNADE_ASSIGN(const Windows windows, make_windows(*tokenizer, settings_.text, settings_.rules,
-                                                         static_cast<std::size_t>(config_.max_context_tokens), settings_.text_name));
-    scored_tokens_ = windows.scored_tokens;
-    text_checksum_ = shard::blob_checksum(std::as_bytes(std::span(settings_.text)));
-    COLONNADE_ASSIGN(source_id_, shard::source_fingerprint(settings_.source, {}));
-    const shard::ParameterCount parameters = shard::count_parameters(config_);
+  void state(QualityFacts& facts) const {
+    const ModelText& words = inputs_.text_of("");
+    const engine::ModelConfig& config = inputs_.config();
+    const shard::ParameterCount parameters = shard::count_parameters(config);
     facts.n_points = settings_.points.size();
     facts.lines = {
-        text("Model: ", shard::stored_model_name(settings_.source), " (", config_.family, "), ", parameters.total, " parameters, ",
+        text("Model: ", shard::stored_model_name(settings_.source), " (", config.family, "), ", parameters.total, " parameters, ",
              parameters.active, " used by one token; packed for ", kernels_, " by built-in costs."),
-        text("Text: ", std::filesystem::path(settings_.text_name).filename().string(), ", ", windows.scored_tokens, " tokens in ",
-             windows.tokens.size(), " windows of up to ", std::min<std::size_t>(settings_.rules.window_tokens, static_cast<std::size_t>(config_.max_context_tokens)),
-             " of ", windows.documents, windows.documents == 1 ? " document." : " documents."),
+        text("Text: ", std::filesystem::path(settings_.text_name).filename().string(), ", ", words.windows.scored_tokens, " tokens in ",
+             words.windows.tokens.size(), " windows of up to ", words.longest_tokens, " of ", words.windows.documents,
+             words.windows.documents == 1 ? " document." : " documents."),
         text("Calibration: ", calibration_tokens() == 0 ? "none." : text(calibration_tokens(), " tokens of ", settings_.calibration_name, ".")),
         "Read a token: the weights that decoding one token reads, experts by their share; keys and values of the context come on top.",
         "± is the standard error over tokens. All models predict the same ones, so what lies between two models is more certain than that."};
-    return {};
-  }
-
-  shard::PackOptions pack_options(const std::string& values) const {
-    const auto format_of = [](const std::string& name) { return engine::find_format(name)->id(); };
-    shard::FormatRules rules;
-    rules.values = format_of(values);
-    rules.head_values = settings_.head_values.empty() ? rules.values : format_of(settings_.head_values);
-    rules.isa = kernels_;
-    return shard::PackOptions{.threads = settings_.launch.threads, .name = shard::stored_model_name(settings_.source), .rules = rules};
-  }
-
-  /// Everything that the pruned model depends on.
-  std::string prune_key(const QualityPoint& point) const {
-    const shard::PruneOptions& prune = settings_.prune;
-    std::vector<std::int32_t> tokens;
-    for (const auto& window : prune.windows) {
-      tokens.push_back(static_cast<std::int32_t>(window.size()));
-      tokens.insert(tokens.end(), window.begin(), window.end());
-    }
-    return text(source_id_, " ", point.prune->name(), " ", shard::pruned_values_name(point.pruned_values()), " ", static_cast<int>(prune.rates), " ",
-                prune.rate_spread, " ", prune.damping, " ", shard::blob_checksum(std::as_bytes(std::span(tokens))));
-  }
-
-  /// Everything that a row depends on.
-  Result<std::string> key_of(const QualityPoint& point) const {
-    const EvaluationRules& rules = settings_.rules;
-    const LaunchOptions& launch = settings_.launch;
-    std::string key = text(kVersion, " ", kernels_, " ", launch.n_ranks, " ", launch.n_stages, " ", launch.max_step_tokens, " ", static_cast<int>(launch.kv_type),
-                           " ", launch.kv_tokens, " ", launch.kv_bytes, " ", launch.context_tokens, " ", rules.window_tokens, " ", rules.stride, " ", rules.windows_per_document,
-                           " ", rules.min_bytes, " ", rules.documents, " ", rules.separator, " ",
-                           text_checksum_, " ", settings_.compare, " ", source_id_, " ", point.name());
-    if (point.values.empty()) {
-      COLONNADE_ASSIGN(const shard::Manifest manifest, shard::read_manifest(point.model));
-      for (const shard::PathSpec& path : manifest.paths) key += text(" ", path.checksum);
-    } else {
-      COLONNADE_ASSIGN(const std::string fingerprint,
-                       shard::source_fingerprint(point.model.empty() ? settings_.source : point.model, pack_options(point.values)));
-      key += text(" ", fingerprint, " ", settings_.head_values);
-    }
-    if (point.prune) key += text(" ", prune_key(point));
-    return text(shard::blob_checksum(std::as_bytes(std::span(key))));
   }
 
   QualityCosts costs() const {
-    return {.config = config_, .calibration_tokens = calibration_tokens(), .scored_tokens = scored_tokens_, .compare = settings_.compare};
+    return {.config = inputs_.config(), .calibration_tokens = calibration_tokens(), .scored_tokens = inputs_.text_of("").windows.scored_tokens,
+            .compare = settings_.compare};
   }
 
   double total_cost(const std::vector<std::optional<QualityRow>>& rows) const {
@@ -208,12 +148,9 @@ class QualityRunner {
   /// The pruned model of a point; made where it is not there.
   Result<std::filesystem::path> pruned_model(std::size_t i, StepProgress& progress) {
     const QualityPoint& point = settings_.points[i];
-    const std::filesystem::path place = directory_.work(pruned_name(i), prune_key(point));
+    const std::filesystem::path place = directory_.work(pruned_name(i), prune_keys_[i]);
     if (shard::PruneDirectory::is_finished(place)) return place;
-    shard::PruneOptions prune = settings_.prune;
-    prune.rules = {.method = point.prune->method.method, .refit = point.prune->method.refit, .structure = point.prune->structure,
-                   .sparsity = point.prune->sparsity, .values = point.pruned_values()};
-    if (!shard::needs_calibration(prune)) prune.windows.clear();
+    shard::PruneOptions prune = inputs_.pruning(point);
     prune.on_progress = progress.watcher();
     progress.begin(costs().prune(*point.prune));
     COLONNADE_ASSIGN(const shard::PruneReport report, shard::prune_model(settings_.source, place, prune));
@@ -234,7 +171,7 @@ class QualityRunner {
     if (point.prune) {
       COLONNADE_ASSIGN(source, pruned_model(i, progress));
     }
-    return pack(source, place, pack_options(point.values));
+    return pack(source, place, inputs_.packing(point.values));
   }
 
   static Result<std::filesystem::path> pack(const std::filesystem::path& source, const std::filesystem::path& place, shard::PackOptions options) {
@@ -243,16 +180,16 @@ class QualityRunner {
     return place;
   }
 
-  Result<Subject> start(const std::filesystem::path& packed) const {
+  /// A job that takes the longest window.
+  Result<std::unique_ptr<RunningJob>> start(const std::filesystem::path& packed, const ModelText& words) const {
     LaunchOptions launch = settings_.launch;
     launch.model = packed.string();
     launch.values.clear();
-    Subject subject;
-    COLONNADE_ASSIGN(subject.job, launch_job(launch));
-    COLONNADE_ASSIGN(const auto tokenizer, open_tokenizer(packed));
-    COLONNADE_ASSIGN(subject.windows, make_windows(*tokenizer, settings_.text, settings_.rules, static_cast<std::size_t>(subject.job->context_tokens()), settings_.text_name));
-    subject.text_id = windows_id(subject.windows);
-    return subject;
+    COLONNADE_ASSIGN(std::unique_ptr<RunningJob> job, launch_job(launch));
+    if (static_cast<std::size_t>(job->context_tokens()) < words.longest_tokens)
+      return Error{ErrorCode::kExhausted, text("--window: expected windows of at most ", job->context_tokens(), " tokens, for which the KV cache has room, found one of ",
+                                               words.longest_tokens)};
+    return job;
   }
 
   /// The dense model that predictions are compared with.
@@ -262,39 +199,39 @@ class QualityRunner {
   }
 
   Result<std::filesystem::path> reference_model() const {
-    const std::filesystem::path place = directory_.work("reference", source_id_);
+    const std::filesystem::path place = directory_.work("reference", inputs_.source_id());
     if (shard::is_packed_model(place)) return place;
-    shard::PackOptions options = pack_options(kReferenceValues);
+    shard::PackOptions options = inputs_.packing(kReferenceValues);
     options.rules->head_values = options.rules->values;
     return pack(settings_.source, place, options);
   }
 
-  Status measure(const QualityPoint& point, Subject& subject, StepProgress& progress, QualityRow& row) {
+  Status measure(const QualityPoint& point, RunningJob& job, StepProgress& progress, QualityRow& row) {
+    const ModelText& words = inputs_.text_of(point.model);
     const double part = settings_.compare ? 0.2 : 1.0;  // of the time
     std::size_t tokens = 0;
     const auto share = [&](std::size_t more) {
       tokens += more;
-      return static_cast<double>(tokens) / static_cast<double>(subject.windows.scored_tokens);
+      return static_cast<double>(tokens) / static_cast<double>(words.windows.scored_tokens);
     };
-    COLONNADE_ASSIGN(const Likelihood likelihood, measure_likelihood(*subject.job, subject.windows, settings_.rules.in_flight,
+    COLONNADE_ASSIGN(const Likelihood likelihood, measure_likelihood(job, words.windows, settings_.rules.in_flight,
                                                                      [&](std::size_t more) { progress.at(part * share(more)); }));
     row.perplexity = likelihood.perplexity();
     row.perplexity_error = likelihood.perplexity_error();
     row.mean_nll = likelihood.mean();
-    row.bits_per_byte = likelihood.bits_per_byte(subject.windows);
+    row.bits_per_byte = likelihood.bits_per_byte(words.windows);
     row.tokens = likelihood.tokens;
-    row.text_id = subject.text_id;
+    row.text_id = words.id;
     if (!settings_.compare) return {};
     if (is_reference(point)) {
       row.distance = QualityDistance{.top_1_agreement = 1};
       return {};
     }
+    if (inputs_.text_of("").id != words.id || inputs_.config().vocab_size != job.model().manifest.config.vocab_size) return {};  // nothing to compare
     COLONNADE_ASSIGN(const std::filesystem::path place, reference_model());
-    COLONNADE_ASSIGN(Subject reference, start(place));
-    if (reference.text_id != row.text_id ||
-        reference.job->model().manifest.config.vocab_size != subject.job->model().manifest.config.vocab_size) return {};  // nothing to compare
+    COLONNADE_ASSIGN(const auto reference, start(place, words));
     tokens = 0;
-    COLONNADE_ASSIGN(const DistributionDistance distance, measure_distance(*reference.job, *subject.job, subject.windows, [&](std::size_t more) {
+    COLONNADE_ASSIGN(const DistributionDistance distance, measure_distance(*reference, job, words.windows, [&](std::size_t more) {
                        progress.at(part + (1 - part) * share(more));
                      }));
     row.distance = QualityDistance{distance.divergence(), distance.divergence_error(), distance.agreement()};
@@ -305,8 +242,8 @@ class QualityRunner {
     const QualityPoint& point = settings_.points[i];
     COLONNADE_ASSIGN(const std::filesystem::path packed, packed_model(i, progress));
     progress.begin(costs().pack_and_evaluate());
-    COLONNADE_ASSIGN(Subject subject, start(packed));
-    const shard::Manifest& manifest = subject.job->model().manifest;
+    COLONNADE_ASSIGN(const auto job, start(packed, inputs_.text_of(point.model)));
+    const shard::Manifest& manifest = job->model().manifest;
     QualityRow row;
     row.name = point.name();
     row.kind = point.prune ? point.prune->method.name() : point.model.empty() ? "dense" : "other";
@@ -314,38 +251,30 @@ class QualityRunner {
     row.values = point.values.empty() ? projection_values(manifest.paths) : point.values;
     row.asked_sparsity = point.prune ? point.prune->sparsity : 0;
     row.sparsity = 1 - projection_density(manifest.paths);
-    row.bytes_per_token = step_weight_bytes(manifest, subject.job->plan(), 1);
+    row.bytes_per_token = step_weight_bytes(manifest, job->plan(), 1);
     row.packed_bytes = std::accumulate(manifest.blob_files.begin(), manifest.blob_files.end(), std::uint64_t{0},
                                        [](std::uint64_t sum, const shard::BlobFile& file) { return sum + file.bytes; });
     row.weights = format_summary(manifest.paths, false);
-    COLONNADE_TRY(measure(point, subject, progress, row));
+    COLONNADE_TRY(measure(point, *job, progress, row));
     progress.at(1);
     return row;
   }
 
   const QualitySettings& settings_;
   QualityDirectory& directory_;
-  const engine::ModelConfig config_;
+  const QualityInputs& inputs_;
   const std::string kernels_;
-  std::string source_id_;
-  std::vector<std::string> keys_;  // of the points
-  std::size_t scored_tokens_ = 0;
-  std::uint64_t text_checksum_ = 0;
+  std::vector<std::string> keys_;        // of the points
+  std::vector<std::string> prune_keys_;  // of their pruned models; "": not pruned
 };
 
 }  // namespace
 
 Result<std::vector<QualityRow>> run_quality(const QualitySettings& settings, QualityFacts& facts) {
-  COLONNADE_TRY(shard::check_stored_model(settings.source));
-  COLONNADE_ASSIGN(const std::string config_text, shard::read_stored_config(settings.source));
-  COLONNADE_ASSIGN(engine::ModelConfig config, shard::parse_model_config(config_text, shard::stored_config_name(settings.source)));
-  if (config.encoder)
-    return Error{ErrorCode::kInvalidArgument, text(settings.source, ": expected a model that predicts text, found an encoder")};
-  for (const QualityPoint& point : settings.points)
-    if (!point.model.empty() && !shard::is_packed_model(point.model)) COLONNADE_TRY(shard::check_stored_model(point.model));
   COLONNADE_ASSIGN(const engine::KernelTable* const kernels, engine::choose_kernels(settings.launch.isa));
+  COLONNADE_ASSIGN(const QualityInputs inputs, QualityInputs::read(settings, kernels->name));
   COLONNADE_ASSIGN(QualityDirectory directory, QualityDirectory::open(settings.out));
-  return QualityRunner(settings, directory, std::move(config), kernels->name).run(facts);
+  return QualityRunner(settings, directory, inputs, kernels->name).run(facts);
 }
 
 }  // namespace colonnade::cli

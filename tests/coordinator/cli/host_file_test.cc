@@ -4,9 +4,12 @@
 
 #include <catch2/catch.hpp>
 
+#include "coordinator/cli/launch_setup.h"
 #include "tests/support/shared_data.h"
 
 using colonnade::cli::is_this_host;
+using colonnade::cli::LaunchOptions;
+using colonnade::cli::planned_ranks;
 using colonnade::cli::read_host_file;
 
 namespace {
@@ -42,4 +45,22 @@ TEST_CASE("host files that are wrong are named with the line") {
 TEST_CASE("this host knows itself") {
   CHECK(is_this_host("localhost"));
   CHECK_FALSE(is_this_host("some-other-machine"));
+}
+
+TEST_CASE("how many ranks a job will have is known before its model is") {
+  const auto path = colonnade::tests::scratch_folder() / "hosts";
+  std::ofstream(path) << "node1 slots=4\nnode2 slots=2\nnode3\n";
+  LaunchOptions options;
+  options.model = "/nowhere/model";
+  options.hosts_file = path.string();
+  CHECK(*planned_ranks(options) == 7);
+  options.n_ranks = 5;
+  CHECK(*planned_ranks(options) == 5);
+  options.hosts_file.clear();
+  CHECK(*planned_ranks(options) == 5);
+  options.n_ranks = 0;
+  options.n_stages = 64;  // a rank each, whatever the machine
+  CHECK(*planned_ranks(options) == 64);
+  options.hosts_file = "/nowhere/hosts";
+  CHECK_THAT(planned_ranks(options).error().message, Catch::Contains("/nowhere/hosts"));
 }

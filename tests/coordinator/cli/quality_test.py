@@ -93,7 +93,7 @@ class Quality(unittest.TestCase):
         self.assertAlmostEqual(rows["wanda 93 % int4"]["sparsity"], 0.93, places=2)
         self.assertLess(rows["wanda 93 % int4"]["bytes_per_token"], rows["dense int4"]["bytes_per_token"])
 
-        self.assertEqual(sorted(path.name for path in self.out.iterdir()), ["plot.svg", "points", "table.csv", "table.json", "table.md"])
+        self.assertEqual(sorted(path.name for path in self.out.iterdir()), [".quality.json", "plot.svg", "points", "table.csv", "table.json", "table.md"])
         self.assertEqual(len(list((self.out / "points").iterdir())), 3)
         table = (self.out / "table.md").read_text()
         for name in rows:
@@ -173,6 +173,49 @@ class Quality(unittest.TestCase):
         self.text.write_text(TEXT)
         self.refused(self.quality(other), "mine")
         self.assertEqual([path.name for path in other.iterdir()], ["mine"])
+
+    def test_directories_of_others_are_left_alone(self):
+        # One that looks like ours but lacks the mark, and one whose mark says something else.
+        for marked in (False, True):
+            with self.subTest(marked):
+                theirs = self.folder / f"theirs-{marked}"
+                (theirs / "work").mkdir(parents=True)
+                (theirs / "points").mkdir()
+                (theirs / "work/thesis.tex").write_text("years")
+                if marked:
+                    (theirs / ".quality.json").write_text("{}")
+                before = sorted(theirs.rglob("*"))
+                self.refused(self.quality(theirs, "--sparsity", "0.9", "--values", "int8", "--methods", "magnitude", "--no-compare"),
+                             ".quality.json", str(theirs))
+                self.assertEqual(sorted(theirs.rglob("*")), before)
+
+    def test_only_what_decides_a_result_measures_again(self):
+        def measured(*options):
+            """The points that a run measured anew."""
+            before = {path: path.stat().st_mtime_ns for path in self.out.glob("points/*.json")}
+            status, _, err = self.quality(self.out, "--sparsity", "0.95", "--values", "int8", "--no-compare", *options)
+            self.assertEqual(status, 0, err)
+            return sorted(path.name.rsplit("-", 1)[0] for path in self.out.glob("points/*.json") if before.get(path) != path.stat().st_mtime_ns)
+
+        plain = ("--methods", "magnitude")
+        self.assertEqual(measured(*plain), ["dense-int8", "magnitude-95-int8"])
+        # Calibration is for others, and neither threads nor steps change a bit.
+        self.assertEqual(measured("--methods", "magnitude,wanda"), ["wanda-95-int8"])
+        for options in (("--threads", "1"), ("--max-step-tokens", "32"), ("--in-flight", "1"), ("--kv-tokens", "4096"), ("--documents", "7"),
+                        ("--damping", "0.02"), ("--rate-spread", "0.1")):
+            with self.subTest(options):
+                self.assertEqual(measured(*plain, *options), [])
+        self.calibration = (*self.calibration[:3], "5", *self.calibration[4:])
+        self.assertEqual(measured("--methods", "magnitude,wanda"), ["wanda-95-int8"])
+        # Two ranks add up in another order; another KV cache and other windows predict otherwise.
+        for options in (("--ranks", "2", "--ranks-as", "threads"), ("--kv", "int8"), ("--window", "32")):
+            with self.subTest(options):
+                self.assertEqual(measured(*plain, *options), ["dense-int8", "magnitude-95-int8"])
+        self.assertEqual(measured(*plain, "--kv-tokens", "32"), [])  # the same windows
+
+    def test_windows_that_the_cache_has_no_room_for(self):
+        options = ("--sparsity", "0.95", "--values", "int8", "--methods", "magnitude", "--no-compare", "--kv-memory", "64K")
+        self.refused(self.quality(self.out, *options), "--window", "64", status=1)
 
 
 if __name__ == "__main__":
