@@ -2,6 +2,7 @@
 
 #include <cstdio>
 #include <span>
+#include <string_view>
 
 #include "coordinator/cli/quality_plot.h"
 #include "engine/base/format_text.h"
@@ -13,11 +14,13 @@ namespace colonnade::cli {
 namespace {
 
 constexpr const char* kLockName = ".quality.lock";
+constexpr const char* kMarkName = ".quality.json";  // only directories that have it are ours to clear
+constexpr const char* kMark = "{\"made_by\": \"colonnade quality\"}\n";
 constexpr const char* kPoints = "points";
 constexpr const char* kWork = "work";
 constexpr std::uint64_t kMaxRowBytes = 1u << 20;
 
-std::span<const std::byte> bytes_of(const std::string& text) { return std::as_bytes(std::span(text)); }
+std::span<const std::byte> bytes_of(std::string_view text) { return std::as_bytes(std::span(text)); }
 
 /// A file name that says what it is, and is another one for another key.
 std::string file_name(const std::string& name, const std::string& key) {
@@ -30,21 +33,33 @@ std::string file_name(const std::string& name, const std::string& key) {
   return out + hash;
 }
 
+/// Whether quality has made the directory. kInvalidArgument when a file of that name is somebody else's.
+Result<bool> has_mark(const std::filesystem::path& path) {
+  std::error_code ignored;
+  if (!std::filesystem::exists(path / kMarkName, ignored)) return false;
+  COLONNADE_ASSIGN(const std::string found, shard::read_small_file(path / kMarkName, kMaxRowBytes));
+  if (found != kMark)
+    return Error{ErrorCode::kInvalidArgument, text((path / kMarkName).string(), ": expected the mark that quality leaves in its directories, found something else")};
+  return true;
+}
+
 }  // namespace
 
 Result<QualityDirectory> QualityDirectory::open(const std::filesystem::path& path) {
   std::error_code error;
   std::filesystem::create_directories(path, error);
   if (error) return Error{ErrorCode::kIo, text(path.string(), ": cannot be made: ", error.message())};
-  if (!std::filesystem::is_directory(path / kPoints, error))
+  COLONNADE_ASSIGN(const bool ours, has_mark(path));
+  if (!ours)
     for (const auto& entry : std::filesystem::directory_iterator(path, error))
-      if (entry.path().filename() != kLockName)
-        return Error{ErrorCode::kInvalidArgument, text(path.string(), ": expected a new or empty directory, or one that quality has made; found ",
-                                                       entry.path().filename().string())};
+      if (const std::string name = entry.path().filename().string(); name != kLockName && name != text(kMarkName, ".tmp"))
+        return Error{ErrorCode::kInvalidArgument,
+                     text(path.string(), ": expected a new or empty directory, or one that quality has made (with ", kMarkName, "), found ", name)};
   auto lock = shard::FileLock::acquire(path / kLockName, false);
   if (!lock.ok() && lock.error().code == ErrorCode::kUnavailable)
     return Error{ErrorCode::kUnavailable, text(path.string(), ": another process is measuring there")};
   if (!lock.ok()) return lock.error();
+  if (!ours) COLONNADE_TRY(shard::write_file_durably(path / kMarkName, bytes_of(kMark)));
   for (const char* const folder : {kPoints, kWork}) {
     std::filesystem::create_directories(path / folder, error);
     if (error) return Error{ErrorCode::kIo, text((path / folder).string(), ": cannot be made: ", error.message())};

@@ -14,8 +14,8 @@ namespace colonnade::cli {
 
 class QualityDirectory {
  public:
-  /// Makes `path` or takes over what an earlier run left. kInvalidArgument when it holds anything else; kUnavailable when another process is
-  /// at it.
+  /// Makes `path` or takes over what an earlier run left, which a mark shows (.quality.json). kInvalidArgument when it holds anything and no
+  /// mark; kUnavailable when another process is at it.
   static Result<QualityDirectory> open(const std::filesystem::path& path);
   ~QualityDirectory();
   QualityDirectory(QualityDirectory&&) noexcept = default;
