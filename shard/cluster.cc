@@ -4,8 +4,10 @@
 #include <array>
 #include <charconv>
 #include <cmath>
+#include <set>
 #include <string>
 
+#include "engine/base/check.h"
 #include "engine/base/format_text.h"
 #include "engine/base/units.h"
 
@@ -17,6 +19,9 @@ constexpr double kReadEfficiency = 0.75;
 constexpr double kBytesPerTransfer = 8;
 /// TCP between hosts, both ends included; with InfiniBand or RoCE it is about 3 us.
 constexpr double kNetworkSeconds = 15e-6;
+
+/// So that each of kMostRanks has some.
+constexpr std::uint64_t kLeastMemory = std::uint64_t{1} << 20;
 
 enum class Unit { kCount, kNumber, kBytes, kByteRate, kBitRate, kMicroseconds };
 struct Key {
@@ -114,6 +119,13 @@ Result<MachineDescription> parse_machines(std::string_view description) {
     return invalid(text("--topology: expected channels and rate, or bandwidth, found \"", description, "\""));
   if (value("hosts") > 1 && value("network") == 0)
     return invalid(text("--topology: network is missing: ", value("hosts"), " hosts are joined by one"));
+  const double n_ranks = std::max(1.0, value("hosts")) * std::max(1.0, value("sockets")) * std::max(1.0, value("nodes"));
+  if (n_ranks > kMostRanks)
+    return invalid(text("--topology: expected at most ", kMostRanks, " NUMA nodes (hosts, times sockets, times nodes), found ",
+                        static_cast<std::int64_t>(n_ranks)));
+  if (value("memory") < kLeastMemory)
+    return invalid(text("--topology: memory: expected at least ", format_bytes(kLeastMemory), " of a host, found ",
+                        format_bytes(static_cast<std::uint64_t>(value("memory")))));
   return MachineDescription{
       .n_hosts = count("hosts"),
       .n_sockets = count("sockets"),
@@ -145,14 +157,42 @@ Cluster cluster_of(const MachineDescription& description, int n_ranks) {
   Cluster cluster{.network_seconds = description.network_seconds, .network_bytes_per_second = description.network_bytes_per_second};
   for_ranks(description, n_ranks, [&](int host, int ranks_here) {
     const int cores = description.n_cores * description.n_sockets;
+    const double turns = std::min(1.0, static_cast<double>(cores) / ranks_here);  // of a core, where ranks share them
     cluster.ranks.push_back({.host = host,
                              .n_cores = std::max(1, cores / ranks_here),
                              .bytes_per_second = description.socket_bytes_per_second * description.n_sockets / ranks_here,
                              .core_bytes_per_second = kCoreBytesPerSecond,
                              .l3_bytes_per_second = kCoreL3BytesPerSecond * cores / ranks_here,
-                             .speed = description.speed});
+                             .speed = description.speed * turns});
   });
   return cluster;
+}
+
+Cluster local_cluster(const std::vector<std::vector<int>>& cpus, double bytes_per_second) {
+  std::set<int> distinct;
+  double all = 0;
+  for (const std::vector<int>& of_rank : cpus) {
+    distinct.insert(of_rank.begin(), of_rank.end());
+    all += static_cast<double>(of_rank.size());
+  }
+  const double turns = static_cast<double>(distinct.size()) / all;
+  Cluster cluster;
+  for (const std::vector<int>& of_rank : cpus) {
+    const auto cores = static_cast<double>(of_rank.size());
+    cluster.ranks.push_back({.n_cores = static_cast<int>(of_rank.size()),
+                             .bytes_per_second = bytes_per_second * cores / all,
+                             .l3_bytes_per_second = kCoreL3BytesPerSecond * cores * turns,
+                             .speed = turns});
+  }
+  return cluster;
+}
+
+void scale_speeds(Cluster& cluster, std::span<const double> factors) {
+  COLONNADE_CHECK(factors.size() == cluster.ranks.size(), "a factor for each rank");
+  for (std::size_t r = 0; r < factors.size(); ++r) {
+    RankRates& rates = cluster.ranks[r];
+    for (double* const rate : {&rates.bytes_per_second, &rates.core_bytes_per_second, &rates.l3_bytes_per_second, &rates.speed}) *rate *= factors[r];
+  }
 }
 
 }  // namespace colonnade::shard

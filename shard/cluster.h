@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <span>
 #include <string_view>
 #include <vector>
 
@@ -14,11 +15,11 @@ namespace colonnade::shard {
 /// What a rank computes with.
 struct RankRates {
   int host = 0;                     // ranks of one host share memory
-  int n_cores = 1;
+  int n_cores = 1;                  // shared with other ranks where there are fewer cores than ranks
   double bytes_per_second = 0;      // that its cores together read from memory
   double core_bytes_per_second = 0; // that one of them reads at most
   double l3_bytes_per_second = 0;   // that its cores together read from L3
-  double speed = 1;                 // of a core, relative to those of the cost table
+  double speed = 1;                 // of what it gets of a core, relative to those of the cost table
 };
 
 struct Cluster {
@@ -26,6 +27,9 @@ struct Cluster {
   double network_seconds = 0;           // a message between hosts, besides its bytes
   double network_bytes_per_second = 0;  // of a host's link
 };
+
+/// That a plan is made for.
+inline constexpr int kMostRanks = 65536;
 
 /// Machines that somebody describes instead of having them.
 struct MachineDescription {
@@ -40,7 +44,7 @@ struct MachineDescription {
   double network_bytes_per_second = 0;
   double network_seconds = 0;
 
-  int suggested_ranks() const { return n_hosts * n_sockets * nodes_per_socket; }
+  int suggested_ranks() const { return n_hosts * n_sockets * nodes_per_socket; }  // at most kMostRanks
 };
 
 /// Whether `text` is a description and not an hwloc one: its first word is a key of ours before '='.
@@ -54,6 +58,12 @@ Result<MachineDescription> parse_machines(std::string_view text);
 /// Ranks 0 … n_ranks-1 in equal runs over the hosts, each with its share of the host: what a plan needs, and how fast it is.
 std::vector<RankMachine> machines_of(const MachineDescription& description, int n_ranks);
 Cluster cluster_of(const MachineDescription& description, int n_ranks);
+
+/// Ranks of one host that compute on these CPUs (`cpus`: by rank) and together read `bytes_per_second`. Where ranks share cores they take turns.
+Cluster local_cluster(const std::vector<std::vector<int>>& cpus, double bytes_per_second);
+
+/// Ranks that read and compute so many times as fast; `factors`: one for each.
+void scale_speeds(Cluster& cluster, std::span<const double> factors);
 
 /// A core reads no more than this from memory, whatever the others do (a Zen 5 core: 28 GB/s alone).
 inline constexpr double kCoreBytesPerSecond = 28e9;

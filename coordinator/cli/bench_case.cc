@@ -186,7 +186,7 @@ void BenchCase::stop() {
   const shard::FormatCosts* const costs = bench_.formats.rules.costs;
   for (std::size_t i = 0; i < tests_.size() && !reads.empty(); ++i) {
     const double read = reads_[i].values.empty() ? median(reads) : median(reads_[i].values);
-    const shard::Cluster cluster = local_cluster(rank_cpus_, read);
+    const shard::Cluster cluster = shard::local_cluster(rank_cpus_, read);
     const shard::PredictionInput input{manifest.config, manifest.paths, plan_, bench_.kv_type, cluster,
                                        costs == nullptr ? shard::built_in_costs() : *costs, bench_.formats.rules.isa};
     const Test& test = tests_[i];

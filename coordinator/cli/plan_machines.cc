@@ -40,7 +40,7 @@ PlannedMachines of_topology(const engine::Topology& topology, int n_ranks, bool 
   all.erase(std::unique(all.begin(), all.end()), all.end());
   const std::uint64_t bytes_each = size_in_memory(topology, all, topology.memory_limit_bytes);
   const double rate = bytes_each == 0 ? 0.0 : engine::measure_read_bandwidth(all, bytes_each, kReadSeconds);
-  if (rate > 0) planned.cluster = local_cluster(cpus, rate);
+  if (rate > 0) planned.cluster = shard::local_cluster(cpus, rate);
   return planned;
 }
 
@@ -68,23 +68,11 @@ Result<PlannedMachines> of_options(const Options& options) {
 
 }  // namespace
 
-shard::Cluster local_cluster(const std::vector<std::vector<int>>& cpus, double bytes_per_second) {
-  double all_cores = 0;
-  for (const std::vector<int>& of_rank : cpus) all_cores += static_cast<double>(of_rank.size());
-  shard::Cluster cluster;
-  for (const std::vector<int>& of_rank : cpus) {
-    const auto cores = static_cast<double>(of_rank.size());
-    cluster.ranks.push_back({.n_cores = static_cast<int>(of_rank.size()),
-                             .bytes_per_second = bytes_per_second * cores / all_cores,
-                             .l3_bytes_per_second = shard::kCoreL3BytesPerSecond * cores});
-  }
-  return cluster;
-}
-
 Result<PlannedMachines> read_planned_machines(const Options& options) {
   COLONNADE_ASSIGN(PlannedMachines planned, of_options(options));
   COLONNADE_ASSIGN(const std::vector<double> speeds, read_speeds(options.text("speeds"), planned.machines.size()));
   for (std::size_t r = 0; r < planned.machines.size(); ++r) planned.machines[r].speed *= speeds[r];
+  if (planned.cluster) shard::scale_speeds(*planned.cluster, speeds);
   return planned;
 }
 

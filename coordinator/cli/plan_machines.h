@@ -22,7 +22,4 @@ struct PlannedMachines {
 /// From --topology, --ranks, --memory and --speeds.
 Result<PlannedMachines> read_planned_machines(const Options& options);
 
-/// What ranks that compute on these CPUs get when together they read `bytes_per_second`; `cpus` by rank.
-shard::Cluster local_cluster(const std::vector<std::vector<int>>& cpus, double bytes_per_second);
-
 }  // namespace colonnade::cli

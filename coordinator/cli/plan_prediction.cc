@@ -19,7 +19,7 @@ std::string number(double value) {
   return buffer;
 }
 
-std::string percent(double part) { return text(number(100 * part), " %"); }
+std::string percent(double part) { return text(number(100 * std::max(0.0, part)), " %"); }  // a sum of differences may end just below 0
 
 StepPrediction predict_prompt(const shard::PredictionInput& input, int n_tokens, int max_step_tokens) {
   StepPrediction all;

@@ -84,6 +84,42 @@ TEST_CASE("a description of machines gives ranks their shares") {
   CHECK(machines_of(*two, 5)[4].speed == Approx(2.0 / 3));
 }
 
+TEST_CASE("ranks that share cores take turns") {
+  const auto m = parse_machines("sockets=2,cores=4,bandwidth=60G,memory=12G,speed=1.5");
+  REQUIRE(m.ok());
+  const Cluster each = cluster_of(*m, 8), shared = cluster_of(*m, 32);
+  CHECK(each.ranks[0].speed == 1.5);
+  CHECK(shared.ranks[31].n_cores == 1);
+  CHECK(shared.ranks[31].speed == Approx(1.5 / 4));
+  CHECK(shared.ranks[31].bytes_per_second == Approx(120e9 / 32));
+  // All ranks together do no more than the cores, however many they are.
+  for (const std::vector<std::vector<int>>& cpus : {std::vector<std::vector<int>>{{0, 1}, {2, 3}}, {{0}, {1}, {2}, {3}}, {{0}, {0}, {0}, {1}, {1}, {2}, {3}}}) {
+    const Cluster local = local_cluster(cpus, 100e9);
+    double cores = 0, bytes = 0, l3 = 0;
+    for (const RankRates& rank : local.ranks) {
+      cores += rank.n_cores * rank.speed;
+      bytes += rank.bytes_per_second;
+      l3 += rank.l3_bytes_per_second;
+    }
+    CHECK(cores == Approx(4));
+    CHECK(bytes == Approx(100e9));
+    CHECK(l3 == Approx(4 * kCoreL3BytesPerSecond));
+  }
+}
+
+TEST_CASE("speeds of ranks scale what is predicted") {
+  const Planned model = planned(*known_shape("llama-3.2-1b"), "sockets=2,cores=4,bandwidth=50G,memory=64G", 1);
+  const StepPrediction as_is = model.predict({});
+  Planned faster = model;
+  scale_speeds(faster.cluster, std::vector{2.0, 2.0});
+  const auto blocks = [](const StepPrediction& step) { return part(step, StepPart::kMemory) + part(step, StepPart::kKernels); };
+  CHECK(blocks(faster.predict({})) == Approx(blocks(as_is) / 2));
+  // One that is slower alone makes the other wait.
+  Planned uneven = model;
+  scale_speeds(uneven.cluster, std::vector{1.0, 0.5});
+  CHECK(uneven.predict({}).seconds > 1.5 * as_is.seconds);
+}
+
 TEST_CASE("a description that says too little, too much or something else is refused by name") {
   const std::pair<const char*, const char*> cases[] = {
       {"cores=4,memory=8G", "channels and rate, or bandwidth"},
@@ -91,6 +127,9 @@ TEST_CASE("a description that says too little, too much or something else is ref
       {"cores=4,memory=8G,bandwidth=2G,channels=2,rate=4800", "or bandwidth"},
       {"bandwidth=2G,memory=8G", "cores is missing"},
       {"cores=4,bandwidth=2G", "memory is missing"},
+      {"cores=4,bandwidth=2G,memory=1", "memory: expected at least 1.0 MiB of a host, found 1 B"},
+      {"hosts=4096,sockets=4096,nodes=4096,cores=4,bandwidth=2G,memory=8G,network=1G", "at most 65536 NUMA nodes"},
+      {"hosts=4096,sockets=17,cores=4,bandwidth=2G,memory=8G,network=1G", "found 69632"},
       {"hosts=2,cores=4,bandwidth=2G,memory=8G", "network is missing"},
       {"cores=4,cores=5,bandwidth=2G,memory=8G", "cores is given twice"},
       {"cores=4.5,bandwidth=2G,memory=8G", "cores: expected a whole number"},

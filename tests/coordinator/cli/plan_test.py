@@ -115,6 +115,16 @@ class Plan(unittest.TestCase):
         found = plan("llama-3.2-1b", "--ranks", "3", "--speeds", "1,1,2", "--memory", "0")
         slow, _, fast = (rank["weight_bytes"] for rank in found["ranks"])
         self.assertAlmostEqual(fast / slow, 2, delta=0.1)
+        machine = ("--values", "int8", "--topology", "sockets=2,cores=8,bandwidth=100G,memory=64G", "--batch", "1", "--prompt", "0")
+        even, half = plan("llama-3.2-1b", *machine), plan("llama-3.2-1b", *machine, "--speeds", "0.5,0.5")
+        # All but joins takes twice as long.
+        self.assertAlmostEqual(half["predicted"][0]["seconds"] / even["predicted"][0]["seconds"], 2, delta=0.1)
+
+    def test_ranks_that_share_cores_are_no_faster(self):
+        machine = ("--values", "int4", "--topology", "cores=4,bandwidth=400G,memory=64G", "--batch", "64", "--prompt", "0")
+        few, many = (plan("llama-3.2-1b", *machine, "--ranks", n)["predicted"][0] for n in ("4", "16"))
+        self.assertEqual(few["bound_by"], "kernels")
+        self.assertGreater(many["seconds"], 0.97 * few["seconds"])
 
     def test_refusals(self):
         for arguments, status, words in (
