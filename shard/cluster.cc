@@ -4,6 +4,7 @@
 #include <array>
 #include <charconv>
 #include <cmath>
+#include <optional>
 #include <set>
 #include <string>
 
@@ -20,25 +21,30 @@ constexpr double kBytesPerTransfer = 8;
 /// TCP between hosts, both ends included; with InfiniBand or RoCE it is about 3 us.
 constexpr double kNetworkSeconds = 15e-6;
 
-/// So that each of kMostRanks has some.
-constexpr std::uint64_t kLeastMemory = std::uint64_t{1} << 20;
-
-enum class Unit { kCount, kNumber, kBytes, kByteRate, kBitRate, kMicroseconds };
+enum class Unit { kCount, kNumber, kBytes };
 struct Key {
   std::string_view name;
   Unit unit;
+  double least, most;  // beyond them it is a slip, and no prediction would mean anything
 };
-constexpr std::array kKeys{Key{"hosts", Unit::kCount},        Key{"sockets", Unit::kCount},   Key{"nodes", Unit::kCount},
-                           Key{"cores", Unit::kCount},        Key{"channels", Unit::kCount},  Key{"rate", Unit::kNumber},
-                           Key{"bandwidth", Unit::kByteRate}, Key{"memory", Unit::kBytes},    Key{"l3", Unit::kBytes},
-                           Key{"network", Unit::kBitRate},    Key{"speed", Unit::kNumber},    Key{"latency", Unit::kMicroseconds}};
+constexpr std::array kKeys{Key{"hosts", Unit::kCount, 1, 4096},
+                           Key{"sockets", Unit::kCount, 1, 4096},
+                           Key{"nodes", Unit::kCount, 1, 4096},
+                           Key{"cores", Unit::kCount, 1, 4096},
+                           Key{"channels", Unit::kCount, 1, 4096},
+                           Key{"rate", Unit::kNumber, 1, 1e6},          // million transfers a second
+                           Key{"bandwidth", Unit::kNumber, 1e6, 1e15},  // bytes a second
+                           Key{"memory", Unit::kBytes, 1 << 20, 1e18},  // each of kMostRanks has some
+                           Key{"l3", Unit::kBytes, 1, 1e15},
+                           Key{"network", Unit::kNumber, 1e6, 1e15},    // bits a second
+                           Key{"speed", Unit::kNumber, 1e-3, 1e3},
+                           Key{"latency", Unit::kNumber, 1e-3, 1e6}};   // microseconds
 
 Error invalid(std::string message) { return {ErrorCode::kInvalidArgument, std::move(message)}; }
 
-/// "200G": decimal units, as networks and memories are sold.
-Result<double> parse_rate(std::string_view key, std::string_view value) {
+/// "200G": decimal units, as networks and memories are sold. Nothing where that is no number.
+std::optional<double> parse_number(std::string_view digits) {
   double factor = 1;
-  std::string_view digits = value;
   if (!digits.empty()) {
     const char unit = digits.back();
     factor = unit == 'M' ? 1e6 : unit == 'G' ? 1e9 : unit == 'T' ? 1e12 : 1;
@@ -46,22 +52,21 @@ Result<double> parse_rate(std::string_view key, std::string_view value) {
   }
   double number = 0;
   const auto [end, error] = std::from_chars(digits.data(), digits.data() + digits.size(), number);
-  if (error != std::errc{} || end != digits.data() + digits.size() || !std::isfinite(number) || number <= 0 || number > 1e15)
-    return invalid(text("--topology: ", key, ": expected a number above 0 such as 200G, found \"", value, "\""));
+  if (error != std::errc{} || end != digits.data() + digits.size()) return std::nullopt;
   return number * factor;
 }
 
 Result<double> parse_value(const Key& key, std::string_view value) {
-  if (key.unit == Unit::kBytes) {
-    const Result<std::uint64_t> bytes = parse_bytes(value);
-    if (!bytes.ok() || *bytes == 0) return invalid(text("--topology: ", key.name, ": expected bytes such as 768G, found \"", value, "\""));
-    return static_cast<double>(*bytes);
+  const bool whole = key.unit == Unit::kCount, bytes = key.unit == Unit::kBytes;
+  std::optional<double> number;
+  if (!bytes) number = parse_number(value);
+  else if (const Result<std::uint64_t> parsed = parse_bytes(value); parsed.ok()) number = static_cast<double>(*parsed);
+  if (!number || !(*number >= key.least && *number <= key.most) || (whole && *number != std::floor(*number))) {
+    const auto limit = [&](double at) { return bytes ? format_bytes(static_cast<std::uint64_t>(at)) : text(at); };
+    return invalid(text("--topology: ", key.name, ": expected ", whole ? "a whole number" : bytes ? "a size" : "a number", " from ", limit(key.least),
+                        " to ", limit(key.most), ", found \"", value, "\""));
   }
-  COLONNADE_ASSIGN(const double number, parse_rate(key.name, value));
-  constexpr double kMostOfAnything = 4096;
-  if (key.unit == Unit::kCount && (number != std::floor(number) || number > kMostOfAnything))
-    return invalid(text("--topology: ", key.name, ": expected a whole number up to ", kMostOfAnything, ", found \"", value, "\""));
-  return number;
+  return *number;
 }
 
 const Key* find_key(std::string_view name) {
@@ -123,9 +128,6 @@ Result<MachineDescription> parse_machines(std::string_view description) {
   if (n_ranks > kMostRanks)
     return invalid(text("--topology: expected at most ", kMostRanks, " NUMA nodes (hosts, times sockets, times nodes), found ",
                         static_cast<std::int64_t>(n_ranks)));
-  if (value("memory") < kLeastMemory)
-    return invalid(text("--topology: memory: expected at least ", format_bytes(kLeastMemory), " of a host, found ",
-                        format_bytes(static_cast<std::uint64_t>(value("memory")))));
   return MachineDescription{
       .n_hosts = count("hosts"),
       .n_sockets = count("sockets"),

@@ -2,6 +2,7 @@
 
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <charconv>
 #include <fstream>
@@ -12,11 +13,14 @@
 namespace colonnade::cli {
 namespace {
 
+/// Of all hosts together: as many as --ranks takes.
+constexpr int kMostSlots = 65536;
+
 /// -1 for what is no number above 0.
 int read_count(std::string_view word) {
   int count = 0;
   const auto [end, failure] = std::from_chars(word.data(), word.data() + word.size(), count);
-  return failure == std::errc{} && end == word.data() + word.size() && count > 0 ? count : -1;
+  return failure == std::errc{} && end == word.data() + word.size() && count > 0 && count <= kMostSlots ? count : -1;
 }
 
 }  // namespace
@@ -25,7 +29,7 @@ Result<std::vector<Host>> read_host_file(const std::filesystem::path& path) {
   std::ifstream file(path);
   if (!file) return Error{ErrorCode::kNotFound, text("host file ", path.string(), ": cannot be read")};
   std::vector<Host> hosts;
-  int line_number = 0;
+  int line_number = 0, slots = 0;
   for (std::string line; std::getline(file, line);) {
     ++line_number;
     std::istringstream words(line.substr(0, line.find('#')));
@@ -33,7 +37,7 @@ Result<std::vector<Host>> read_host_file(const std::filesystem::path& path) {
     if (!(words >> host.name)) continue;
     const auto wrong = [&](const std::string& word) {
       return Error{ErrorCode::kInvalidArgument, text("host file ", path.string(), ", line ", line_number,
-                                                     ": expected a number of slots above 0, found \"", word, "\"")};
+                                                     ": expected 1 to ", kMostSlots, " slots, found \"", word, "\"")};
     };
     if (const std::size_t colon = host.name.find(':'); colon != std::string::npos) {
       host.slots = read_count(std::string_view(host.name).substr(colon + 1));
@@ -46,6 +50,9 @@ Result<std::vector<Host>> read_host_file(const std::filesystem::path& path) {
       if (host.slots < 0) return wrong(word);
     }
     hosts.push_back(host);
+    if ((slots += std::max(host.slots, 1)) > kMostSlots)
+      return Error{ErrorCode::kInvalidArgument, text("host file ", path.string(), ", line ", line_number, ": expected at most ", kMostSlots,
+                                                     " slots on all hosts, found ", slots)};
   }
   if (hosts.empty()) return Error{ErrorCode::kInvalidArgument, text("host file ", path.string(), ": expected at least one host, found none")};
   return hosts;

@@ -16,7 +16,7 @@ Error invalid(std::string message) { return {ErrorCode::kInvalidArgument, std::m
 
 /// "1,1,2": one for each rank.
 Result<std::vector<double>> read_speeds(const std::string& list, std::size_t n_ranks) {
-  COLONNADE_ASSIGN(std::vector<double> speeds, number_list("plan: --speeds", list, 0, 1e6));
+  COLONNADE_ASSIGN(std::vector<double> speeds, number_list("plan: --speeds", list, 1e-3, 1e3));
   if (list.empty()) speeds.assign(n_ranks, 1.0);
   if (speeds.size() != n_ranks)
     return invalid(text("plan: --speeds: expected ", n_ranks, " numbers, one for each rank, found ", speeds.size()));

@@ -21,18 +21,25 @@ std::string number(double value) {
 
 std::string percent(double part) { return text(number(100 * std::max(0.0, part)), " %"); }  // a sum of differences may end just below 0
 
+/// The time of a step grows evenly with the context before it, so of many steps one in the middle stands for some of them.
 StepPrediction predict_prompt(const shard::PredictionInput& input, int n_tokens, int max_step_tokens) {
+  constexpr int kPredictedSteps = 64;
+  const int whole_steps = n_tokens / max_step_tokens, rest = n_tokens % max_step_tokens;
   StepPrediction all;
-  double steps = 0;
-  for (int at = 0; at < n_tokens; at += max_step_tokens, ++steps) {
-    const StepPrediction one =
-        predict_step(input, {.tokens_each = std::min(max_step_tokens, n_tokens - at), .context_tokens = at});
-    all.seconds += one.seconds;
-    for (std::size_t p = 0; p < shard::kStepParts; ++p) all.part_seconds[p] += one.part_seconds[p];
-    all.weight_bytes += one.weight_bytes;
-    all.experts_touched += one.experts_touched;
+  const auto add = [&](int tokens, double context, double n_steps) {
+    const StepPrediction one = predict_step(input, {.tokens_each = tokens, .context_tokens = static_cast<int>(context)});
+    all.seconds += n_steps * one.seconds;
+    for (std::size_t p = 0; p < shard::kStepParts; ++p) all.part_seconds[p] += n_steps * one.part_seconds[p];
+    all.weight_bytes += n_steps * one.weight_bytes;
+    all.experts_touched += n_steps * one.experts_touched;
+  };
+  const int n_groups = std::min(whole_steps, kPredictedSteps);
+  for (int g = 0; g < n_groups; ++g) {
+    const auto first = static_cast<std::int64_t>(g) * whole_steps / n_groups, last = static_cast<std::int64_t>(g + 1) * whole_steps / n_groups;
+    add(max_step_tokens, static_cast<double>(first + last - 1) / 2 * max_step_tokens, static_cast<double>(last - first));
   }
-  all.experts_touched /= std::max(1.0, steps);
+  if (rest > 0) add(rest, static_cast<double>(whole_steps) * max_step_tokens, 1);
+  all.experts_touched /= whole_steps + (rest > 0 ? 1 : 0);
   return all;
 }
 

@@ -16,9 +16,13 @@ constexpr double kNoBound = 1e300;  // as in Option
 std::string range_text(const Option& option) {
   const bool has_min = option.min > -kNoBound;
   const bool has_max = option.max < kNoBound;
-  if (has_min && has_max) return text(" from ", option.min, " to ", option.max);
-  if (has_min) return text(" of at least ", option.min);
-  if (has_max) return text(" of at most ", option.max);
+  // Whole numbers with all their digits.
+  const auto bound = [&](double value) {
+    return option.kind == OptionKind::kInt && std::fabs(value) < 1e18 ? text(static_cast<std::int64_t>(value)) : text(value);
+  };
+  if (has_min && has_max) return text(" from ", bound(option.min), " to ", bound(option.max));
+  if (has_min) return text(" of at least ", bound(option.min));
+  if (has_max) return text(" of at most ", bound(option.max));
   return "";
 }
 

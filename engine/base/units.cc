@@ -35,6 +35,8 @@ std::string format_seconds(double seconds) {
   if (seconds < 1e-3) return with_unit("%.0f %s", seconds * 1e6, "us");
   if (seconds < 1) return with_unit("%.1f %s", seconds * 1e3, "ms");
   if (seconds < 60) return with_unit("%.1f %s", seconds, "s");
+  constexpr double kDay = 86400;
+  if (!(seconds < 100 * kDay)) return with_unit("%.3g %s", seconds / kDay, "days");
   const auto whole = static_cast<long long>(std::llround(seconds));
   if (whole < 3600) return text(whole / 60, " min ", whole % 60, " s");
   return text(whole / 3600, " h ", whole % 3600 / 60, " min");

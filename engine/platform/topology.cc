@@ -8,8 +8,10 @@
 #include <filesystem>
 #include <fstream>
 #include <memory>
+#include <optional>
 #include <set>
 #include <sstream>
+#include <string_view>
 #include <type_traits>
 
 #include "engine/base/format_text.h"
@@ -32,14 +34,40 @@ std::vector<int> cpus_of(hwloc_const_bitmap_t set) {
   return cpus;
 }
 
+/// Of a synthetic description: hwloc takes half a second for so many, and the square of that for more.
+constexpr std::uint64_t kMostUnits = 16384;
+
+/// What a synthetic description multiplies out to, hwloc's own syntax aside: "pack:2 [numa(memory=4G)] core:4 pu:2" is 16. Nothing where
+/// it has a number that is none of any machine.
+std::optional<std::uint64_t> units_of(std::string_view description) {
+  constexpr std::size_t kMostDigits = 18;
+  std::uint64_t units = 1;
+  int attributes = 0;  // depth of brackets, whose numbers count nothing
+  for (std::size_t at = 0; at < description.size();) {
+    const char c = description[at];
+    attributes += (c == '(' || c == '[') - (c == ')' || c == ']');
+    std::size_t end = at;
+    while (end < description.size() && description[end] >= '0' && description[end] <= '9') ++end;
+    if (end - at > kMostDigits) return std::nullopt;
+    const bool counts = end > at && attributes == 0 && (at == 0 || description[at - 1] == ':' || description[at - 1] == ' ');
+    if (counts) units = std::min(units * std::min<std::uint64_t>(std::stoull(std::string(description.substr(at, end - at))), kMostUnits + 1), kMostUnits + 1);
+    at = std::max(end, at + 1);
+  }
+  return units;
+}
+
 Result<Machine> load_machine(const std::string& description) {
   hwloc_topology_t raw = nullptr;
   if (hwloc_topology_init(&raw) != 0) return Error{ErrorCode::kExhausted, "cannot start hwloc: out of memory"};
   Machine machine(raw);
   if (!description.empty()) {
     const bool is_file = std::filesystem::exists(description);
-    const int failure = is_file ? hwloc_topology_set_xml(raw, description.c_str())
-                                : hwloc_topology_set_synthetic(raw, description.c_str());
+    const std::optional<std::uint64_t> units = is_file ? 1 : units_of(description);
+    if (units && *units > kMostUnits)
+      return Error{ErrorCode::kInvalidArgument, text("topology '", description, "': expected at most ", kMostUnits, " processing units, found more")};
+    const int failure = is_file  ? hwloc_topology_set_xml(raw, description.c_str())
+                        : units ? hwloc_topology_set_synthetic(raw, description.c_str())
+                                : -1;
     if (failure != 0) {
       return Error{ErrorCode::kInvalidArgument,
                    text("topology '", description, "': expected ",

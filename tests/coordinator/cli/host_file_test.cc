@@ -36,8 +36,10 @@ TEST_CASE("host files in the forms that mpirun takes") {
 
 TEST_CASE("host files that are wrong are named with the line") {
   CHECK_THAT(read("node1\nnode2 slots=many\n").error().message,
-             Catch::EndsWith(", line 2: expected a number of slots above 0, found \"slots=many\""));
+             Catch::EndsWith(", line 2: expected 1 to 65536 slots, found \"slots=many\""));
   CHECK_THAT(read("node1:0\n").error().message, Catch::Contains("line 1"));
+  CHECK_THAT(read("node1 slots=1000000000\n").error().message, Catch::Contains("found \"slots=1000000000\""));
+  CHECK_THAT(read("node1 slots=65536\nnode2\n").error().message, Catch::Contains("line 2: expected at most 65536 slots on all hosts, found 65537"));
   CHECK_THAT(read("# nobody\n").error().message, Catch::Contains("expected at least one host, found none"));
   CHECK_THAT(read_host_file("/nowhere/hosts").error().message, Catch::Contains("/nowhere/hosts"));
 }

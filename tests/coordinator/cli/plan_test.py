@@ -126,6 +126,17 @@ class Plan(unittest.TestCase):
         self.assertEqual(few["bound_by"], "kernels")
         self.assertGreater(many["seconds"], 0.97 * few["seconds"])
 
+    def test_long_prompts_take_no_longer_to_predict(self):
+        machine = ("--values", "int4", "--topology", "cores=32,bandwidth=300G,memory=64G", "--memory", "0", "--context", "1000000", "--batch", "")
+        def seconds(n, step):
+            return plan("llama-3.2-1b", *machine, "--prompt", str(n), "--max-step-tokens", str(step))["predicted"][0]["seconds"]
+        # Up to 64 steps are predicted one by one, of more some stand for their neighbours. Time is a*n + b*n*n either way.
+        short, twice, long = (seconds(n, 512) for n in (16384, 32768, 1 << 19))
+        n = (1 << 19) / 16384
+        squares = (twice - 2 * short) / 2
+        self.assertAlmostEqual(long / (n * (short - squares) + n * n * squares), 1, delta=0.01)
+        self.assertGreater(seconds(1_000_000, 1), long)
+
     def test_refusals(self):
         for arguments, status, words in (
                 (["llama-3.1-405b", "--ranks", "2", "--memory", "64G"], 1,
@@ -134,9 +145,13 @@ class Plan(unittest.TestCase):
                 (["llama-3.2-1b", "--ranks", "40", "--stages", "17", "--memory", "0"], 2, ["17 stages", "16 layers"]),
                 (["llama-3.2-1b", "--ranks", "2", "--speeds", "1,x"], 2, ["--speeds", "\"x\""]),
                 (["llama-3.2-1b", "--ranks", "2", "--speeds", "1,2,3"], 2, ["expected 2 numbers", "found 3"]),
-                (["llama-3.2-1b", "--ranks", "2", "--speeds", "1,0", "--memory", "0"], 2, ["the speed of rank 1", "found 0"]),
+                (["llama-3.2-1b", "--ranks", "2", "--speeds", "1,0", "--memory", "0"], 2, ["--speeds", "from 0.001 to 1000", "found \"0\""]),
                 (["llama-3.2-1b", "--topology", "cores=4,memory=8G"], 2, ["--topology", "channels and rate, or bandwidth"]),
                 (["llama-3.2-1b", "--topology", "cores=4,memory=lots"], 2, ["memory", "lots"]),
+                (["llama-3.2-1b", "--topology", "hosts=4096,sockets=4096,nodes=2,cores=4,bandwidth=9G,memory=8G,network=1G"], 2, ["at most 65536", "33554432"]),
+                (["llama-3.2-1b", "--topology", "cores=4,bandwidth=9G,memory=1"], 2, ["memory", "1.0 MiB"]),
+                (["llama-3.2-1b", "--topology", "cores=4,bandwidth=9G,memory=8G,speed=1e-300"], 2, ["speed", "0.001"]),
+                (["llama-3.2-1b", "--prompt", "1000001"], 2, ["--prompt", "1000001"]),
                 (["llama-3.2-1b", "--batch", "1,x"], 2, ["--batch", "\"x\""]),
                 (["llama-3.2-1b", "--costs", "/nothing/here"], 1, ["/nothing/here"]),
                 (["nothing/here"], 1, ["nothing/here does not exist", "llama-3.1-8b"]),

@@ -74,7 +74,10 @@ class Topology(unittest.TestCase):
         self.assertFalse(set(first) & set(second))
 
     def test_mistakes(self):
-        for arguments, words in ((("--file", "seven dwarfs"), "'seven dwarfs'"), (("--ranks", "0"), "--ranks"),
+        for arguments, words in ((("--file", "seven dwarfs"), "'seven dwarfs'"), (("--file", "pack:1000000 core:1000000 pu:1"), "at most 16384"),
+                                 (("--file", "pack:2 [numa(memory=4G)] core:8193 pu:1"), "at most 16384"),
+                                 (("--file", "numa:1(memory=99999999999999999999999) core:2 pu:1"), "expected a description"),
+                                 (("--ranks", "0"), "--ranks"),
                                  (("--measure", "--file", "core:1 pu:1"), "--measure")):
             status, out, err = run(PROGRAM, "topology", *arguments)
             self.assertEqual((status, out), (2, ""))

@@ -27,4 +27,8 @@ TEST_CASE("sizes, rates and times are written for people") {
   CHECK(format_rate(31.44e9) == "31.4 GB/s");
   CHECK(format_seconds(0.0042) == "4.2 ms");
   CHECK(format_seconds(95) == "1 min 35 s");
+  CHECK(format_seconds(8639999) == "2399 h 59 min");
+  CHECK(format_seconds(8640000) == "100 days");
+  CHECK(format_seconds(1e300) == "1.16e+295 days");
+  CHECK(format_seconds(std::numeric_limits<double>::infinity()) == "inf days");
 }
