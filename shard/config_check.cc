@@ -25,6 +25,7 @@ Status check_latent(const engine::ModelConfig& config) {
   COLONNADE_TRY(within("head_dim of latents", config.head_dim, latent.cached_dim(), latent.cached_dim()));
   if (!(latent.norm_eps > 0.0f)) return Error{ErrorCode::kInvalidArgument, text("latent norm_eps: expected more than 0, found ", latent.norm_eps)};
   if (config.qk_norm || config.qkv_bias) return Error{ErrorCode::kInvalidArgument, "latents: expected neither biases nor norms of heads"};
+  for (const engine::LayerConfig& layer : config.layers) COLONNADE_TRY(within("window_tokens of latents", layer.window_tokens, 0, 0));
   return {};
 }
 
@@ -72,6 +73,7 @@ Status check_model_config(const engine::ModelConfig& config) {
   for (const engine::RopeConfig& rope : config.more_ropes) COLONNADE_TRY(check_rope(rope, config.head_dim));
   COLONNADE_TRY(within("n_heads modulo n_kv_heads", config.n_heads % config.n_kv_heads, 0, 0));
   if (config.latent.used()) COLONNADE_TRY(check_latent(config));
+  if (config.qk_norm_joint && !config.qk_norm) return Error{ErrorCode::kInvalidArgument, "qk_norm_joint: expected qk_norm with it, found none"};
   COLONNADE_TRY(within("layers", static_cast<std::int64_t>(config.layers.size()), config.n_layers, config.n_layers));
   for (const engine::LayerConfig& layer : config.layers) {
     COLONNADE_TRY(within("hidden_dim", layer.hidden_dim, 1, 1 << 22));

@@ -104,6 +104,16 @@ TEST_CASE("A manifest that contradicts itself is refused by name, also with a ri
   CHECK_THAT(refusal(m), Contains("checksums of"));
 }
 
+TEST_CASE("A configuration whose parts do not go together is refused, where the paths do not show it") {
+  const Packed latents("deepseek_v3"), plain("llama");
+  shard::Manifest m = latents.manifest;
+  m.config.layers[1].window_tokens = 16;
+  CHECK_THAT(refusal(m), Contains("window_tokens of latents: expected 0 to 0, found 16"));
+  m = plain.manifest;
+  m.config.qk_norm_joint = true;
+  CHECK_THAT(refusal(m), Contains("qk_norm_joint: expected qk_norm"));
+}
+
 TEST_CASE("A configuration that lies about its size costs no memory") {
   const Packed packed;
   shard::Manifest m = packed.manifest;
