@@ -56,7 +56,7 @@ Result<PruneDirectory> PruneDirectory::open(const std::filesystem::path& path, c
   const bool unfinished = std::filesystem::exists(path / kNoteName, error);
   if (!unfinished)
     for (const auto& entry : std::filesystem::directory_iterator(path, error))
-      if (entry.path().filename() != kLockName)
+      if (entry.path().filename() != kLockName && entry.path().filename() != text(kNoteName, ".tmp"))  // of a run that was killed at once
         return Error{ErrorCode::kInvalidArgument, text(path.string(), ": expected a new or empty directory, or one in which the same prune was interrupted; found ",
                                                        entry.path().filename().string())};
   auto lock = FileLock::acquire(path / kLockName, false);

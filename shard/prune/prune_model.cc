@@ -149,15 +149,27 @@ class ModelPruner {
     return (*embedding)->run(batch_, true);
   }
 
+  Result<std::vector<double>> read_shares(const std::string& note) const {
+    const auto n_layers = static_cast<std::size_t>(model_.config().n_layers);
+    const auto numbers = parse_json(note, "the note of a prune");
+    std::vector<double> shares;
+    if (numbers.ok() && numbers->is_array())
+      for (const Json& share : *numbers)
+        if (share.is_number() && share.get<double>() >= 0 && share.get<double>() <= 1) shares.push_back(share.get<double>());
+    if (!numbers.ok() || shares.size() != n_layers || numbers->size() != n_layers)
+      return Error{ErrorCode::kCorrupt, text(".pruning.json: expected noted outliers of ", n_layers, " layers, numbers from 0 to 1, found ", note.substr(0, 100))};
+    return shares;
+  }
+
   /// Outliers of each layer of the dense model, from a pass of its own. Noted, so that it is done once.
   Result<std::vector<double>> outlier_shares() {
     std::vector<double> shares;
     std::string note = directory_ != nullptr ? directory_->note() : "";
     COLONNADE_TRY(group_.share(0, note));
     if (!note.empty()) {
-      COLONNADE_ASSIGN(const Json numbers, parse_json(note, "the note of a prune"));
-      for (const Json& share : numbers) shares.push_back(share.get<double>());
-      return shares;
+      const auto noted = read_shares(note);
+      COLONNADE_TRY(group_.agree(noted.ok() ? Status() : Status(noted.error())));
+      return *noted;
     }
     COLONNADE_TRY(embed());
     std::size_t n_tokens = 0;

@@ -8,6 +8,7 @@
 #include <map>
 
 #include "engine/base/aligned_buffer.h"
+#include "engine/base/json.h"
 #include "shard/blob.h"
 #include "shard/model_source.h"
 #include "shard/source_model.h"
@@ -134,6 +135,50 @@ TEST_CASE("an interrupted prune goes on where it was, with the same bytes in the
     CHECK(report.resumed_layers == 2);
     { const bool same = contents(parts) == contents(whole); CHECK(same); }
   }
+}
+
+TEST_CASE("a prune that was killed while it wrote its first note begins anew") {
+  const auto source = golden_folder("llama");
+  const PruneOptions options = options_for(source);
+  const auto out = new_folder("prune-first-note");
+  std::filesystem::create_directories(out);
+  std::ofstream(out / ".pruning.lock") << "";
+  std::ofstream(out / ".pruning.json.tmp") << "{\"ta";
+  prune(source, out, options);
+  const auto whole = new_folder("prune-whole");
+  prune(source, whole, options);
+  { const bool same = contents(out) == contents(whole); CHECK(same); }
+}
+
+TEST_CASE("outliers are looked for once: a run that goes on takes those that were noted") {
+  const auto source = golden_folder("mistral");  // three layers
+  PruneOptions options = options_for(source);
+  options.rates = RateRule::kOwl;
+  const auto out = new_folder("prune-note");
+  options.stop_after_layers = 0;
+  REQUIRE_FALSE(prune_model(source, out, options).ok());
+  const auto path = out / ".pruning.json";
+  auto note = Json::parse(std::ifstream(path));
+  const auto shares = Json::parse(note["note"].get<std::string>());
+  REQUIRE(shares.size() == 3);
+  for (const Json& share : shares) CHECK((share.get<double>() > 0 && share.get<double>() < 0.5));
+  // Others than it would find.
+  const std::vector<double> noted{0.25, 0.0, 0.125};
+  for (const char* const broken : {"[0.25, 0]", "[0.25, 0, 2]", "[0.25, 0, \"0\"]", "[0.25, 0, 0.125", "{}", "[0.25, 0, 0.125, 0]"}) {
+    CAPTURE(broken);
+    note["note"] = broken;
+    std::ofstream(path) << note.dump();
+    const auto report = prune_model(source, out, options);
+    REQUIRE_FALSE(report.ok());
+    CHECK(report.error().code == ErrorCode::kCorrupt);
+    CHECK(report.error().message.find("3 layers") != std::string::npos);
+  }
+  note["note"] = Json(noted).dump();
+  std::ofstream(path) << note.dump();
+  options.stop_after_layers = -1;
+  const PruneReport report = prune(source, out, options);
+  const std::vector<double> weights(3, static_cast<double>(report.weights) / 3);  // its layers are alike
+  CHECK(report.rates == layer_rates(RateRule::kOwl, options.rules.sparsity, options.rate_spread, weights, noted));
 }
 
 TEST_CASE("rates differ between layers and keep the mean") {
