@@ -11,7 +11,7 @@ namespace {
 Chart empty_chart(const char* title) {
   return {.title = title,
           .x = {.title = "weights of attention and feed-forward that are zero, %", .least = 0, .most = 100, .tick = 10},
-          .y = {.title = "tokens a second", .from_zero = true},
+          .y = {.title = "tokens a second (bars: ± standard deviation)", .from_zero = true},
           .series = {}};
 }
 

@@ -4,6 +4,7 @@
 #include <cmath>
 #include <cstdio>
 #include <iterator>
+#include <optional>
 
 #include "engine/base/format_text.h"
 
@@ -191,6 +192,7 @@ class Panel {
   }
 
   std::string series_svg(const ChartSeries& series) const {
+    if (series.points.empty()) return "";
     const std::string colour = series.background ? "#bbb" : kColours[series.colour % std::size(kColours)];
     const char* const dash = kDashes[series.dash % std::size(kDashes)];
     std::string places, points;
@@ -200,32 +202,64 @@ class Panel {
       places += text(number(x), ",", number(y), " ");
       if (series.background) continue;
       if (p.y_error > 0) points += line(x, y_of(p.y - p.y_error), x, y_of(p.y + p.y_error), colour);
-      points += mark(series.mark, x, y, colour);
+      if (series.marks) points += mark(series.mark, x, y, colour);
     }
     if (!series.line) return points;
     return text("<polyline fill=\"none\" stroke=\"", colour, "\" stroke-width=\"", series.background ? 7 : 2, "\"", dash, " points=\"", places,
                 "\"/>\n", points);
   }
 
-  /// Those of points; of labels that would lie on one another the first.
+  struct Box {
+    std::string words;  // "": of a mark
+    double left, right, top, bottom;
+
+    bool overlaps(const Box& other) const { return left < other.right && other.left < right && top < other.bottom && other.top < bottom; }
+    bool overlaps_any(const std::vector<Box>& others) const {
+      return std::any_of(others.begin(), others.end(), [&](const Box& other) { return overlaps(other); });
+    }
+  };
+
+  bool is_shown(const ChartPoint& p) const { return drawable(chart_, p) && x_.shows(p.x) && y_.shows(p.y); }
+
+  std::vector<Box> mark_boxes() const {
+    constexpr double kHalf = 4.5;
+    std::vector<Box> boxes;
+    for (const ChartSeries& series : chart_.series)
+      for (const ChartPoint& p : series.points)
+        if (!series.background && series.marks && is_shown(p)) boxes.push_back({"", x_of(p.x) - kHalf, x_of(p.x) + kHalf, y_of(p.y) - kHalf, y_of(p.y) + kHalf});
+    return boxes;
+  }
+
+  /// Those of points, at one of their corners; of labels that would lie on one another, or say the same of neighbours,
+  /// the first.
   std::string point_labels() const {
-    constexpr double kLetter = 6.5, kLine = 11;  // a letter's width and a line's height in this size
-    struct Box {
-      double left, right, y;
-    };
+    constexpr double kLetter = 6.2, kAscent = 8, kAside = 7, kAbove = 7, kBelow = 15, kNear = 40;  // in this size
+    const std::vector<Box> marks = mark_boxes();
     std::vector<Box> taken;
     std::string out;
     for (const ChartSeries& series : chart_.series)
       for (const ChartPoint& p : series.points) {
-        if (p.label.empty() || series.background || !drawable(chart_, p) || !x_.shows(p.x) || !y_.shows(p.y)) continue;
-        const double x = x_of(p.x) + 7, y = y_of(p.y) - 7;
-        const Box box{x, x + kLetter * static_cast<double>(p.label.size()), y};
-        const auto overlaps = [&](const Box& other) {
-          return box.left < other.right && other.left < box.right && std::fabs(box.y - other.y) < kLine;
+        if (p.label.empty() || series.background || !is_shown(p)) continue;
+        const double width = kLetter * static_cast<double>(p.label.size());
+        std::optional<Box> place;
+        bool free = false;
+        for (const bool above : {true, false})
+          for (const bool right : {true, false}) {
+            const double left = right ? x_of(p.x) + kAside : x_of(p.x) - kAside - width, y = y_of(p.y) + (above ? -kAbove : kBelow);
+            const Box box{p.label, left, left + width, y - kAscent, y + 1};
+            if (free || box.left < kLeft || box.right > kWidth || box.bottom > bottom_ || box.overlaps_any(taken)) continue;
+            free = !box.overlaps_any(marks);
+            if (free || !place) place = box;
+          }
+        const auto says_it = [&](const Box& other) {
+          return other.words == p.label && std::fabs(other.left - x_of(p.x)) < kNear && std::fabs(other.bottom - y_of(p.y)) < kNear;
         };
-        if (std::any_of(taken.begin(), taken.end(), overlaps)) continue;
-        taken.push_back(box);
-        out += label(x, y, p.label, "start", text(" font-size=\"10\" fill=\"", kColours[series.colour % std::size(kColours)], "\""));
+        if (!place || std::any_of(taken.begin(), taken.end(), says_it)) continue;
+        taken.push_back(*place);
+        // A pale edge, where lines pass behind it.
+        out += label(place->left, place->bottom - 1, p.label, "start",
+                     text(" font-size=\"10\" fill=\"", kColours[series.colour % std::size(kColours)],
+                          "\" stroke=\"white\" stroke-width=\"3\" paint-order=\"stroke\""));
       }
     return out;
   }
@@ -236,13 +270,14 @@ class Panel {
     for (const ChartSeries& series : chart_.series) {
       if (series.name.empty()) continue;
       const double column = (kWidth - kRight - kLeft) / static_cast<double>(legend_columns_);
-      const double x = kLeft + column * static_cast<double>(entry % legend_columns_);
-      const double y = top_ + kTop + kLegendLine * static_cast<double>(entry / legend_columns_);
+      const std::size_t lines = (legend_entries_ + legend_columns_ - 1) / legend_columns_;
+      const double x = kLeft + column * static_cast<double>(entry / lines);
+      const double y = top_ + kTop + kLegendLine * static_cast<double>(entry % lines);
       const std::string colour = series.background ? "#bbb" : kColours[series.colour % std::size(kColours)];
       if (series.line)
         out += line(x, y - 4, x + 26, y - 4, colour,
                     series.background ? " stroke-width=\"7\"" : kDashes[series.dash % std::size(kDashes)]);
-      if (!series.background) out += mark(series.mark, x + 13, y - 4, colour);
+      if (!series.background && series.marks) out += mark(series.mark, x + 13, y - 4, colour);
       out += label(x + 34, y, series.name, "start");
       ++entry;
     }

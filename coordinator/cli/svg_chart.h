@@ -21,7 +21,7 @@ struct ChartAxis {
 struct ChartPoint {
   double x = 0, y = 0;
   double y_error = 0;      // half the height of its bar; 0: none
-  std::string label = {};  // beside the point, where no earlier one is
+  std::string label = {};  // beside the point, where no earlier one is and, if there is such a place, no mark
 };
 
 struct ChartSeries {
@@ -30,8 +30,9 @@ struct ChartSeries {
   std::size_t mark = 0;          // circle, square, diamond, triangle; taken around
   std::size_t dash = 0;          // 0: a whole line
   bool line = true;
+  bool marks = true;
   bool background = false;       // broad and pale, without marks
-  std::vector<ChartPoint> points = {};  // joined in this order
+  std::vector<ChartPoint> points = {};  // joined in this order; none: an entry of the legend only
 };
 
 struct Chart {

@@ -71,3 +71,22 @@ TEST_CASE("labels are escaped and points stay within the picture") {
     CHECK((place.y > 44 && place.y < 400));
   }
 }
+
+TEST_CASE("labels lie beside marks and each other, and say a thing once") {
+  Chart one = chart(AxisScale::kLinear, AxisScale::kLinear, {{.x = 0, .y = 0}, {.x = 100, .y = 100}});
+  ChartSeries two;
+  two.points = {{.x = 50, .y = 50, .label = "50 %"}, {.x = 50.5, .y = 50.5, .label = "50 %"}, {.x = 51, .y = 51, .label = "60 %"}, {.x = 90, .y = 90, .label = "50 %"}};
+  one.series.push_back(two);
+  const std::string svg = charts_svg({one});
+  static const std::regex kLabel("<text x=\"([^\"]*)\" y=\"([^\"]*)\" text-anchor=\"start\" font-size=\"10\"[^>]*>([^<]*)<");
+  std::vector<std::string> words;
+  std::vector<Place> corners;
+  for (auto at = std::sregex_iterator(svg.begin(), svg.end(), kLabel); at != std::sregex_iterator(); ++at) {
+    corners.push_back({std::stod((*at)[1]), std::stod((*at)[2])});
+    words.push_back((*at)[3]);
+  }
+  REQUIRE(words == std::vector<std::string>{"50 %", "60 %", "50 %"});
+  for (const Place& corner : corners)
+    for (const Place& mark : circles(svg)) CHECK_FALSE((mark.x > corner.x && mark.x < corner.x + 20 && mark.y > corner.y - 8 && mark.y < corner.y));
+  CHECK((std::fabs(corners[0].y - corners[1].y) > 8 || std::fabs(corners[0].x - corners[1].x) > 20));
+}
