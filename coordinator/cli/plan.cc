@@ -127,21 +127,21 @@ const Command& plan_command() {
            "machines are known, also how many tokens a second to expect, and what the time goes to.\n\n"
            "  colonnade plan MODEL --ranks 5 --stages 2\n"
            "  colonnade plan llama-3.1-405b --values int8 --ranks 8 --memory 128G --context 65536\n"
-           "  colonnade plan llama-3.1-405b --values int4 --sparsity 0.9 --ranks 8\n"
+           "  colonnade plan llama-3.1-405b --values int4 --sparsity 0.9 --ranks 8 --memory 128G\n"
            "  colonnade plan config.json --ranks 3 --speeds 1,1,2 --json\n"
            "  colonnade plan deepseek-v3 --values int4 --context 32768 --batch 1,16 \\\n"
            "    --topology hosts=4,sockets=2,cores=64,channels=12,rate=4800,l3=384M,memory=768G,network=200G",
        .positionals = {{.name = "MODEL",
-                        .help = "A packed model, a GGUF file, a Hugging Face directory or its config.json (weights are not needed), or a\n"
+                        .help = "A packed model, a GGUF file, a Hugging Face directory or its config.json (weights are not needed), or a "
                                 "well-known shape such as llama-3.1-8b."}},
        .options = {{.name = "ranks", .kind = OptionKind::kInt, .value_name = "N",
                     .help = "Number of ranks (default: one for each NUMA node of the machine).", .min = 1, .max = shard::kMostRanks},
                    {.name = "stages", .kind = OptionKind::kInt, .default_value = "1", .value_name = "N",
                     .help = "Cut the layers into this many stages.", .min = 1, .max = 65536},
                    {.name = "topology", .value_name = "TOPOLOGY",
-                    .help = "Another machine: an hwloc XML file, an hwloc synthetic description, or KEY=VALUE,... of\n"
-                            "hosts, sockets (of a host), nodes (of a socket), cores (of a socket), channels, rate (MT/s) or\n"
-                            "bandwidth (of a socket), memory (of a host), l3 (of a socket), network (bits/s), latency (us), speed\n"
+                    .help = "Another machine: an hwloc XML file, an hwloc synthetic description, or KEY=VALUE,... of "
+                            "hosts, sockets (of a host), nodes (of a socket), cores (of a socket), channels, rate (MT/s) or "
+                            "bandwidth (of a socket), memory (of a host), l3 (of a socket), network (bits/s), latency (us), speed "
                             "(of a core, relative to those of the cost table)."},
                    {.name = "memory", .kind = OptionKind::kBytes, .value_name = "SIZE",
                     .help = "Memory of each rank instead of the machine's; 0: no limit."},
