@@ -90,6 +90,11 @@ Status check_model_config(const engine::ModelConfig& config) {
   // Their list is held in memory, some 300 bytes each.
   COLONNADE_TRY(within("neuron_group", config.neuron_group, engine::kStripRows, 1 << 22));
   COLONNADE_TRY(within("neuron_group modulo 16", config.neuron_group % engine::kStripRows, 0, 0));
+  const int per_kv = config.query_heads_per_kv();
+  COLONNADE_TRY(within("output_heads", config.output_heads, 1, config.n_heads));
+  COLONNADE_TRY(within("output_heads modulo those of a KV head", config.output_heads > per_kv ? config.output_heads % per_kv : 0, 0, 0));
+  if (config.output_heads > 1)
+    COLONNADE_TRY(within("width of a head modulo 16 where heads lie side by side", config.value_dim() % engine::kStripRows, 0, 0));
   COLONNADE_TRY(within("paths of the model", static_cast<std::int64_t>(count_paths(config)), 1, 1 << 24));
   COLONNADE_TRY(positive("norm_eps", config.norm_eps));
   COLONNADE_TRY(positive("scaling of experts", config.router.scaling));

@@ -13,7 +13,7 @@
 
 namespace colonnade::shard {
 
-inline constexpr std::uint32_t kManifestVersion = 4;
+inline constexpr std::uint32_t kManifestVersion = 5;
 inline constexpr std::uint64_t kBlobAlignment = 4096;
 inline constexpr const char* kManifestName = "manifest.colonnade";
 

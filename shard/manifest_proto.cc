@@ -110,6 +110,7 @@ void encode_config(const engine::ModelConfig& config, proto::Config& out) {
   encode_rope(config.rope, *out.mutable_rope());
   for (const engine::RopeConfig& rope : config.more_ropes) encode_rope(rope, *out.add_more_ropes());
   out.set_neuron_group(static_cast<std::uint32_t>(config.neuron_group));
+  out.set_output_heads(static_cast<std::uint32_t>(config.output_heads));
   for (const engine::LayerConfig& layer : config.layers) {
     proto::Layer& l = *out.add_layers();
     l.set_hidden_dim(u32(layer.hidden_dim));
@@ -183,6 +184,7 @@ engine::ModelConfig decode_config(const proto::Config& in) {
   if (in.query_growth_tokens() != 0) config.query_growth_tokens = to_int(in.query_growth_tokens());
   if (in.n_token_types() != 0) config.n_token_types = to_int(in.n_token_types());
   config.neuron_group = to_int(in.neuron_group());
+  config.output_heads = to_int(in.output_heads());
   config.layers.reserve(static_cast<std::size_t>(in.layers_size()));
   for (const proto::Layer& l : in.layers())
     config.layers.push_back({.hidden_dim = to_int(l.hidden_dim()),
@@ -286,7 +288,7 @@ Result<Manifest> decode_manifest(std::span<const std::byte> bytes) {
   if (bytes.size() > static_cast<std::size_t>(std::numeric_limits<int>::max()) ||
       !in.ParseFromArray(bytes.data(), static_cast<int>(bytes.size())))
     return Error{ErrorCode::kCorrupt, text("expected a manifest message in ", bytes.size(), " bytes, found none")};
-  // Versions 1 to 3 had other strips of int4 where 64 or fewer columns were left.
+  // Versions 1 to 3 had other strips of int4 where 64 or fewer columns were left, version 4 an output matrix for each query head.
   if (in.version() != kManifestVersion)
     return Error{ErrorCode::kUnsupported, text("expected version ", kManifestVersion, ", found ", in.version(),
                                                " (packed by ", in.packed_by(), "): pack the model again")};

@@ -75,7 +75,7 @@ Result<std::string> source_fingerprint(const std::filesystem::path& source, cons
     const auto time = std::filesystem::last_write_time(file, error);
     all += text(file.lexically_relative(source).string(), "\n", bytes, "\n", time.time_since_epoch().count(), "\n");
   }
-  all += text(rules_text(pack_rules(options)), "\n", options.name, "\n", kManifestVersion, "\n", kVersion);
+  all += text(rules_text(pack_rules(options)), "\n", options.name, "\n", options.output_heads, "\n", kManifestVersion, "\n", kVersion);
   const XXH128_hash_t hash = XXH3_128bits(all.data(), all.size());
   return hex(hash.high64) + hex(hash.low64);
 }

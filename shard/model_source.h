@@ -20,6 +20,7 @@ struct PackOptions {
   int threads = 0;                                    // 0: all granted CPUs
   std::string name;                                   // "" : the source directory's name
   std::optional<FormatRules> rules = {};              // in place of `values`
+  int output_heads = 0;                               // ModelConfig::output_heads; 0: that of the source model's configuration
   std::function<void(double)> on_progress = {};       // in place of a progress bar: called with the fraction that is done, from any thread
 };
 

@@ -14,6 +14,7 @@
 #include "engine/base/version.h"
 #include "engine/platform/topology.h"
 #include "shard/blob_writer.h"
+#include "shard/hf_config.h"
 #include "shard/pack_formats.h"
 #include "shard/stored_model.h"
 
@@ -119,7 +120,9 @@ Result<Manifest> pack_into(PackDirectory& directory, const SourceModel& model, c
   manifest.config = model.config();
   COLONNADE_ASSIGN(manifest.source_files, read_stored_files(source));
   const int n_threads = work_threads(options.threads);
-  COLONNADE_ASSIGN(ChosenFormats chosen, choose_formats(model, pack_rules(options), n_threads));
+  if (options.output_heads > 0) manifest.config.output_heads = options.output_heads;
+  COLONNADE_TRY(check_model_config(manifest.config));
+  COLONNADE_ASSIGN(ChosenFormats chosen, choose_formats(model, pack_rules(options), manifest.config.output_heads, n_threads));
   manifest.config.neuron_group = chosen.neuron_group;
   manifest.paths = std::move(chosen.paths);
   COLONNADE_TRY(announce_pack(source, directory.path(), pack_needs(manifest.paths, n_threads)));

@@ -84,18 +84,34 @@ PathSpec embedding_vectors(const engine::ModelConfig& config) {
   return path;
 }
 
-PathSpec attention(const engine::ModelConfig& config, int layer, int kv_head, FormatId format) {
-  const int n_heads = config.query_heads_per_kv();
-  PathSpec path{.kind = PathKind::kAttention, .layer = layer, .index = kv_head, .first = kv_head * n_heads,
-                .count = n_heads};
-  path.matrices = {matrix(MatrixRole::kKey, 0, config.head_dim, config.dim, format),
-                   matrix(MatrixRole::kValue, 0, config.head_dim, config.dim, format)};
-  for (int h = 0; h < n_heads; ++h) {
-    path.matrices.push_back(matrix(MatrixRole::kQuery, h, config.head_dim, config.dim, format));
-    path.matrices.push_back(matrix(MatrixRole::kOutput, h, config.dim, config.head_dim, format));
+/// Calls head(h) for each query head of a path, and output(first, n) after each group of them.
+template <typename Head, typename Output>
+void for_output_groups(const engine::ModelConfig& config, int n_heads, const Head& head, const Output& output) {
+  for (int first = 0; first < n_heads; first += config.output_heads) {
+    const int last = std::min(first + config.output_heads, n_heads);
+    for (int h = first; h < last; ++h) head(h);
+    output(first, last - first);
   }
+}
+
+PathSpec attention(const engine::ModelConfig& config, int layer, int kv_head, FormatId format) {
+  const int n_kv_heads = std::min(config.kv_heads_of_path(), config.n_kv_heads - kv_head);
+  const int n_heads = n_kv_heads * config.query_heads_per_kv();
+  PathSpec path{.kind = PathKind::kAttention, .layer = layer, .index = kv_head, .first = kv_head * config.query_heads_per_kv(),
+                .count = n_heads};
+  for (int k = 0; k < n_kv_heads; ++k) {
+    path.matrices.push_back(matrix(MatrixRole::kKey, k, config.head_dim, config.dim, format));
+    path.matrices.push_back(matrix(MatrixRole::kValue, k, config.head_dim, config.dim, format));
+  }
+  for_output_groups(
+      config, n_heads,
+      [&](int h) { path.matrices.push_back(matrix(MatrixRole::kQuery, h, config.head_dim, config.dim, format)); },
+      [&](int first, int n) { path.matrices.push_back(matrix(MatrixRole::kOutput, first, config.dim, n * config.head_dim, format)); });
   if (config.qkv_bias) {
-    path.vectors = {vector(VectorRole::kKeyBias, config.head_dim), vector(VectorRole::kValueBias, config.head_dim)};
+    for (int k = 0; k < n_kv_heads; ++k) {
+      path.vectors.push_back(vector(VectorRole::kKeyBias, config.head_dim, k));
+      path.vectors.push_back(vector(VectorRole::kValueBias, config.head_dim, k));
+    }
     for (int h = 0; h < n_heads; ++h) path.vectors.push_back(vector(VectorRole::kQueryBias, config.head_dim, h));
   }
   if (config.attention_sinks) path.vectors.push_back(vector(VectorRole::kSinks, n_heads));
@@ -120,12 +136,14 @@ PathSpec latent_attention(const engine::ModelConfig& config, int layer, FormatId
   const engine::LatentConfig& latent = config.latent;
   const int query_input = latent.query_dim > 0 ? latent.query_dim : config.dim;
   PathSpec path{.kind = PathKind::kAttention, .layer = layer, .count = config.n_heads};
-  for (int h = 0; h < config.n_heads; ++h) {
-    path.matrices.push_back(matrix(MatrixRole::kQuery, h, latent.query_rows(), query_input, format));
-    path.matrices.push_back(matrix(MatrixRole::kIntoLatent, h, latent.dim, latent.plain_dim, format));
-    path.matrices.push_back(matrix(MatrixRole::kOutOfLatent, h, latent.value_dim, latent.dim, format));
-    path.matrices.push_back(matrix(MatrixRole::kOutput, h, config.dim, latent.value_dim, format));
-  }
+  for_output_groups(
+      config, config.n_heads,
+      [&](int h) {
+        path.matrices.push_back(matrix(MatrixRole::kQuery, h, latent.query_rows(), query_input, format));
+        path.matrices.push_back(matrix(MatrixRole::kIntoLatent, h, latent.dim, latent.plain_dim, format));
+        path.matrices.push_back(matrix(MatrixRole::kOutOfLatent, h, latent.value_dim, latent.dim, format));
+      },
+      [&](int first, int n) { path.matrices.push_back(matrix(MatrixRole::kOutput, first, config.dim, n * latent.value_dim, format)); });
   return path;
 }
 
@@ -159,7 +177,7 @@ std::uint64_t count_paths(const engine::ModelConfig& config) {
              static_cast<std::uint64_t>(queries + count_groups(config.latent.cached_dim()));
   }
   for (const engine::LayerConfig& layer : config.layers)
-    count += 1 + static_cast<std::uint64_t>(config.n_kv_heads) +
+    count += 1 + static_cast<std::uint64_t>((config.n_kv_heads + config.kv_heads_of_path() - 1) / config.kv_heads_of_path()) +
              static_cast<std::uint64_t>(count_groups(layer.hidden_dim, config.neuron_group)) * static_cast<std::uint64_t>(layer.n_experts) +
              static_cast<std::uint64_t>(layer.has_shared() ? count_groups(layer.shared_hidden_dim, config.neuron_group) : 0);
   return count;
@@ -171,6 +189,31 @@ int wide_neuron_group(const engine::ModelConfig& config) {
     return layer.hidden_dim * layer.n_experts >= kLeastPaths * kWide && layer.hidden_dim >= kWide;
   });
   return suits ? kWide : 0;
+}
+
+int wide_output_heads(const engine::ModelConfig& config) {
+  if (config.value_dim() % engine::kStripRows != 0) return 1;
+  const int per_kv = config.query_heads_per_kv();
+  // Columns that are worth having while a layer has so many groups left. `gap-int4` at 90 % zeros from L2, 512 / 256 / 128 / 64 columns:
+  // 1.3 / 1.5 / 1.75 / 2.5 bits a weight, 1400 / 1040 / 850 / 530 G multiply-adds a second of two cores with 64 tokens.
+  struct Aim {
+    int columns, least_groups;
+  };
+  int chosen = 1;
+  for (const Aim& aim : {Aim{512, 16}, Aim{256, 8}, Aim{128, 4}}) {
+    for (int heads = 2; heads <= config.n_heads && heads * config.value_dim() <= aim.columns; ++heads) {
+      const bool within_kv = heads <= per_kv;
+      if (!within_kv && heads % per_kv != 0) continue;
+      const int of = within_kv ? per_kv : config.n_heads, n_groups = (of + heads - 1) / heads;
+      const bool even = within_kv ? (of + n_groups - 1) / n_groups == heads : n_groups * heads - of < n_groups * per_kv;
+      if (even && n_groups * (within_kv ? config.n_kv_heads : 1) >= aim.least_groups) chosen = std::max(chosen, heads);
+    }
+  }
+  return chosen;
+}
+
+int kv_heads_of(const engine::ModelConfig& config, const PathSpec& path) {
+  return config.latent.used() ? 1 : path.count / config.query_heads_per_kv();
 }
 
 FormatChoice format_choice(FormatId values) {
@@ -207,7 +250,7 @@ std::vector<PathSpec> enumerate_paths(const engine::ModelConfig& config, const F
       add_latents(paths, config, layer, formats.projections);
       add(paths, latent_attention(config, layer, formats.projections));
     }
-    for (int kv_head = 0; !config.latent.used() && kv_head < config.n_kv_heads; ++kv_head)
+    for (int kv_head = 0; !config.latent.used() && kv_head < config.n_kv_heads; kv_head += config.kv_heads_of_path())
       add(paths, attention(config, layer, kv_head, formats.projections));
     int index = 0;
     for (const Group& neurons : split_groups(l.hidden_dim, config.neuron_group)) {
@@ -271,8 +314,13 @@ std::uint64_t next_strip_offset(std::span<const StripRef> order, std::size_t i, 
 std::vector<BlobPart> blob_parts(const PathSpec& path) {
   if (path.kind != PathKind::kAttention) return {};
   std::vector<BlobPart> parts{{0, blob_header_bytes(path)}};
+  bool in_group = false;
   for (const MatrixSpec& m : path.matrices) {
-    if (m.role == MatrixRole::kQuery) parts.push_back({parts.back().offset + parts.back().bytes, 0});
+    if (m.role == MatrixRole::kQuery) {
+      if (!in_group) parts.push_back({parts.back().offset + parts.back().bytes, 0, m.part, 0});
+      ++parts.back().n_heads;
+    }
+    in_group = is_of_query_head(m.role) && m.role != MatrixRole::kOutput;
     parts.back().bytes += m.bytes;
   }
   return parts;
@@ -284,7 +332,11 @@ std::string path_title(const PathSpec& path) {
     case PathKind::kReplicated: return text("layer ", path.layer, ", norms and router");
     case PathKind::kEmbedding: return text("embedding of tokens ", path.first, "-", last);
     case PathKind::kLatent: return text("layer ", path.layer, ", latent rows ", path.first, "-", last);
-    case PathKind::kAttention: return text("layer ", path.layer, ", KV head ", path.index);
+    case PathKind::kAttention: {
+      const auto n = std::count_if(path.matrices.begin(), path.matrices.end(), [](const MatrixSpec& m) { return m.role == MatrixRole::kKey; });
+      if (n > 1) return text("layer ", path.layer, ", KV heads ", path.index, "-", path.index + n - 1);
+      return text("layer ", path.layer, ", KV head ", path.index);
+    }
     case PathKind::kFeedForward:
       return text("layer ", path.layer, ", neurons ", path.first, "-", last, " of expert ", path.expert);
     case PathKind::kSharedExpert: return text("layer ", path.layer, ", neurons ", path.first, "-", last, " of the shared expert");

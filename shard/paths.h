@@ -6,8 +6,9 @@
 //                         then where its last one ends; from the blob's start
 //   vectors               f32, each 64-byte aligned, in the order of PathSpec::vectors
 //   strips                in execution order, 64-byte aligned where a matrix begins or two alternate:
-//     attention           k strips, v strips, then per query head its q strips and o strips
-//     attention, latents  per query head its q strips, those into the latent space, out of it, and o strips
+//     attention           k and v strips by KV head, then per group of query heads their q strips, then its o strips
+//     attention, latents  per group of query heads for each its q strips, those into the latent space and out of it, then
+//                         the group's o strips
 //     feed-forward, also of the shared expert
 //                         gate strip 0, up strip 0, gate strip 1, up strip 1, …, then the down strips
 //     vocabulary, latent  row strips
@@ -26,7 +27,7 @@ namespace colonnade::shard {
 enum class PathKind : std::uint32_t {
   kReplicated = 1,   // norms, router, biases: small, held by every rank of the stage
   kEmbedding = 2,    // rows of the embedding (also of the head when they are tied)
-  kAttention = 3,    // one KV-head group; with latents all heads
+  kAttention = 3,    // one KV-head group, or several where a group of query heads (ModelConfig::output_heads) covers them; with latents all heads
   kFeedForward = 4,  // one neuron group of one expert
   kHead = 5,         // rows of the output head, when not tied
   kSharedExpert = 100,  // one neuron group of the expert that every token uses beside those it chooses
@@ -62,7 +63,7 @@ enum class VectorRole : std::uint32_t {
 
 struct MatrixSpec {
   MatrixRole role = MatrixRole::kKey;
-  int part = 0;              // query head within its KV group, where is_of_query_head
+  int part = 0;              // where is_of_query_head, query head within the path (of kOutput the first one of its group); else KV head
   std::uint32_t rows = 0;
   std::uint32_t cols = 0;
   engine::FormatId format = engine::FormatId::kF32;
@@ -74,14 +75,14 @@ struct MatrixSpec {
 
 struct VectorSpec {
   VectorRole role = VectorRole::kAttentionNorm;
-  int part = 0;              // query head within its KV group, for kQueryBias
+  int part = 0;              // query or KV head within the path, for biases of attention
   std::uint32_t count = 0;   // floats
 };
 
 struct PathSpec {
   PathKind kind = PathKind::kReplicated;
   int layer = 0;             // kReplicated with layer == n_layers holds the final norm
-  int index = 0;             // KV head, neuron group or vocabulary group; kReplicated of layer 0: 1 is what embeddings need
+  int index = 0;             // (first) KV head, neuron group or vocabulary group; kReplicated of layer 0: 1 is what embeddings need
   int expert = 0;
   int first = 0;             // first neuron, token or row
   int count = 0;             // neurons, tokens, rows or query heads
@@ -122,6 +123,13 @@ std::vector<PathSpec> enumerate_paths(const engine::ModelConfig& config, const F
 /// of its activations. 0 where a layer has so few neurons that too few paths would be left to share out.
 int wide_neuron_group(const engine::ModelConfig& config);
 
+/// ModelConfig::output_heads for a model: the wider o is, the fewer bits and instructions sparse formats need for a weight, but the
+/// fewer groups of heads there are to share out among ranks.
+int wide_output_heads(const engine::ModelConfig& config);
+
+/// How many KV heads an attention path has.
+int kv_heads_of(const engine::ModelConfig& config, const PathSpec& path);
+
 /// How many paths enumerate_paths() makes, without making them: a lying configuration must not cost memory.
 std::uint64_t count_paths(const engine::ModelConfig& config);
 
@@ -151,9 +159,14 @@ std::uint64_t next_strip_offset(std::span<const StripRef> order, std::size_t i, 
 struct BlobPart {
   std::uint64_t offset;
   std::uint64_t bytes;
+  int first_head = 0;  // query heads within the path; none of the first part
+  int n_heads = 0;
+
+  /// A rank with query heads [first, first + n) of the path, whole groups, needs it.
+  bool needed_for(int first, int n) const { return n_heads == 0 || (first_head >= first && first_head < first + n); }
 };
 /// The parts of an attention path, of which a rank may hold only some query heads: header, keys and values; then
-/// one part per query head. Adjacent, covering the blob. Empty for other paths: they are held whole. Needs exact bytes.
+/// one part per group of query heads. Adjacent, covering the blob. Empty for other paths: they are held whole. Needs exact bytes.
 std::vector<BlobPart> blob_parts(const PathSpec& path);
 
 /// "layer 3, neurons 256-511 of expert 7": for messages.

@@ -22,8 +22,15 @@ constexpr int kFitAttempts = 12;
 struct StageBlock {
   std::uint32_t first_path = 0;
   std::uint32_t n_paths = 0;
-  std::uint32_t units_per_path = 1;  // query heads where KV heads are shared between ranks
+  std::uint32_t units_per_path = 1;  // groups of query heads where KV heads are shared between ranks
 };
+
+/// The groups of query heads into which an attention path can be cut.
+std::vector<BlobPart> head_groups(const PathSpec& path) {
+  std::vector<BlobPart> parts = blob_parts(path);
+  parts.erase(parts.begin());
+  return parts;
+}
 
 class Planner {
  public:
@@ -134,15 +141,14 @@ class Planner {
   /// evens out what the layers left.
   void collect_blocks(int stage, std::vector<std::uint32_t>& replicated, std::vector<StageBlock>& blocks) const {
     const auto n_ranks = plan_.stages[static_cast<std::size_t>(stage)].ranks.size();
-    const bool split_kv = n_ranks > static_cast<std::size_t>(config_.n_kv_heads);
     std::vector<StageBlock> vocabulary;
     for (std::uint32_t p = 0; p < paths_.size();) {
       const PathSpec& path = paths_[p];
       std::uint32_t end = p + 1;
       while (end < paths_.size() && paths_[end].kind == path.kind && paths_[end].layer == path.layer) ++end;
       if (holds(stage, path)) {
-        const bool attention = path.kind == PathKind::kAttention;
-        const std::uint32_t units = attention && split_kv ? static_cast<std::uint32_t>(path.count) : 1;
+        const bool split = path.kind == PathKind::kAttention && n_ranks > end - p;
+        const std::uint32_t units = split ? static_cast<std::uint32_t>(head_groups(path).size()) : 1;
         const StageBlock block{.first_path = p, .n_paths = end - p, .units_per_path = units};
         if (path.kind == PathKind::kReplicated)
           for (std::uint32_t i = p; i < end; ++i) replicated.push_back(i);
@@ -167,9 +173,14 @@ class Planner {
                                                                    : BlockClass::kVocabulary,
                   .settles = !is_projection(kind)};
       block.unit_bytes.reserve(std::size_t{s.n_paths} * s.units_per_path);
-      for (std::uint32_t p = s.first_path; p < s.first_path + s.n_paths; ++p)
-        for (std::uint32_t u = 0; u < s.units_per_path; ++u)
-          block.unit_bytes.push_back(static_cast<double>(paths_[p].bytes) / s.units_per_path);
+      for (std::uint32_t p = s.first_path; p < s.first_path + s.n_paths; ++p) {
+        const auto bytes = static_cast<double>(paths_[p].bytes);
+        if (s.units_per_path == 1) {
+          block.unit_bytes.push_back(bytes);
+        } else {
+          for (const BlobPart& group : head_groups(paths_[p])) block.unit_bytes.push_back(bytes * group.n_heads / paths_[p].count);
+        }
+      }
       blocks.push_back(std::move(block));
     }
     if (!blocks.empty()) blocks.back().settles = true;
@@ -180,7 +191,8 @@ class Planner {
     double sum = 0;
     for (const Block& b : blocks) sum = std::accumulate(b.unit_bytes.begin(), b.unit_bytes.end(), sum);
     for (const StageBlock& s : stage_blocks)
-      if (paths_[s.first_path].kind == PathKind::kAttention) sum += static_cast<double>(kv_bytes(paths_[s.first_path])) * s.n_paths;
+      for (std::uint32_t p = s.first_path; p < s.first_path + s.n_paths; ++p)
+        if (paths_[p].kind == PathKind::kAttention) sum += static_cast<double>(kv_bytes(paths_[p]));
     return sum;
   }
 
@@ -230,8 +242,9 @@ class Planner {
         const PathSpec& path = paths_[blocks[b].first_path + in_block];
         Assignment a{.path = blocks[b].first_path + in_block};
         if (path.kind == PathKind::kAttention) {
-          a.first_head = units == 1 ? 0 : static_cast<int>(u % units);
-          a.n_heads = units == 1 ? path.count : static_cast<int>(next - u);
+          const std::vector<BlobPart> groups = head_groups(path);
+          a.first_head = units == 1 ? 0 : groups[u % units].first_head;
+          a.n_heads = units == 1 ? path.count : groups[(next - 1) % units].first_head + groups[(next - 1) % units].n_heads - a.first_head;
           rank.kv_bytes += kv_bytes(path);
         }
         const bool is_head = path.kind == PathKind::kEmbedding && last && config_.tied_embeddings;
@@ -293,7 +306,9 @@ class Planner {
     return Error{ErrorCode::kExhausted, std::move(message)};
   }
 
-  std::uint64_t kv_bytes(const PathSpec& path) const { return kv_head_bytes_[static_cast<std::size_t>(path.layer)]; }
+  std::uint64_t kv_bytes(const PathSpec& path) const {
+    return kv_head_bytes_[static_cast<std::size_t>(path.layer)] * static_cast<std::uint64_t>(kv_heads_of(config_, path));
+  }
   const RankMachine& machine(int r) const { return machines_[static_cast<std::size_t>(r)]; }
   const RankPlan& rank(int r) const { return plan_.ranks[static_cast<std::size_t>(r)]; }
 

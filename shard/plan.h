@@ -28,10 +28,10 @@ struct PlanOptions {
   int max_step_tokens = 512;          // for the activation buffers
 };
 
-/// A path held by a rank. Attention paths may be shared by query heads where ranks outnumber KV heads.
+/// A path held by a rank. Attention paths may be shared by groups of query heads (ModelConfig::output_heads) where ranks outnumber them.
 struct Assignment {
   std::uint32_t path = 0;   // index into the path list
-  int first_head = 0;       // query heads [first_head, first_head + n_heads) of the KV group; attention only
+  int first_head = 0;       // query heads [first_head, first_head + n_heads) of the path, whole groups; attention only
   int n_heads = 0;
 };
 

@@ -26,10 +26,9 @@ std::vector<std::uint64_t> kv_head_bytes(const engine::ModelConfig& config, cons
 
 std::uint64_t assignment_bytes(const PathSpec& path, const Assignment& assignment) {
   if (path.kind != PathKind::kAttention || assignment.n_heads == path.count) return path.bytes;
-  const std::vector<BlobPart> parts = blob_parts(path);
-  std::uint64_t bytes = parts[0].bytes;
-  for (int h = 0; h < assignment.n_heads; ++h)
-    bytes += parts[static_cast<std::size_t>(1 + assignment.first_head + h)].bytes;
+  std::uint64_t bytes = 0;
+  for (const BlobPart& part : blob_parts(path))
+    if (part.needed_for(assignment.first_head, assignment.n_heads)) bytes += part.bytes;
   return bytes;
 }
 

@@ -154,8 +154,9 @@ class Predictor {
         strips += m.n_strips();
       }
       work.weight_pieces += columns ? 1 : strips;
-      const BlockWork context = context_work(config_, a->n_heads, step_.tokens_each, positions, position_bytes_, costs_);
-      for (int s = 0; s < step_.n_sequences; ++s) work += context;
+      const int n_kv_heads = kv_heads_of(config_, path);
+      const BlockWork context = context_work(config_, a->n_heads / n_kv_heads, step_.tokens_each, positions, position_bytes_, costs_);
+      for (int s = 0; s < step_.n_sequences * n_kv_heads; ++s) work += context;
       work.small_seconds += costs_.slowness() * tokens() * a->n_heads * (config_.head_dim + config_.attended_dim()) * kInputSeconds;
     }
     work.small_seconds += costs_.slowness() * tokens() * dim() * static_cast<double>(share.attention.size()) * kInputSeconds / 2;

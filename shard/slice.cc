@@ -1,5 +1,7 @@
 #include "shard/slice.h"
 
+#include <algorithm>
+
 #include "engine/base/check.h"
 #include "engine/base/format_text.h"
 #include "engine/base/units.h"
@@ -29,6 +31,10 @@ class LoadedPath {
       COLONNADE_TRY(check_strip(path, place, p.base_of(m) + place.offset));
     }
     return p;
+  }
+
+  bool has(MatrixRole role, int part) const {
+    return std::any_of(path_->matrices.begin(), path_->matrices.end(), [&](const MatrixSpec& m) { return m.role == role && m.part == part; });
   }
 
   MatrixView matrix(MatrixRole role, int part = 0) const {
@@ -73,16 +79,18 @@ engine::AttentionPath attention_path(const PathSpec& path, const Assignment& hel
   a.kv_head = path.index;
   a.first_head = path.first + held.first_head;
   a.kv_slot = kv_slot;
-  if (!latent) {
-    a.key = loaded.matrix(MatrixRole::kKey);
-    a.value = loaded.matrix(MatrixRole::kValue);
+  for (const MatrixSpec& m : path.matrices) {
+    if (m.role != MatrixRole::kKey) continue;
+    a.key.push_back(loaded.matrix(MatrixRole::kKey, m.part));
+    a.value.push_back(loaded.matrix(MatrixRole::kValue, m.part));
+    if (const float* bias = loaded.vector(VectorRole::kKeyBias, m.part)) a.key_bias.push_back(bias);
+    if (const float* bias = loaded.vector(VectorRole::kValueBias, m.part)) a.value_bias.push_back(bias);
   }
-  a.key_bias = loaded.vector(VectorRole::kKeyBias);
-  a.value_bias = loaded.vector(VectorRole::kValueBias);
+  COLONNADE_CHECK(a.key.size() <= 1 || held.n_heads == path.count, text(path_title(path), " is held in part"));
   if (const float* sinks = loaded.vector(VectorRole::kSinks)) a.sinks = sinks + held.first_head;
   for (int h = held.first_head; h < held.first_head + held.n_heads; ++h) {
     a.query.push_back(loaded.matrix(MatrixRole::kQuery, h));
-    a.output.push_back(loaded.matrix(MatrixRole::kOutput, h));
+    if (loaded.has(MatrixRole::kOutput, h)) a.output.push_back(loaded.matrix(MatrixRole::kOutput, h));
     if (latent) {
       a.into_latent.push_back(loaded.matrix(MatrixRole::kIntoLatent, h));
       a.out_of_latent.push_back(loaded.matrix(MatrixRole::kOutOfLatent, h));
@@ -132,10 +140,13 @@ SliceLayout slice_layout(const Manifest& manifest, const RankPlan& rank) {
                               path.part_checksums[part]});
       end += parts[part].bytes;
     };
-    read(0);
-    const std::size_t first = static_cast<std::size_t>(a.first_head) + 1;
-    layout.head_base.push_back(static_cast<std::int64_t>(end) - static_cast<std::int64_t>(parts[first].offset));
-    for (std::size_t part = first; part < first + static_cast<std::size_t>(a.n_heads); ++part) read(part);
+    for (std::size_t part = 0; part < parts.size(); ++part) {
+      if (!parts[part].needed_for(a.first_head, a.n_heads)) continue;
+      if (part > 0 && parts[part].first_head == a.first_head)
+        layout.head_base.push_back(static_cast<std::int64_t>(end) - static_cast<std::int64_t>(parts[part].offset));
+      read(part);
+    }
+    COLONNADE_CHECK(layout.head_base.size() == layout.path_base.size(), text(path_title(path), " is cut within a group of query heads"));
     layout.bytes = round_up(end, kBlobAlignment);
   }
   if (!layout.reads.empty()) {
@@ -181,7 +192,7 @@ Result<engine::RankWeights> make_rank_weights(const Manifest& manifest, const Pl
       case PathKind::kAttention: {
         engine::LayerWeights& l = layer();
         l.attention.push_back(attention_path(path, held, loaded, l.n_kv_slots, manifest.config.latent.used()));
-        ++l.n_kv_slots;  // a rank holds at most one run of a KV head's query heads
+        l.n_kv_slots += kv_heads_of(manifest.config, path);  // a rank holds at most one run of a KV head's query heads
         break;
       }
       case PathKind::kLatent: {

@@ -29,6 +29,7 @@ Result<SourceModel> SourceModel::open(const std::filesystem::path& source) {
   COLONNADE_CHECK(family != nullptr, "a configuration was read for a family that is not listed");
   model.names_ = family->names;
   if (model.config_.encoder) COLONNADE_TRY(read_pooling(source, model.config_));
+  model.config_.output_heads = wide_output_heads(model.config_);
   COLONNADE_ASSIGN(model.source_, open_stored_tensors(source, content));
   const auto has_embedding = [&] { return model.source_->open(model.stored(weight(model.names_.embedding))).ok(); };
   if (!has_embedding()) {
@@ -342,9 +343,9 @@ Window SourceModel::matrix_window(const PathSpec& path, const MatrixSpec& matrix
   Window window{.first_row = 0, .n_rows = matrix.rows, .first_col = 0, .n_cols = matrix.cols};
   switch (matrix.role) {
     case MatrixRole::kKey:
-    case MatrixRole::kValue: window.first_row = u(path.index) * u(config_.head_dim); break;
+    case MatrixRole::kValue: window.first_row = u(path.index + matrix.part) * u(config_.head_dim); break;
     case MatrixRole::kQuery: window.first_row = u(path.first + matrix.part) * u(config_.head_dim); break;
-    case MatrixRole::kOutput: window.first_col = u(path.first + matrix.part) * u(static_cast<int>(matrix.cols)); break;
+    case MatrixRole::kOutput: window.first_col = u(path.first + matrix.part) * u(config_.value_dim()); break;
     case MatrixRole::kDown: window.first_col = u(path.first); break;
     default: window.first_row = u(path.first); break;
   }
@@ -397,7 +398,7 @@ PathWeights SourceModel::weights_of(const PathSpec& path, const TensorSource* ma
     const auto head_dim = static_cast<std::uint64_t>(config_.head_dim);
     if (vector.role == VectorRole::kQueryBias) first = static_cast<std::uint64_t>(path.first + vector.part) * head_dim;
     if (vector.role == VectorRole::kKeyBias || vector.role == VectorRole::kValueBias)
-      first = static_cast<std::uint64_t>(path.index) * head_dim;
+      first = static_cast<std::uint64_t>(path.index + vector.part) * head_dim;
     COLONNADE_TRY(read_vector_part(source, part, first, vector.count, out));
     if (is_norm(vector.role))
       for (std::uint32_t i = 0; i < vector.count; ++i) out[i] += names_.norm_offset;

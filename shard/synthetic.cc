@@ -191,6 +191,7 @@ Result<SyntheticModel> SyntheticModel::make(std::string_view shape, const Synthe
   }
   if (const int wide = wide_neuron_group(manifest.config); wide > 0 && suits_wide_groups(options, wide))
     manifest.config.neuron_group = wide;
+  manifest.config.output_heads = wide_output_heads(manifest.config);
   manifest.paths = enumerate_paths(manifest.config, format_choice(options.rules.values));
   model.strips_ = std::make_shared<const Strips>(manifest.paths, manifest.config, options);
   return model;

@@ -115,7 +115,8 @@ std::string share_text(const PlanReport& report, const RankPlan& rank) {
   for (const PlanRun& run : plan_runs(report.paths, rank)) {
     if (run.kind == PathKind::kAttention) {
       heads += run.last_head - run.first_head + 1;
-      kv_heads += run.n_paths();
+      const int per_kv = report.config.query_heads_per_kv();
+      kv_heads += run.last_head / per_kv - run.first_head / per_kv + 1;
     } else if (has_neurons(run.kind)) {
       groups += run.n_paths();
     } else if (run.kind != PathKind::kLatent) {

@@ -18,17 +18,30 @@ std::size_t most(std::span<const LayerWeights> layers, Count count) {
 
 std::size_t n_paths(const LayerWeights& layer) { return layer.attention.size(); }
 
+std::size_t n_kv_heads(const LayerWeights& layer) {
+  std::size_t heads = 0;
+  for (const AttentionPath& path : layer.attention) heads += path.key.size();
+  return heads;
+}
+
 std::size_t n_query_heads(const LayerWeights& layer) {
   std::size_t heads = 0;
   for (const AttentionPath& path : layer.attention) heads += path.query.size();
   return heads;
 }
 
-std::size_t most_heads_of_a_path(std::span<const LayerWeights> layers) {
-  std::size_t heads = 0;
+std::size_t n_outputs(const LayerWeights& layer) {
+  std::size_t outputs = 0;
+  for (const AttentionPath& path : layer.attention) outputs += path.output.size();
+  return outputs;
+}
+
+std::size_t widest_output(std::span<const LayerWeights> layers) {
+  std::size_t columns = 0;
   for (const LayerWeights& layer : layers)
-    for (const AttentionPath& path : layer.attention) heads = std::max(heads, path.query.size());
-  return heads;
+    for (const AttentionPath& path : layer.attention)
+      for (const MatrixView& output : path.output) columns = std::max<std::size_t>(columns, output.cols);
+  return columns;
 }
 
 float query_growth(const ModelConfig& config, int position) {
@@ -52,21 +65,22 @@ AttentionBlock::AttentionBlock(const RankContext& context, std::span<const Layer
       padded_head_(round_up(context.head_dim(), kStripRows)),
       padded_dim_(round_up(context.dim(), kStripRows)),
       // One more strip than needed keeps rows of a power-of-two width from falling into the same cache sets.
-      projected_stride_((2 * most(layers, n_paths) + most(layers, n_query_heads)) * padded_head_ + kStripRows),
+      projected_stride_((2 * most(layers, n_kv_heads) + most(layers, n_query_heads)) * padded_head_ + kStripRows),
       projected_(static_cast<std::size_t>(context.max_tokens) * projected_stride_),
-      attended_(static_cast<std::size_t>(context.max_tokens) * most(layers, n_query_heads), padded_head_),
+      attended_(static_cast<std::size_t>(context.max_tokens) * most(layers, n_outputs), std::max(padded_head_, widest_output(layers))),
       factors_(context.config.qk_norm_joint ? static_cast<std::size_t>(context.max_tokens) : 0),
-      cache_attention_(context, most_heads_of_a_path(layers), most(layers, n_paths)),
+      cache_attention_(context, static_cast<std::size_t>(context.config.query_heads_per_kv()), most(layers, n_kv_heads)),
       slots_(most(layers, n_paths) * static_cast<std::size_t>(kMaxColumnTokens) * padded_dim_),
       part_(buffers(context.team.size(),
                     std::max(tile_floats(context.max_tokens),
                              static_cast<std::size_t>(kMaxColumnTokens) * padded_dim_))),
       path_sum_(buffers(context.team.size(), tile_floats(context.max_tokens))),
       sum_(buffers(context.team.size(), tile_floats(context.max_tokens))) {
-  projections_.reserve(2 * most(layers, n_paths) + most(layers, n_query_heads));
+  projections_.reserve(2 * most(layers, n_kv_heads) + most(layers, n_query_heads));
   strips_.reserve(projections_.capacity() + 1);
-  units_.reserve(most(layers, n_paths) + most(layers, n_query_heads));
+  units_.reserve(most(layers, n_kv_heads) + most(layers, n_query_heads));
   paths_.reserve(most(layers, n_paths));
+  outputs_.reserve(most(layers, n_outputs));
 }
 
 Status AttentionBlock::run(const LayerConfig& shape, const LayerWeights& layer, const LayerCache& cache,
@@ -91,10 +105,8 @@ void AttentionBlock::show(const Call& call) const {
   const int n_tokens = call.batch.n_tokens();
   for (const Projection& projection : projections_)
     context_.tap->multiplied(*projection.matrix, call.input.view(0), n_tokens);
-  for (std::size_t p = 0; p < paths_.size(); ++p)
-    for (std::size_t h = 0; h < call.layer.attention[p].output.size(); ++h)
-      context_.tap->multiplied(call.layer.attention[p].output[h],
-                               attended_.view(head_row(paths_[p].first_head + h, 0)), n_tokens);
+  for (std::size_t o = 0; o < outputs_.size(); ++o)
+    context_.tap->multiplied(*outputs_[o], attended_.view(output_row(o, 0)), n_tokens);
 }
 
 void AttentionBlock::lay_out(const LayerWeights& layer) {
@@ -102,28 +114,31 @@ void AttentionBlock::lay_out(const LayerWeights& layer) {
   strips_.assign(1, 0);
   units_.clear();
   paths_.clear();
-  std::size_t head = 0;
+  outputs_.clear();
   const auto add = [&](const MatrixView& matrix) {
     projections_.push_back({&matrix, projections_.size() * padded_head_});
     strips_.push_back(strips_.back() + matrix.n_strips());
   };
   for (const AttentionPath& path : layer.attention) {
     const std::size_t p = paths_.size();
-    const std::size_t first_query = projections_.size() + 2;
-    paths_.push_back({units_.size(), 1 + path.query.size(), first_query * padded_head_, head});
+    const std::size_t first_query = projections_.size() + 2 * path.key.size();
+    paths_.push_back({units_.size(), path.key.size() + path.query.size(), first_query * padded_head_, outputs_.size()});
+    for (const MatrixView& output : path.output) outputs_.push_back(&output);
     const bool joint = context_.config.qk_norm_joint;
     const auto norm_of = [&](const float* norm, int of_head) {
       return norm == nullptr || !joint ? norm : norm + static_cast<std::size_t>(of_head) * context_.head_dim();
     };
-    units_.push_back({p, projections_.size(), 2, path.key_bias, norm_of(layer.key_norm, path.kv_head)});
-    add(path.key);
-    add(path.value);
+    for (std::size_t k = 0; k < path.key.size(); ++k) {
+      units_.push_back({p, k, projections_.size(), 2, path.key_bias.empty() ? nullptr : path.key_bias[k],
+                        norm_of(layer.key_norm, path.kv_head + static_cast<int>(k))});
+      add(path.key[k]);
+      add(path.value[k]);
+    }
     for (std::size_t h = 0; h < path.query.size(); ++h) {
-      units_.push_back({p, projections_.size(), 1, path.query_bias.empty() ? nullptr : path.query_bias[h],
+      units_.push_back({p, h, projections_.size(), 1, path.query_bias.empty() ? nullptr : path.query_bias[h],
                         norm_of(layer.query_norm, path.first_head + static_cast<int>(h))});
       add(path.query[h]);
     }
-    head += path.query.size();
   }
 }
 
@@ -198,38 +213,33 @@ void AttentionBlock::finish_unit(const Call& call, const Unit& unit, int token) 
 
   const AttentionPath& path = call.layer.attention[unit.path];
   float* const value = head + padded_head_;
-  if (path.value_bias != nullptr) kernels.add(value, path.value_bias, head_dim);
+  if (!path.value_bias.empty()) kernels.add(value, path.value_bias[unit.head], head_dim);
   const int position = batch.position(token);
   const std::int32_t page = batch.pages(token, call.cache.group).page_of(position);
-  std::byte* const block = call.cache.slot(path.kv_slot) + static_cast<std::size_t>(page) * call.cache.block_bytes;
+  std::byte* const block = call.cache.slot(path.kv_slot + static_cast<int>(unit.head)) + static_cast<std::size_t>(page) * call.cache.block_bytes;
   kernels.store_kv[static_cast<std::size_t>(context_.kv_type)](head, value, context_.config.head_dim,
                                                                position % kPageTokens, block);
 }
 
 CacheLayout AttentionBlock::cache_layout(const Call& call) const {
   return {call.cache.block_bytes, projected_stride_, padded_head_, attended_.stride(),
-          static_cast<std::size_t>(context_.max_tokens) * attended_.stride(), call.shape.window_tokens,
+          static_cast<std::size_t>(context_.max_tokens) * attended_.stride(), context_.config.output_heads, call.shape.window_tokens,
           call.shape.window_chunks,
           context_.config.encoder,
           0,
           call.cache.group};
 }
 
-QueryBlock AttentionBlock::query_block(const Call& call, std::size_t p) {
+QueryBlock AttentionBlock::query_block(const Call& call, std::size_t p, std::size_t kv_head) {
   const AttentionPath& path = call.layer.attention[p];
-  return {call.cache.slot(path.kv_slot), projected_.data() + paths_[p].query,
-          attended_.row(head_row(paths_[p].first_head, 0)), path.sinks, static_cast<int>(path.query.size()), 0,
-          call.batch.n_tokens(), p};
+  const std::size_t n_heads = path.query.size() / path.key.size(), first = kv_head * n_heads;
+  return {call.cache.slot(path.kv_slot + static_cast<int>(kv_head)), projected_.data() + paths_[p].query + first * padded_head_,
+          attended_.row(output_row(paths_[p].first_output, 0)) + first * context_.head_dim(),
+          path.sinks == nullptr ? nullptr : path.sinks + first, static_cast<int>(n_heads), 0, call.batch.n_tokens(), p};
 }
 
-void AttentionBlock::quantize_attended(const Call& call, const QueryBlock& block) {
-  const AttentionPath& path = call.layer.attention[block.path];
-  for (std::size_t h = 0; h < path.query.size(); ++h) {
-    const ActivationKinds wanted = wanted_by(path.output[h]);
-    for (int t = block.first_token; t < block.first_token + block.n_tokens; ++t)
-      attended_.quantize(context_.kernels, head_row(paths_[block.path].first_head + h, t), 0, context_.head_dim(),
-                         wanted);
-  }
+void AttentionBlock::quantize_attended(const MatrixView& output, std::size_t local_output, std::size_t token) {
+  attended_.quantize(context_.kernels, output_row(local_output, token), 0, output.cols, wanted_by(output));
 }
 
 void AttentionBlock::run_columns(const Call& call) {
@@ -250,17 +260,19 @@ void AttentionBlock::run_columns(const Call& call) {
       if (!call.projected) project(call, first, last);
       for (const Unit& unit : units)
         for (int t = 0; t < n_tokens; ++t) finish_unit(call, unit, t);
-      cache_attention_.for_each_block(call.batch, query_block(call, p), [&](const QueryBlock& block) {
-        cache_attention_.attend(cache_layout(call), call.batch, block, thread);
-        quantize_attended(call, block);
-      });
+      for (std::size_t k = 0; k < path.key.size(); ++k)
+        cache_attention_.for_each_block(call.batch, query_block(call, p, k), [&](const QueryBlock& block) {
+          cache_attention_.attend(cache_layout(call), call.batch, block, thread);
+        });
       float* const slot = slot_of(p);
       float* const part = part_[static_cast<std::size_t>(thread)].data();
       const std::size_t count = static_cast<std::size_t>(n_tokens) * padded_dim_;
-      for (std::size_t h = 0; h < path.output.size(); ++h) {
-        multiply(context_.kernels, path.output[h], 0, path.output[h].n_strips(),
-                 attended_.view(head_row(paths_[p].first_head + h, 0)), n_tokens, h == 0 ? slot : part, padded_dim_);
-        if (h != 0) context_.kernels.add(slot, part, count);
+      for (std::size_t o = 0; o < path.output.size(); ++o) {
+        const std::size_t local = paths_[p].first_output + o;
+        for (std::size_t t = 0; t < static_cast<std::size_t>(n_tokens); ++t) quantize_attended(path.output[o], local, t);
+        multiply(context_.kernels, path.output[o], 0, path.output[o].n_strips(), attended_.view(output_row(local, 0)), n_tokens,
+                 o == 0 ? slot : part, padded_dim_);
+        if (o != 0) context_.kernels.add(slot, part, count);
       }
     }
   };
@@ -302,13 +314,18 @@ void AttentionBlock::project_rows(const Call& call, int thread) {
 
 void AttentionBlock::run_rows(const Call& call) {
   const CacheLayout layout = cache_layout(call);
+  const auto n_tokens = static_cast<std::size_t>(call.batch.n_tokens());
   cache_attention_.clear();
-  for (std::size_t p = 0; p < paths_.size(); ++p) cache_attention_.add(call.batch, query_block(call, p));
+  for (std::size_t p = 0; p < paths_.size(); ++p)
+    for (std::size_t k = 0; k < call.layer.attention[p].key.size(); ++k) cache_attention_.add(call.batch, query_block(call, p, k));
   cache_attention_.begin(layout, call.batch);
   context_.team.run([&](int thread) {
     project_rows(call, thread);
     context_.team.barrier();
-    cache_attention_.work(layout, call.batch, thread, [&](const QueryBlock& block) { quantize_attended(call, block); });
+    cache_attention_.work(layout, call.batch, thread, [](const QueryBlock&) {});
+    context_.team.barrier();
+    const Range attended = part_of(outputs_.size() * n_tokens, thread, context_.team.size());
+    for (std::size_t i = attended.begin; i < attended.end; ++i) quantize_attended(*outputs_[i / n_tokens], i / n_tokens, i % n_tokens);
     context_.team.barrier();
     const Range strips = part_of(padded_dim_ / kStripRows, thread, context_.team.size());
     const std::size_t step = sum_tile_strips(call.batch.n_tokens());
@@ -328,10 +345,10 @@ void AttentionBlock::output_tile(const Call& call, std::uint32_t first, std::uin
   for (std::size_t p = 0; p < paths_.size(); ++p) {
     const AttentionPath& path = call.layer.attention[p];
     float* const to = p == 0 ? sum : path_sum;
-    for (std::size_t h = 0; h < path.output.size(); ++h) {
-      const Activations head = attended_.view(head_row(paths_[p].first_head + h, 0));
-      if (h == 0) multiply_tile(context_.kernels, path.output[h], first, last, head, n_tokens, to, width);
-      else add_tile(context_.kernels, path.output[h], first, last, head, n_tokens, to, part);
+    for (std::size_t o = 0; o < path.output.size(); ++o) {
+      const Activations heads = attended_.view(output_row(paths_[p].first_output + o, 0));
+      if (o == 0) multiply_tile(context_.kernels, path.output[o], first, last, heads, n_tokens, to, width);
+      else add_tile(context_.kernels, path.output[o], first, last, heads, n_tokens, to, part);
     }
     if (p != 0) context_.kernels.add(sum, path_sum, tile);
   }

@@ -31,7 +31,7 @@ class AttentionBlock {
  public:
   AttentionBlock(const RankContext& context, std::span<const LayerWeights> layers);
 
-  /// join.contribution() (n_tokens, dim) = sum over the layer's paths and their query heads of output(attention(…)).
+  /// join.contribution() (n_tokens, dim) = sum over the layer's paths and their output matrices of output(attention(…)).
   /// Writes the tokens' keys and values into `cache` first. `input` is the normalised block input, quantised where a
   /// matrix needs it. Errors are those of a pre-join.
   Status run(const LayerConfig& shape, const LayerWeights& layer, const LayerCache& cache, const Batch& batch,
@@ -45,6 +45,7 @@ class AttentionBlock {
   /// What one core projects and finishes: a path's key and value, or one of its query heads.
   struct Unit {
     std::size_t path;
+    std::size_t head;                             // KV head or query head of the path
     std::size_t first_projection, n_projections;  // 2: key and value
     const float* bias;                            // of the query or key, or nullptr
     const float* norm;                            // likewise
@@ -52,8 +53,8 @@ class AttentionBlock {
   };
   struct Path {
     std::size_t first_unit, n_units;
-    std::size_t query;       // column of projected_
-    std::size_t first_head;  // local query head
+    std::size_t query;         // column of projected_
+    std::size_t first_output;  // local output matrix
   };
   struct Call {  // the arguments of run()
     const LayerConfig& shape;
@@ -82,9 +83,10 @@ class AttentionBlock {
     return projected_.data() + static_cast<std::size_t>(token) * projected_stride_ + projections_[unit.first_projection].column;
   }
   CacheLayout cache_layout(const Call& call) const;
-  QueryBlock query_block(const Call& call, std::size_t path);
-  /// The int8 form of what was attended to, where the output needs it.
-  void quantize_attended(const Call& call, const QueryBlock& block);
+  /// All tokens' queries of one KV head of a path.
+  QueryBlock query_block(const Call& call, std::size_t path, std::size_t kv_head);
+  /// The int8 form of what one token attended to, where the output matrix needs it.
+  void quantize_attended(const MatrixView& output, std::size_t local_output, std::size_t token);
   void run_columns(const Call& call);
   /// Inside the team's run(): a thread's share of the projections, finished.
   void project_rows(const Call& call, int thread);
@@ -92,8 +94,8 @@ class AttentionBlock {
   /// Tells the tap what this block's matrices were multiplied with.
   void show(const Call& call) const;
   void output_tile(const Call& call, std::uint32_t first, std::uint32_t last, int thread);
-  std::size_t head_row(std::size_t head, int token) const {
-    return head * static_cast<std::size_t>(context_.max_tokens) + static_cast<std::size_t>(token);
+  std::size_t output_row(std::size_t local_output, std::size_t token) const {
+    return local_output * static_cast<std::size_t>(context_.max_tokens) + token;
   }
 
   const RankContext& context_;
@@ -104,12 +106,13 @@ class AttentionBlock {
   std::vector<std::uint32_t> strips_;  // before each projection
   std::vector<Unit> units_;
   std::vector<Path> paths_;
-  AlignedBuffer<float> projected_;   // (max_tokens, projected_stride): per path key, value, queries
-  ActivationRows attended_;          // (local query head, token) × head_dim
+  std::vector<const MatrixView*> outputs_;  // of all paths
+  AlignedBuffer<float> projected_;   // (max_tokens, projected_stride): per path keys and values, queries
+  ActivationRows attended_;          // (local output matrix, token) × its columns: query heads side by side
   AlignedBuffer<NormFactors> factors_;  // of a joint norm: (max_tokens)
   CacheAttention cache_attention_;
   AlignedBuffer<float> slots_;       // column schedule: (path, kMaxColumnTokens, padded_dim)
-  std::vector<AlignedBuffer<float>> part_;  // per thread: one head's or path's share of an output tile
+  std::vector<AlignedBuffer<float>> part_;  // per thread: one output matrix' or path's share of an output tile
   std::vector<AlignedBuffer<float>> path_sum_;
   std::vector<AlignedBuffer<float>> sum_;
 };

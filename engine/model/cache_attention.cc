@@ -28,14 +28,14 @@ int last_position(const CacheLayout& layout, const Batch& batch, int token) {
 
 }  // namespace
 
-CacheAttention::CacheAttention(const RankContext& context, std::size_t max_heads, std::size_t max_paths)
+CacheAttention::CacheAttention(const RankContext& context, std::size_t max_heads, std::size_t max_calls)
     : context_(context),
       row_(kv_value_stride(context.config.attended_dim())),
       max_queries_(std::max(max_heads, std::size_t{kBlockQueries})),
       max_shared_(kBlocksPerThread * static_cast<std::size_t>(context.team.size())),
       shared_(std::make_unique<Shared[]>(max_shared_)) {
   const auto n_threads = static_cast<std::size_t>(context.team.size());
-  blocks_.reserve(max_paths * static_cast<std::size_t>(context.max_tokens));
+  blocks_.reserve(max_calls * static_cast<std::size_t>(context.max_tokens));
   const auto with_sums = [&](std::vector<RunQuery>& queries, AlignedBuffer<float>& sums, std::size_t count) {
     queries.resize(count);
     sums = AlignedBuffer<float>(count * row_);
@@ -105,10 +105,12 @@ void CacheAttention::combine(RunQuery* before, const RunQuery* parts, std::size_
 RunQuery* CacheAttention::begin_block(const CacheLayout& layout, const QueryBlock& block, int thread) {
   RunQuery* const done = done_.data() + static_cast<std::size_t>(thread) * max_queries_;
   RunQuery* query = done;
+  const auto attended = static_cast<std::size_t>(context_.config.attended_dim());
   for (int t = 0; t < block.n_tokens; ++t) {
-    float* out = block.out + static_cast<std::size_t>(block.first_token + t - layout.first_token) * layout.out_stride;
-    for (int h = 0; h < block.n_heads; ++h, ++query, out += layout.out_head_stride) {
-      query->sum = out;
+    float* const out = block.out + static_cast<std::size_t>(block.first_token + t - layout.first_token) * layout.out_stride;
+    for (int h = 0; h < block.n_heads; ++h, ++query) {
+      query->sum = out + static_cast<std::size_t>(h / layout.out_heads) * layout.out_group_stride +
+                   static_cast<std::size_t>(h % layout.out_heads) * attended;
       query->total = 0.0f;
     }
   }

@@ -17,11 +17,13 @@
 namespace colonnade::engine {
 
 /// What the blocks of a call have in common. Query head h of token first_token + t lies at queries + t * query_stride +
-/// h * query_head_stride, its result goes to out + t * out_stride + h * out_head_stride (64-byte aligned).
+/// h * query_head_stride, its result goes to out + t * out_stride + h / out_heads * out_group_stride + h % out_heads * attended_dim
+/// (64-byte aligned).
 struct CacheLayout {
   std::size_t block_bytes;  // of the KV cache
   std::size_t query_stride, query_head_stride;
-  std::size_t out_stride, out_head_stride;
+  std::size_t out_stride, out_group_stride;
+  int out_heads;            // whose results lie side by side
   int window_tokens;        // 0: all
   bool window_chunks;       // LayerConfig::window_chunks
   bool whole_sequence;      // what comes later in the step is seen, too
@@ -43,8 +45,8 @@ struct QueryBlock {
 /// Allocates only on construction. Driven by the step thread.
 class CacheAttention {
  public:
-  /// max_heads: query heads of a path. max_paths: of a layer.
-  CacheAttention(const RankContext& context, std::size_t max_heads, std::size_t max_paths);
+  /// max_heads: query heads of what add() is given. max_calls: of it, for a layer.
+  CacheAttention(const RankContext& context, std::size_t max_heads, std::size_t max_calls);
 
   /// Calls visit(block) for blocks of `all` (consecutive tokens of the step) whose queries share what is read.
   template <typename Visit>

@@ -131,12 +131,19 @@ struct ModelConfig {
 
   /// Not of the model but of how it was packed: neurons of one feed-forward path, at least.
   int neuron_group = 256;
+  /// Likewise: query heads whose columns of the output projection are one matrix. At most those of a KV head, or those of several
+  /// whole KV heads, which are one path then. More than one only where what a head gives fills whole strips.
+  int output_heads = 1;
 
   /// Neurons have an up beside their gate.
   bool gated() const { return activation != Activation::kGeluErf; }
   /// Of what attention finds for a query.
   int attended_dim() const { return latent.used() ? latent.dim : head_dim; }
   int query_heads_per_kv() const { return n_heads / n_kv_heads; }
+  /// Of what a query head gives to the output projection.
+  int value_dim() const { return latent.used() ? latent.value_dim : head_dim; }
+  /// KV heads of an attention path; the last path of a layer may have fewer.
+  int kv_heads_of_path() const { return output_heads > query_heads_per_kv() ? output_heads / query_heads_per_kv() : 1; }
   int query_norm_dim() const { return qk_norm_joint ? n_heads * head_dim : head_dim; }
   int key_norm_dim() const { return qk_norm_joint ? n_kv_heads * head_dim : head_dim; }
   /// The widest window of a layer that has one; 0: there is none, or nothing is kept.

@@ -53,8 +53,8 @@ std::vector<LayerInputs> layer_inputs(const ModelConfig& config, const RankWeigh
     for (const LatentPath& path : layer.latents) one.attention.add(path.rows.format);
     for (const AttentionPath& path : layer.attention) {
       if (!config.latent.used()) {
-        one.attention.add(path.key.format);
-        one.attention.add(path.value.format);
+        for (const MatrixView& key : path.key) one.attention.add(key.format);
+        for (const MatrixView& value : path.value) one.attention.add(value.format);
       }
       if (config.latent.query_dim == 0)
         for (const MatrixView& query : path.query) one.attention.add(query.format);

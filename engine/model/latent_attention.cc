@@ -21,6 +21,18 @@ std::size_t most_heads(std::span<const LayerWeights> layers) {
   return heads;
 }
 
+/// Columns of an output matrix, at most.
+std::size_t output_columns(const ModelConfig& config) {
+  return static_cast<std::size_t>(config.output_heads) * static_cast<std::size_t>(config.latent.value_dim);
+}
+
+std::size_t most_outputs(std::span<const LayerWeights> layers) {
+  std::size_t outputs = 0;
+  for (const LayerWeights& layer : layers)
+    for (const AttentionPath& path : layer.attention) outputs = std::max(outputs, path.output.size());
+  return outputs;
+}
+
 std::size_t width(int dim) { return static_cast<std::size_t>(dim); }
 std::size_t padded(int dim) { return round_up(static_cast<std::size_t>(dim), kStripRows); }
 
@@ -53,7 +65,7 @@ LatentAttentionBlock::LatentAttentionBlock(const RankContext& context, std::span
       plain_(max_heads_ * width(tile_tokens_), width(latent_.plain_dim)),
       queries_(width(tile_tokens_) * query_stride_),
       attended_(max_heads_ * width(tile_tokens_), width(latent_.dim)),
-      values_(max_heads_ * width(tile_tokens_), width(latent_.value_dim)),
+      values_(most_outputs(layers) * width(tile_tokens_), output_columns(context.config)),
       cache_attention_(context, kBlockHeads, div_up(max_heads_, kBlockHeads)),
       part_(tiles(context.team.size(), tile_tokens_)),
       sum_(tiles(context.team.size(), tile_tokens_)) {
@@ -154,12 +166,13 @@ void LatentAttentionBlock::finish_query(const Batch& batch, const Tile& tile, st
 
 void LatentAttentionBlock::run_tile(const LayerCache& cache, const Batch& batch, const ActivationRows& input, const Tile& tile,
                                     float* contribution) {
-  const std::size_t n_heads = tile.path.query.size(), n_rows = n_heads * width(tile.n_tokens);
+  const std::size_t n_heads = tile.path.query.size();
   const CacheLayout layout{cache.block_bytes,
                            query_stride_,
                            padded(latent_.cached_dim()),
                            attended_.stride(),
                            width(tile_tokens_) * attended_.stride(),
+                           1,
                            0,
                            false,
                            false,
@@ -178,8 +191,8 @@ void LatentAttentionBlock::run_tile(const LayerCache& cache, const Batch& batch,
                                  static_cast<int>(std::min(kBlockHeads, n_heads - h)), tile.first_token, tile.n_tokens, h});
   cache_attention_.begin(layout, batch);
 
-  const auto each_row = [&](int thread, const auto& visit) {
-    const Range rows = part_of(n_rows, thread, context_.team.size());
+  const auto each_row = [&](std::size_t count, int thread, const auto& visit) {
+    const Range rows = part_of(count * width(tile.n_tokens), thread, context_.team.size());
     for (std::size_t i = rows.begin; i < rows.end; ++i)
       visit(i / width(tile.n_tokens), static_cast<int>(i % width(tile.n_tokens)));
   };
@@ -191,7 +204,7 @@ void LatentAttentionBlock::run_tile(const LayerCache& cache, const Batch& batch,
   context_.team.run([&](int thread) {
     multiply_share(tile.n_tokens, thread);
     context_.team.barrier();
-    each_row(thread, [&](std::size_t head, int token) { finish_query(batch, tile, head, token); });
+    each_row(n_heads, thread, [&](std::size_t head, int token) { finish_query(batch, tile, head, token); });
   });
   begin_products();
   for (std::size_t h = 0; h < n_heads; ++h)
@@ -202,13 +215,15 @@ void LatentAttentionBlock::run_tile(const LayerCache& cache, const Batch& batch,
     cache_attention_.work(layout, batch, thread, quantize_attended);
   });
   begin_products();
+  const std::size_t side_by_side = width(context_.config.output_heads);
   for (std::size_t h = 0; h < n_heads; ++h)
-    add_product(tile.path.out_of_latent[h], attended_.view(head_row(h, 0)), values_.row(head_row(h, 0)), values_.stride());
+    add_product(tile.path.out_of_latent[h], attended_.view(head_row(h, 0)),
+                values_.row(head_row(h / side_by_side, 0)) + h % side_by_side * width(latent_.value_dim), values_.stride());
   context_.team.run([&](int thread) {
     multiply_share(tile.n_tokens, thread);
     context_.team.barrier();
-    each_row(thread, [&](std::size_t head, int token) {
-      values_.quantize(context_.kernels, head_row(head, token), 0, width(latent_.value_dim), wanted_by(tile.path.output[head]));
+    each_row(tile.path.output.size(), thread, [&](std::size_t o, int token) {
+      values_.quantize(context_.kernels, head_row(o, token), 0, tile.path.output[o].cols, wanted_by(tile.path.output[o]));
     });
     context_.team.barrier();
     const Range strips = part_of(padded_dim_ / kStripRows, thread, context_.team.size());
@@ -234,8 +249,8 @@ void LatentAttentionBlock::show_latents(const LayerWeights& layer, const Activat
 }
 
 void LatentAttentionBlock::show_values(const Tile& tile) const {
-  for (std::size_t h = 0; h < tile.path.output.size(); ++h)
-    context_.tap->multiplied(tile.path.output[h], values_.view(head_row(h, 0)), tile.n_tokens);
+  for (std::size_t o = 0; o < tile.path.output.size(); ++o)
+    context_.tap->multiplied(tile.path.output[o], values_.view(head_row(o, 0)), tile.n_tokens);
 }
 
 void LatentAttentionBlock::output_tile(const Tile& tile, std::uint32_t first, std::uint32_t last, int thread,
@@ -243,10 +258,10 @@ void LatentAttentionBlock::output_tile(const Tile& tile, std::uint32_t first, st
   float* const part = part_[static_cast<std::size_t>(thread)].data();
   float* const sum = sum_[static_cast<std::size_t>(thread)].data();
   const std::size_t columns = (last - first) * kStripRows;
-  for (std::size_t h = 0; h < tile.path.output.size(); ++h) {
-    multiply_tile(context_.kernels, tile.path.output[h], first, last, values_.view(head_row(h, 0)), tile.n_tokens,
-                  h == 0 ? sum : part, columns);
-    if (h != 0) context_.kernels.add(sum, part, width(tile.n_tokens) * columns);
+  for (std::size_t o = 0; o < tile.path.output.size(); ++o) {
+    const Activations heads = values_.view(head_row(o, 0));
+    if (o == 0) multiply_tile(context_.kernels, tile.path.output[o], first, last, heads, tile.n_tokens, sum, columns);
+    else add_tile(context_.kernels, tile.path.output[o], first, last, heads, tile.n_tokens, sum, part);
   }
   const std::size_t begin = first * kStripRows;
   const std::size_t count = std::min<std::size_t>(columns, context_.dim() - begin);

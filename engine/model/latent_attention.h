@@ -64,6 +64,7 @@ class LatentAttentionBlock {
   void show_latents(const LayerWeights& layer, const ActivationRows& input, int n_tokens) const;
   void show_values(const Tile& tile) const;
 
+  /// A row of a head, or of an output matrix.
   std::size_t head_row(std::size_t head, int token_of_tile) const {
     return head * static_cast<std::size_t>(tile_tokens_) + static_cast<std::size_t>(token_of_tile);
   }
@@ -84,9 +85,9 @@ class LatentAttentionBlock {
   ActivationRows plain_;               // (head, tile) × plain_dim
   AlignedBuffer<float> queries_;       // (tile, head): in latent space, then the rotated part
   ActivationRows attended_;            // (head, tile) × latent dim
-  ActivationRows values_;              // (head, tile) × value_dim
+  ActivationRows values_;              // (output matrix, tile) × its columns: heads of value_dim side by side
   CacheAttention cache_attention_;
-  std::vector<AlignedBuffer<float>> part_, sum_;  // per thread: a tile of one head's output, of the sum
+  std::vector<AlignedBuffer<float>> part_, sum_;  // per thread: a tile of one output matrix' product, of the sum
 };
 
 }  // namespace colonnade::engine

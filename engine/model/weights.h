@@ -9,22 +9,22 @@
 
 namespace colonnade::engine {
 
-/// One KV-head group, or some of its query heads. Contributes sum over its heads of o[h] * attention(q[h], k, v). With latents:
+/// Some KV-head groups, or some query heads of one. Contributes sum over its heads of o[h] * attention(q[h], k, v). With latents:
 /// all heads, or some of them.
 struct AttentionPath {
-  int kv_head = 0;                   // in the model
+  int kv_head = 0;                   // the first one, in the model
   int first_head = 0;                // query head of the model
-  int kv_slot = 0;                   // which of the rank's KV heads of this layer caches its keys and values
-  MatrixView key;                    // (head_dim, dim)
-  MatrixView value;                  // (head_dim, dim)
-  std::vector<MatrixView> query;     // per query head: (head_dim, dim)
-  std::vector<MatrixView> output;    // per query head: (dim, head_dim)
-  // With latents there is neither key nor value; query is (query_rows, query_dim or dim), output (dim, value_dim).
+  int kv_slot = 0;                   // which of the rank's KV heads of this layer cache its keys and values, the first one
+  std::vector<MatrixView> key;       // per KV head: (head_dim, dim)
+  std::vector<MatrixView> value;     // per KV head: (head_dim, dim)
+  std::vector<MatrixView> query;     // per query head, those of a KV head together: (head_dim, dim)
+  std::vector<MatrixView> output;    // per ModelConfig::output_heads query heads, which lie side by side: (dim, heads * head_dim)
+  // With latents there is neither key nor value; query is (query_rows, query_dim or dim), output (dim, heads * value_dim).
   std::vector<MatrixView> into_latent;    // per query head: (latent dim, plain_dim)
   std::vector<MatrixView> out_of_latent;  // per query head: (value_dim, latent dim)
   std::vector<const float*> query_bias;  // per query head: head_dim, or empty
-  const float* key_bias = nullptr;   // head_dim, or nullptr
-  const float* value_bias = nullptr;
+  std::vector<const float*> key_bias;    // per KV head: head_dim, or empty
+  std::vector<const float*> value_bias;
   const float* sinks = nullptr;      // per query head: ModelConfig::attention_sinks, or nullptr
 };
 

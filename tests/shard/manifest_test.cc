@@ -136,6 +136,13 @@ TEST_CASE("A configuration that lies about its size costs no memory") {
     m.config.neuron_group = neurons;
     CHECK_THAT(refusal(m), Contains("neuron_group"));
   }
+  const int per_kv = packed.manifest.config.query_heads_per_kv();
+  REQUIRE(per_kv > 1);
+  for (const int heads : {0, -1, per_kv + 1, packed.manifest.config.n_heads + per_kv}) {
+    m = packed.manifest;
+    m.config.output_heads = heads;
+    CHECK_THAT(refusal(m), Contains("output_heads"));
+  }
 }
 
 TEST_CASE("A blob with one wrong bit is found and named; so are files cut short or missing") {

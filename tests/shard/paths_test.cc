@@ -124,6 +124,75 @@ TEST_CASE("matrices, vectors and offset tables of an attention path lie as docum
   CHECK(path.bytes >= blob_header_bytes(path) + 4ull * (5 * 24 * 96 + 3 * 96 * 24));
 }
 
+TEST_CASE("query heads side by side: a group's queries, then its output; several KV heads are one path") {
+  auto config = mixture();
+  config.output_heads = 2;
+  auto paths = enumerate_paths(config, format_choice(FormatId::kF32));
+  CHECK(paths.size() == count_paths(config));
+  CHECK(parameters(paths) == parameters(enumerate_paths(mixture(), format_choice(FormatId::kF32))));
+  using Role = MatrixRole;
+  const auto shape_of = [](const PathSpec& path) {
+    std::vector<std::tuple<Role, int, std::uint32_t>> shape;  // role, part, columns
+    for (const MatrixSpec& m : path.matrices) shape.emplace_back(m.role, m.part, m.cols);
+    return shape;
+  };
+  CHECK(shape_of(paths[4]) == std::vector<std::tuple<Role, int, std::uint32_t>>{
+                                  {Role::kKey, 0, 96}, {Role::kValue, 0, 96}, {Role::kQuery, 0, 96}, {Role::kQuery, 1, 96},
+                                  {Role::kOutput, 0, 48}, {Role::kQuery, 2, 96}, {Role::kOutput, 2, 24}});
+  const std::vector<BlobPart> parts = blob_parts(paths[4]);
+  REQUIRE(parts.size() == 3);
+  CHECK(parts[0].bytes == blob_header_bytes(paths[4]) + paths[4].matrices[0].bytes + paths[4].matrices[1].bytes);
+  CHECK(std::pair(parts[1].first_head, parts[1].n_heads) == std::pair(0, 2));
+  CHECK(std::pair(parts[2].first_head, parts[2].n_heads) == std::pair(2, 1));
+  CHECK(parts[2].offset + parts[2].bytes == paths[4].bytes);
+  CHECK(parts[0].needed_for(2, 1));
+  CHECK_FALSE(parts[1].needed_for(2, 1));
+  CHECK(parts[2].needed_for(2, 1));
+
+  config.n_kv_heads = 6;  // as many as query heads: paths of four and of two
+  config.output_heads = 4;
+  paths = enumerate_paths(config, format_choice(FormatId::kF32));
+  CHECK(paths.size() == count_paths(config));
+  CHECK(path_title(paths[3]) == "layer 0, KV heads 0-3");
+  CHECK(path_title(paths[4]) == "layer 0, KV heads 4-5");
+  CHECK(paths[4].first == 4);
+  CHECK(kv_heads_of(config, paths[4]) == 2);
+  CHECK(shape_of(paths[4]) == std::vector<std::tuple<Role, int, std::uint32_t>>{
+                                  {Role::kKey, 0, 96}, {Role::kValue, 0, 96}, {Role::kKey, 1, 96}, {Role::kValue, 1, 96},
+                                  {Role::kQuery, 0, 96}, {Role::kQuery, 1, 96}, {Role::kOutput, 0, 48}});
+  CHECK(blob_parts(paths[4]).size() == 2);
+}
+
+TEST_CASE("output matrices are as wide as leaves enough of them, and no wider than 512 columns") {
+  const auto heads = [](int n_heads, int n_kv_heads, int head_dim) {
+    engine::ModelConfig config = mixture();
+    config.n_heads = n_heads;
+    config.n_kv_heads = n_kv_heads;
+    config.head_dim = head_dim;
+    return wide_output_heads(config);
+  };
+  CHECK(heads(32, 8, 64) == 4);     // Llama 3.2 1B: a KV head's
+  CHECK(heads(32, 8, 128) == 2);    // 8B: 16 groups
+  CHECK(heads(64, 8, 128) == 4);    // 70B
+  CHECK(heads(128, 8, 128) == 4);   // 405B
+  CHECK(heads(32, 4, 128) == 2);    // Qwen3 30B
+  CHECK(heads(14, 2, 64) == 2);     // Qwen2 0.5B: 2, 2, 2 and 1 of each KV head
+  CHECK(heads(28, 4, 128) == 2);
+  CHECK(heads(40, 8, 128) == 3);    // 3 and 2
+  CHECK(heads(16, 16, 64) == 2);    // BERT large
+  CHECK(heads(12, 12, 64) == 2);    // BERT base
+  CHECK(heads(32, 32, 128) == 2);
+  CHECK(heads(64, 64, 128) == 4);
+  CHECK(heads(4, 2, 16) == 1);      // too few
+  CHECK(heads(64, 8, 40) == 1);     // heads end within strips
+  engine::ModelConfig latents = mixture();
+  latents.n_heads = 128;
+  latents.n_kv_heads = 1;
+  latents.head_dim = 576;
+  latents.latent = {.dim = 512, .rotary_dim = 64, .query_dim = 1536, .plain_dim = 128, .value_dim = 128};
+  CHECK(wide_output_heads(latents) == 4);
+}
+
 TEST_CASE("gate and up strips alternate, then come the down strips") {
   const auto paths = enumerate_paths(mixture(), format_choice(FormatId::kF32));
   const PathSpec& path = paths[5];

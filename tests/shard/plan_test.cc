@@ -174,6 +174,36 @@ TEST_CASE("every path, query heads too, is held exactly once where it is needed;
   }
 }
 
+TEST_CASE("groups of query heads are never cut, nor paths of several KV heads") {
+  std::mt19937 random(13);
+  for (int i = 0; i < 300; ++i) {
+    auto config = tests::random_config(random);
+    const int per_kv = config.query_heads_per_kv();
+    config.output_heads = i % 2 == 0 ? std::uniform_int_distribution<int>(1, per_kv)(random)
+                                     : per_kv * std::uniform_int_distribution<int>(1, config.n_kv_heads)(random);
+    const auto paths = enumerate_paths(config, format_choice(FormatId::kInt8));
+    const int n_ranks = std::uniform_int_distribution<int>(1, 20)(random);
+    CAPTURE(i, n_ranks, config.n_heads, config.n_kv_heads, config.output_heads);
+    PlanOptions options;
+    const auto plan = make_plan(config, paths, equal_machines(n_ranks), options);
+    REQUIRE(plan.ok());
+    check_complete(config, paths, *plan);
+    check_runs(paths, *plan);
+    for (const RankPlan& rank : plan->ranks) {
+      std::uint64_t kv_heads = 0;
+      for (const Assignment& a : rank.paths) {
+        const PathSpec& path = paths[a.path];
+        if (path.kind != PathKind::kAttention) continue;
+        const int end = a.first_head + a.n_heads;
+        REQUIRE(a.first_head % config.output_heads == 0);
+        REQUIRE((end == path.count || end % config.output_heads == 0));
+        kv_heads += static_cast<std::uint64_t>(path.count / per_kv);
+      }
+      REQUIRE(rank.kv_bytes == kv_heads * (options.kv_tokens / 32) * engine::kv_block_bytes(config.head_dim, options.kv_type));
+    }
+  }
+}
+
 TEST_CASE("what a rank holds is within one path of its share") {
   std::mt19937 random(11);
   for (int i = 0; i < 400; ++i) {

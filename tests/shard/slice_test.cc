@@ -63,24 +63,34 @@ std::set<std::pair<int, int>> check_weights(const Manifest& manifest, const engi
     CHECK(holds(layer.output_bias, replicated, VectorRole::kOutputBias));
     CHECK(holds(layer.router, replicated, VectorRole::kRouter));
     int slot = 0;
+    const int side_by_side = manifest.config.output_heads;
     for (const engine::AttentionPath& a : layer.attention) {
-      CHECK(a.kv_slot == slot++);
+      CHECK(a.kv_slot == slot);
+      slot += static_cast<int>(a.key.size());
       const PathSpec& path = find_path(manifest, PathKind::kAttention, number, a.kv_head);
-      CHECK(holds(a.key, path, MatrixRole::kKey));
-      CHECK(holds(a.value, path, MatrixRole::kValue));
-      CHECK(holds(a.key_bias, path, VectorRole::kKeyBias));
-      CHECK(holds(a.value_bias, path, VectorRole::kValueBias));
-      REQUIRE(a.query.size() == a.output.size());
+      REQUIRE(a.key.size() == static_cast<std::size_t>(path.count / manifest.config.query_heads_per_kv()));
+      REQUIRE(a.value.size() == a.key.size());
+      CHECK(a.key_bias.size() == (manifest.config.qkv_bias ? a.key.size() : 0));
+      for (std::size_t k = 0; k < a.key.size(); ++k) {
+        const int head = static_cast<int>(k);
+        CHECK(holds(a.key[k], path, MatrixRole::kKey, head));
+        CHECK(holds(a.value[k], path, MatrixRole::kValue, head));
+        CHECK(holds(a.key_bias.empty() ? nullptr : a.key_bias[k], path, VectorRole::kKeyBias, head));
+        CHECK(holds(a.value_bias.empty() ? nullptr : a.value_bias[k], path, VectorRole::kValueBias, head));
+      }
       CHECK(a.query_bias.size() == (manifest.config.qkv_bias ? a.query.size() : 0));
       // Which heads these are is found by their weights: their numbers are not part of the view.
       int first = -1;
       for (int h = 0; h < path.count && first < 0; ++h)
         if (holds(a.query[0], path, MatrixRole::kQuery, h)) first = h;
       REQUIRE(first >= 0);
+      REQUIRE(first % side_by_side == 0);
+      REQUIRE(a.output.size() == (a.query.size() + static_cast<std::size_t>(side_by_side) - 1) / static_cast<std::size_t>(side_by_side));
+      for (std::size_t o = 0; o < a.output.size(); ++o)
+        CHECK(holds(a.output[o], path, MatrixRole::kOutput, first + static_cast<int>(o) * side_by_side));
       for (std::size_t i = 0; i < a.query.size(); ++i) {
         const int h = first + static_cast<int>(i);
         CHECK(holds(a.query[i], path, MatrixRole::kQuery, h));
-        CHECK(holds(a.output[i], path, MatrixRole::kOutput, h));
         if (manifest.config.qkv_bias) CHECK(holds(a.query_bias[i], path, VectorRole::kQueryBias, h));
         heads.insert({number, path.first + h});
       }
@@ -97,16 +107,21 @@ TEST_CASE("ranks see exactly the weights that were packed, whatever the cut") {
     tests::Shape shape;
     int n_ranks, n_stages;
     FormatId format;
+    int output_heads = 1;
   };
   const Case cases[] = {
       {{40, 3, 6, 2, 24, 600, 700, 1, 1, false, true, true, true}, 1, 1, FormatId::kF32},
       {{40, 3, 6, 2, 24, 600, 700, 1, 1, false, true, true, true}, 5, 1, FormatId::kBf16},  // KV heads shared
       {{40, 4, 6, 2, 24, 300, 700, 4, 2, true, true, false, false}, 7, 2, FormatId::kInt8},
       {{32, 5, 4, 4, 8, 64, 300, 1, 1, true}, 3, 3, FormatId::kF32},
+      {{40, 3, 14, 2, 16, 600, 700, 1, 1, false, true, true, true}, 7, 1, FormatId::kInt8, 3},  // groups of 3, 3 and 1 heads
+      {{40, 3, 10, 5, 16, 600, 700, 1, 1, false, true, true, true}, 2, 1, FormatId::kBf16, 4},  // paths of 2, 2 and 1 KV heads
+      {{40, 3, 6, 6, 16, 600, 700, 1, 1, false, true, true, true}, 5, 1, FormatId::kF32, 2},
   };
   for (const Case& c : cases) {
     CAPTURE(c.n_ranks, c.n_stages, static_cast<int>(c.format));
-    const auto config = tests::make_config(c.shape);
+    auto config = tests::make_config(c.shape);
+    config.output_heads = c.output_heads;
     const auto model = tests::make_memory_model(config, format_choice(c.format));
     PlanOptions options;
     options.n_stages = c.n_stages;

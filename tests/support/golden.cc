@@ -44,9 +44,9 @@ Golden read_golden(const std::filesystem::path& directory_or_file) {
   return golden;
 }
 
-const PackedModel& packed_model(const std::filesystem::path& source, engine::FormatId values) {
-  static std::map<std::pair<std::string, engine::FormatId>, PackedModel> models;
-  const auto key = std::pair(source.string(), values);
+const PackedModel& packed_model(const std::filesystem::path& source, engine::FormatId values, int output_heads) {
+  static std::map<std::tuple<std::string, engine::FormatId, int>, PackedModel> models;
+  const auto key = std::tuple(source.string(), values, output_heads);
   if (const auto found = models.find(key); found != models.end()) return found->second;
   PackedModel model;
   model.directory = scratch_folder() / "packed";
@@ -55,6 +55,7 @@ const PackedModel& packed_model(const std::filesystem::path& source, engine::For
   // Not chosen by density: every matrix has the format that is asked for.
   options.rules->forced = values;
   options.threads = 1;
+  options.output_heads = output_heads;
   auto manifest = shard::pack_model(source, model.directory, options);
   if (!manifest.ok()) FAIL(manifest.error().message);
   auto read = shard::read_manifest(model.directory);

@@ -26,12 +26,13 @@ struct Golden {
 /// Reads <directory>/golden.safetensors, or the file itself; fails the test when it cannot.
 Golden read_golden(const std::filesystem::path& directory_or_file);
 
-/// Packs a Hugging Face directory or a GGUF file (once a process and format) into a scratch folder; fails the test on an error.
+/// Packs a Hugging Face directory or a GGUF file (once a process, format and number of query heads to an output matrix, 0: chosen)
+/// into a scratch folder; fails the test on an error.
 struct PackedModel {
   std::filesystem::path directory;
   shard::Manifest manifest;
 };
-const PackedModel& packed_model(const std::filesystem::path& source, engine::FormatId values);
+const PackedModel& packed_model(const std::filesystem::path& source, engine::FormatId values, int output_heads = 0);
 
 /// A plan and its ranks as threads.
 class TestJob {

@@ -78,6 +78,22 @@ TEST_CASE("bert gives the golden vectors of every token and of the sequence, on 
   }
 }
 
+TEST_CASE("bert with output matrices of several heads gives the golden vectors and does not depend on cores") {
+  const EncoderGolden golden = read_encoder_golden();
+  for (const int output_heads : {2, 3, 4}) {
+    for (const auto& [n_ranks, n_stages] : std::vector<std::pair<int, int>>{{1, 1}, {2, 1}, {5, 1}, {2, 2}}) {
+      CAPTURE(output_heads, n_ranks, n_stages);
+      engine::Step step;
+      add_sequence(step, golden.tokens, 0, static_cast<int>(golden.tokens.size()), 0);
+      auto options = exact();
+      const auto found = TestJob(packed_model(folder(), FormatId::kBf16, output_heads), n_ranks, n_stages, options).run(step).logits;
+      CHECK(max_difference(found, golden.hidden) < 1e-4);
+      options.threads_per_rank = 3;
+      CHECK(TestJob(packed_model(folder(), FormatId::kBf16, output_heads), n_ranks, n_stages, options).run(step).logits == found);
+    }
+  }
+}
+
 TEST_CASE("types of tokens give the golden vectors, also beside sequences that have none") {
   const EncoderGolden golden = read_encoder_golden("golden_types.safetensors"), plain = read_encoder_golden();
   const int n_tokens = static_cast<int>(golden.tokens.size());

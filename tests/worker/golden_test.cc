@@ -28,10 +28,10 @@ worker::LocalRanksOptions exact() {
   return options;
 }
 
-void check_family(const std::string& name, int n_ranks, int n_stages) {
-  CAPTURE(name, n_ranks, n_stages);
+void check_family(const std::string& name, int n_ranks, int n_stages, int output_heads = 0) {
+  CAPTURE(name, n_ranks, n_stages, output_heads);
   const Golden golden = read_golden(golden_folder(name));
-  TestJob job(packed_model(golden_folder(name), FormatId::kBf16), n_ranks, n_stages, exact());
+  TestJob job(packed_model(golden_folder(name), FormatId::kBf16, output_heads), n_ranks, n_stages, exact());
   for (const int chunk : {0, 5, 1}) {
     CAPTURE(chunk);
     CHECK(max_difference(job.logits(golden.tokens, chunk), golden.logits) < 1e-3);
@@ -58,6 +58,17 @@ TEST_CASE("stages give the golden logits") {
     check_family(name, 3, 3);
     check_family(name, 7, 3);
   }
+}
+
+TEST_CASE("query heads whose columns of o are one matrix give the golden logits, on any number of ranks") {
+  // All have 4 query heads, or 8: a KV head's or some of them, those of two KV heads, and of all.
+  for (const char* name : kFamilies)
+    for (const int output_heads : {1, 2, 4})
+      for (const int n_ranks : {1, 3}) check_family(name, n_ranks, 1, output_heads);
+  for (const char* name : {"gemma3", "glm4_moe", "gpt_oss", "deepseek_v3"})
+    for (const int n_ranks : {1, 2, 4, 5, 7}) check_family(name, n_ranks, 1, 3);
+  for (const char* name : {"llama", "olmoe", "deepseek_v2"}) check_family(name, 5, 2, 2);
+  check_family("gpt_oss", 2, 1, 8);
 }
 
 TEST_CASE("YaRN with bounds rounded to whole pairs, as gpt_oss has it without truncate") {

@@ -16,8 +16,8 @@ using engine::Schedule;
 
 namespace {
 
-const PackedModel& model(const std::string& name, FormatId values) {
-  return packed_model(tests::source_folder() / "tests/data/golden" / name, values);
+const PackedModel& model(const std::string& name, FormatId values, int output_heads) {
+  return packed_model(tests::source_folder() / "tests/data/golden" / name, values, output_heads);
 }
 
 std::vector<std::int32_t> golden_tokens(const std::string& name) {
@@ -28,6 +28,7 @@ struct Case {
   const char* name;
   FormatId values;
   int n_ranks;
+  int output_heads = 0;
 };
 const Case kCases[] = {{"llama", FormatId::kBf16, 1},     {"llama", FormatId::kInt8, 3},  {"qwen3_moe", FormatId::kInt8, 1},
                        {"qwen3_moe", FormatId::kBf16, 3}, {"mistral", FormatId::kInt8, 2}, {"mixtral", FormatId::kBf16, 2},
@@ -36,7 +37,9 @@ const Case kCases[] = {{"llama", FormatId::kBf16, 1},     {"llama", FormatId::kI
                        {"llama", FormatId::kBitmaskInt8, 1}, {"qwen3_moe", FormatId::kPermuteInt4, 1},
                        {"deepseek_v3", FormatId::kInt8, 2}, {"deepseek_v2", FormatId::kBf16, 3},
                        {"olmoe", FormatId::kBf16, 3}, {"qwen2_moe", FormatId::kInt4, 1},
-                       {"gemma2", FormatId::kInt8, 2}, {"gpt_oss", FormatId::kInt8, 2}, {"granitemoe", FormatId::kBf16, 2}};
+                       {"gemma2", FormatId::kInt8, 2}, {"gpt_oss", FormatId::kInt8, 2}, {"granitemoe", FormatId::kBf16, 2},
+                       {"llama", FormatId::kGapInt4, 1, 4}, {"gpt_oss", FormatId::kPermuteInt8, 3, 3},
+                       {"olmoe", FormatId::kInt8, 2, 2}, {"deepseek_v3", FormatId::kGapInt4, 3, 2}};
 
 }  // namespace
 
@@ -44,7 +47,7 @@ TEST_CASE("cores, schedules and chunks do not change a bit") {
   for (const Case& c : kCases) {
     CAPTURE(c.name, c.n_ranks);
     const auto tokens = golden_tokens(c.name);
-    const PackedModel& packed = model(c.name, c.values);
+    const PackedModel& packed = model(c.name, c.values, c.output_heads);
     worker::LocalRanksOptions options;
     options.schedule = Schedule::kRows;
     const auto reference = TestJob(packed, c.n_ranks, 1, options).logits(tokens, 0);
@@ -68,12 +71,12 @@ TEST_CASE("every instruction set gives the same bits") {
     const auto tokens = golden_tokens(c.name);
     worker::LocalRanksOptions options;
     options.isa = "scalar";
-    const auto reference = TestJob(model(c.name, c.values), c.n_ranks, 1, options).logits(tokens, 5);
+    const auto reference = TestJob(model(c.name, c.values, c.output_heads), c.n_ranks, 1, options).logits(tokens, 5);
     for (const engine::KernelTable* table : engine::all_kernels()) {
       if (!engine::kernels_supported(*table)) continue;
       CAPTURE(table->name);
       options.isa = table->name;
-      CHECK(TestJob(model(c.name, c.values), c.n_ranks, 1, options).logits(tokens, 5) == reference);
+      CHECK(TestJob(model(c.name, c.values, c.output_heads), c.n_ranks, 1, options).logits(tokens, 5) == reference);
     }
   }
 }
@@ -118,7 +121,7 @@ TEST_CASE("company in the batch does not change a bit") {
     CAPTURE(c.name, c.n_ranks);
     const auto tokens = golden_tokens(c.name);
     std::vector<std::int32_t> others(tokens.rbegin(), tokens.rend());
-    TestJob job(model(c.name, c.values), c.n_ranks, 1, {});
+    TestJob job(model(c.name, c.values, c.output_heads), c.n_ranks, 1, {});
     const auto alone = job.logits(tokens, 4);
     const std::size_t vocab = alone.size() / tokens.size();
     std::vector<float> together;
