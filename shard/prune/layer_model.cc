@@ -14,7 +14,7 @@ namespace {
 std::vector<std::size_t> paths_of_layer(const std::vector<PathSpec>& paths, int layer) {
   std::vector<std::size_t> chosen;
   for (std::size_t p = 0; p < paths.size(); ++p)
-    if (paths[p].layer == layer && paths[p].kind != PathKind::kEmbedding && paths[p].kind != PathKind::kHead) chosen.push_back(p);
+    if (paths[p].layer == layer && !LayerModel::embeds(paths[p]) && paths[p].kind != PathKind::kHead) chosen.push_back(p);
   return chosen;
 }
 
@@ -46,12 +46,16 @@ LayerModel::LayerModel(const engine::ModelConfig& config, const std::vector<Path
   manifest_.paths = paths;
 }
 
+bool LayerModel::embeds(const PathSpec& path) {
+  return path.kind == PathKind::kEmbedding || (path.kind == PathKind::kReplicated && path.layer == 0 && path.index == 1);
+}
+
 Result<std::unique_ptr<LayerModel>> LayerModel::embedding(const engine::ModelConfig& config, const std::vector<PathSpec>& paths,
                                                           const PathProvider& provider, const Compute& compute, MemoryMeter& meter) {
   std::unique_ptr<LayerModel> model(new LayerModel(config, paths, compute, meter, true));
   std::vector<std::size_t> chosen;
   for (std::size_t p = 0; p < paths.size(); ++p)
-    if (paths[p].kind == PathKind::kEmbedding) chosen.push_back(p);
+    if (embeds(paths[p])) chosen.push_back(p);
   COLONNADE_TRY(model->load(chosen, 0, 0, provider));
   return model;
 }

@@ -23,6 +23,9 @@ using PathProvider = std::function<PathWeights(const PathSpec& path)>;
 
 class LayerModel {
  public:
+  /// Whether a path belongs to the embedding: its rows, and what is added to them.
+  static bool embeds(const PathSpec& path);
+
   /// The embedding. What is passed by reference must outlive the model.
   static Result<std::unique_ptr<LayerModel>> embedding(const engine::ModelConfig& config, const std::vector<PathSpec>& paths,
                                                        const PathProvider& provider, const Compute& compute, MemoryMeter& meter);

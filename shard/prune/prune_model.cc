@@ -130,7 +130,7 @@ class ModelPruner {
     if (needs_calibration(options_)) {
       activations = batch_.n_tokens() * static_cast<std::uint64_t>(model_.config().dim) * sizeof(float);
       for (const PathSpec& path : paths_)
-        if (path.kind == PathKind::kEmbedding) embedding_bytes += round_up(path.bytes, kBlobAlignment);
+        if (LayerModel::embeds(path)) embedding_bytes += round_up(path.bytes, kBlobAlignment);
     }
     COLONNADE_ASSIGN(report_.stated_bytes, most_of_all(activations + std::max(layer_bytes, embedding_bytes)));
     if (group_.leads())
