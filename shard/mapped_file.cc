@@ -21,7 +21,8 @@ struct OpenFile {
 };
 
 Result<OpenFile> open_regular(const std::filesystem::path& path) {
-  const int descriptor = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
+  // O_NONBLOCK: a named pipe that nobody writes to is refused below, not waited for.
+  const int descriptor = ::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK);
   if (descriptor < 0) {
     const auto code = errno == ENOENT || errno == ENOTDIR ? ErrorCode::kNotFound : ErrorCode::kIo;
     return Error{code, text(path.string(), ": cannot be opened: ", std::strerror(errno))};

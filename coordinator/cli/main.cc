@@ -1,5 +1,6 @@
 // colonnade: finds the subcommand, parses its options and runs it.
 #include <algorithm>
+#include <csignal>
 #include <cstdio>
 #include <cstdlib>
 #include <string>
@@ -99,6 +100,7 @@ int fail(const Error& error) {
 }  // namespace colonnade::cli
 
 int main(int argc, char** argv) {
+  std::signal(SIGXFSZ, SIG_IGN);  // a file that may not grow is an error like a full disk, which names the file
   int status = 1;
   try {
     status = colonnade::cli::run_program(std::vector<std::string>(argv + 1, argv + argc));

@@ -79,7 +79,7 @@ Status SafetensorsFile::write(const std::filesystem::path& path) const {
   temporary += ".tmp";
   std::error_code error;
   std::filesystem::remove(temporary, error);
-  {
+  const auto write_all = [&]() -> Status {
     COLONNADE_ASSIGN(const FileHandle file, FileHandle::create(temporary));
     COLONNADE_TRY(file.write_at(std::as_bytes(std::span(bytes)), 0, temporary));
     std::uint64_t offset = bytes.size();
@@ -103,7 +103,11 @@ Status SafetensorsFile::write(const std::filesystem::path& path) const {
       }
       offset += size;
     }
-    COLONNADE_TRY(file.flush(temporary));
+    return file.flush(temporary);
+  };
+  if (const Status written = write_all(); !written.ok()) {
+    std::filesystem::remove(temporary, error);  // on a full disk it would be in the way of everything else
+    return written;
   }
   std::filesystem::rename(temporary, path, error);
   if (error) return Error{ErrorCode::kIo, text(path.string(), ": cannot be renamed: ", error.message())};

@@ -1,6 +1,7 @@
 """colonnade prune as a user meets it. argv[1] is the binary, argv[2] the repository."""
 import json
 import os
+import resource
 import shutil
 import subprocess
 import sys
@@ -67,6 +68,17 @@ class Prune(unittest.TestCase):
         self.assertIn("built-in text", err)
         self.assertIn("sparse-bitmask", (self.out / "config.json").read_text())
 
+    def test_a_disk_without_room(self):
+        def limit_files():
+            resource.setrlimit(resource.RLIMIT_FSIZE, (1 << 20, 1 << 20))
+
+        command = ("prune", DEMO, "-o", self.out, "--method", "magnitude")
+        done = subprocess.run([PROGRAM, *map(str, command)], capture_output=True, text=True, check=False, timeout=200, stdin=subprocess.DEVNULL,
+                              env=ENVIRONMENT, preexec_fn=limit_files)
+        self.assert_refused((done.returncode, done.stdout, done.stderr), "model-00001-of-00006.safetensors", "File too large", expected_status=1)
+        self.assertEqual([path.name for path in self.out.iterdir() if not path.name.startswith(".")], [])
+        self.assertEqual(run(*command)[0], 0)
+
     def test_mistakes(self):
         self.assert_refused(run("prune", DEMO), "--output")
         self.assert_refused(run("prune", DEMO, "-o", self.out, "--sparsity", "1.5"), "sparsity", "1.5")
@@ -77,6 +89,9 @@ class Prune(unittest.TestCase):
         empty = self.folder / "empty.txt"
         empty.write_text("")
         self.assert_refused(run("prune", DEMO, "-o", self.out, "--calibration", empty), "empty.txt")
+        pipe = self.folder / "pipe"
+        os.mkfifo(pipe)
+        self.assert_refused(run("prune", DEMO, "-o", self.out, "--calibration", pipe), "pipe", "regular file")
         self.assert_refused(run("prune", self.folder / "nothing", "-o", self.out), "nothing", expected_status=1)
         self.assertFalse(self.out.exists())
         self.out.mkdir()
