@@ -64,6 +64,9 @@ std::string stored_config_name(const fs::path& model) {
 }
 
 Result<std::string> read_stored_config(const fs::path& model) {
+  std::error_code ignored;
+  if (!fs::exists(model / "config.json", ignored) && fs::exists(model / kManifestName, ignored))
+    return Error{ErrorCode::kInvalidArgument, text(model.string(), ": expected a Hugging Face directory or a GGUF file, found a packed model")};
   if (!is_gguf_file(model)) return read_small_file(model / "config.json", kMaxConfigBytes);
   COLONNADE_ASSIGN(const GgufFiles files, GgufFiles::open(model));
   return gguf_config(files, model.string());

@@ -1,19 +1,23 @@
 #include "coordinator/cli/text_evaluation.h"
 
 #include <algorithm>
+#include <array>
 #include <cmath>
 #include <fstream>
 #include <numbers>
 #include <span>
-#include <sstream>
 #include <utility>
 
 #include "coordinator/cli/prompt_scores.h"
 #include "engine/base/clock.h"
 #include "engine/base/format_text.h"
+#include "engine/base/units.h"
 
 namespace colonnade::cli {
 namespace {
+
+/// Text is read whole.
+constexpr std::uint64_t kMaxTextBytes = std::uint64_t{1} << 30;
 
 std::vector<std::string_view> split_documents(std::string_view content, std::string_view separator, std::size_t min_bytes,
                                               std::size_t limit) {
@@ -86,10 +90,15 @@ EvaluationRules evaluation_rules(const Options& options) {
 
 Result<std::string> read_text(const std::string& path) {
   std::ifstream file(path, std::ios::binary);
-  std::stringstream content;
-  content << file.rdbuf();
-  if (!file) return Error{ErrorCode::kNotFound, text(path, ": cannot be read")};
-  return content.str();
+  std::string content;
+  std::array<char, 65536> buffer{};
+  while (file.read(buffer.data(), buffer.size()) || file.gcount() > 0) {
+    content.append(buffer.data(), static_cast<std::size_t>(file.gcount()));
+    if (content.size() > kMaxTextBytes)
+      return Error{ErrorCode::kInvalidArgument, text(path, ": expected a text of at most ", format_bytes(kMaxTextBytes), ", found more")};
+  }
+  if (!file.eof()) return Error{ErrorCode::kNotFound, text(path, ": cannot be read")};
+  return content;
 }
 
 Result<Windows> make_windows(const engine::Tokenizer& tokenizer, std::string_view content, const EvaluationRules& rules,

@@ -31,7 +31,7 @@ struct EvaluationRules {
 };
 EvaluationRules evaluation_rules(const Options& options);
 
-/// kNotFound names the file.
+/// kNotFound names the file; kInvalidArgument one that is larger than 1 GiB.
 Result<std::string> read_text(const std::string& path);
 
 struct Windows {

@@ -135,6 +135,9 @@ class Pack(unittest.TestCase):
     def test_mistakes(self):
         self.assert_refused(run("pack", DEMO), "--output", expected_status=2)
         self.assert_refused(run("pack", self.folder / "none", "-o", self.out), "none/config.json", "No such file")
+        (self.folder / "manifest.colonnade").write_text("")
+        self.assert_refused(run("pack", self.folder, "-o", self.out), "found a packed model", expected_status=2)
+        (self.folder / "manifest.colonnade").unlink()
         self.assert_refused(run("inspect", self.folder), "expected a packed model with manifest.colonnade")
         self.assert_refused(run("pack", DEMO, "-o", self.out, "--values", "int3"), "int3", "bf16", expected_status=2)
         self.assert_refused(run("pack", DEMO, "-o", self.out, "--values", "bf16", "--format", "int8"), "--format int8", "--values bf16",

@@ -99,6 +99,10 @@ class Perplexity(unittest.TestCase):
         done = self.run_program()
         self.assertEqual(done.returncode, 2)
         self.assertIn("found no document", done.stderr)
+        for text in (self.folder.name, "/dev/zero"):  # a directory, and a text without end
+            done = subprocess.run([PROGRAM, "perplexity", DEMO, text], capture_output=True, text=True, timeout=120, check=False)
+            self.assertNotEqual(done.returncode, 0)
+            self.assertRegex(done.stderr, rf"\Acolonnade: {text}: .*\n\Z")
 
 
 if __name__ == "__main__":
