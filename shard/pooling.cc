@@ -1,8 +1,11 @@
 #include "shard/pooling.h"
 
+#include <span>
+
 #include "engine/base/format_text.h"
 #include "engine/base/json.h"
 #include "shard/config_fields.h"
+#include "shard/durable_file.h"
 #include "shard/gguf_file.h"
 #include "shard/mapped_file.h"
 
@@ -45,7 +48,31 @@ Status read_gguf_pooling(const std::filesystem::path& file, engine::ModelConfig&
   return {};
 }
 
+Status write_json(const std::filesystem::path& path, const OrderedJson& json) {
+  const std::string content = json.dump(2, ' ', false, OrderedJson::error_handler_t::replace) + "\n";
+  return write_file_durably(path, std::as_bytes(std::span(content)));
+}
+
 }  // namespace
+
+Status write_pooling(const std::filesystem::path& directory, const engine::ModelConfig& config) {
+  constexpr const char* kFolder = "1_Pooling";
+  OrderedJson modules = OrderedJson::array();
+  const auto add = [&](const char* path, const std::string& kind) {
+    const std::size_t index = modules.size();
+    modules.push_back({{"idx", index}, {"name", text(index)}, {"path", path}, {"type", "sentence_transformers.models." + kind}});
+  };
+  add("", "Transformer");
+  add(kFolder, "Pooling");
+  if (config.unit_length) add("2_Normalize", "Normalize");
+  const bool first = config.pooling == engine::Pooling::kFirst;
+  const OrderedJson pooling = {{"word_embedding_dimension", config.dim}, {"pooling_mode_cls_token", first}, {"pooling_mode_mean_tokens", !first}};
+  std::error_code error;
+  std::filesystem::create_directories(directory / kFolder, error);
+  if (error) return Error{ErrorCode::kIo, text((directory / kFolder).string(), ": cannot be made: ", error.message())};
+  COLONNADE_TRY(write_json(directory / kFolder / "config.json", pooling));
+  return write_json(directory / "modules.json", modules);
+}
 
 Status read_pooling(const std::filesystem::path& directory, engine::ModelConfig& config) {
   if (is_gguf_file(directory)) return read_gguf_pooling(directory, config);

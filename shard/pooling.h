@@ -13,4 +13,7 @@ namespace colonnade::shard {
 /// kUnsupported names a module or a way of pooling that is not known here.
 Status read_pooling(const std::filesystem::path& directory, engine::ModelConfig& config);
 
+/// Writes what read_pooling() reads.
+Status write_pooling(const std::filesystem::path& directory, const engine::ModelConfig& config);
+
 }  // namespace colonnade::shard

@@ -8,6 +8,7 @@
 #include "engine/base/log.h"
 #include "shard/checkpoint_tensors.h"
 #include "shard/mapped_file.h"
+#include "shard/pooling.h"
 #include "shard/stored_model.h"
 
 namespace colonnade::shard {
@@ -140,6 +141,7 @@ Status PruneDirectory::finish(const std::filesystem::path& source, const SourceM
   const Json index = {{"metadata", {{"total_size", bytes}}}, {"weight_map", map}};
   COLONNADE_TRY(write_file_durably(path_ / kIndexName, bytes_of(dump_json(index, 1))));
   COLONNADE_TRY(copy_small_files(source, path_));
+  if (model.config().encoder) COLONNADE_TRY(write_pooling(path_, model.config()));
   COLONNADE_ASSIGN(const std::string config, read_stored_config(source));
   COLONNADE_ASSIGN(const std::string changed, new_config(config, stored_config_name(source), layout, sparsity));
   COLONNADE_TRY(write_file_durably(path_ / "config.json", bytes_of(changed)));

@@ -55,6 +55,24 @@ void check_source(const std::filesystem::path& source) {
 
 }  // namespace
 
+TEST_CASE("a pruned encoder makes one vector of many as its source does") {
+  const auto source = new_folder("pooling-source");
+  std::filesystem::copy(golden_folder("bert"), source, std::filesystem::copy_options::recursive);
+  PruneOptions options;
+  options.rules = {.method = PruneMethod::kMagnitude};
+  const auto check = [&](engine::Pooling pooling, bool unit_length) {
+    const auto model = SourceModel::open(pruned(source, options));
+    REQUIRE(model.ok());
+    CHECK(model->config().pooling == pooling);
+    CHECK(model->config().unit_length == unit_length);
+  };
+  check(engine::Pooling::kMean, true);
+  std::ofstream(source / "modules.json") << R"([{"type": "sentence_transformers.models.Pooling", "path": "first"}])";
+  std::filesystem::create_directories(source / "first");
+  std::ofstream(source / "first/config.json") << R"({"pooling_mode_cls_token": true})";
+  check(engine::Pooling::kFirst, false);
+}
+
 TEST_CASE("GGUF files of any blocks are pruned") {
   COLONNADE_SHARED_PATH(golden, "golden");
   for (const char* name : {"llama/llama.Q8_0.gguf", "llama/llama.Q4_0.gguf", "llama/llama.F16.gguf", "llama_k/llama_k.Q4_K_M.gguf", "llama_k/llama_k.Q2_K.gguf",
