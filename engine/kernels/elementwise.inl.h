@@ -104,17 +104,17 @@ void quantize_row(const float* x, std::size_t count, std::int8_t* q8, float* sca
 }
 
 template <class V>
-void quantize_wide_row(const float* x, std::size_t count, std::uint8_t* wide, float* scales) {
+void quantize_wide_row(const float* x, std::size_t count, WideGroup* wide, std::size_t rows) {
   using F = typename V::F;
   using I = typename V::I;
-  for (std::size_t begin = 0, group = 0; begin < count; begin += kWideGroup, ++group) {
+  for (std::size_t begin = 0; begin < count; begin += kWideGroup, wide += rows) {
     const std::size_t in_group = count - begin < kWideGroup ? count - begin : kWideGroup;
     F largest = V::zero();
     for_lanes(in_group, [&](std::size_t i, std::size_t n) {
       largest = V::max(largest, V::abs(load_lanes<V>(x + begin + i, n)));
     });
     const float scale = V::largest(largest) / 127.0f;
-    scales[group] = scale;
+    wide->scale = scale;
     for (std::size_t i = 0; i < kWideGroup; i += 16) {
       const std::size_t n = i >= in_group ? 0 : (in_group - i < 16 ? in_group - i : 16);
       I q = V::zero_i();
@@ -122,7 +122,7 @@ void quantize_wide_row(const float* x, std::size_t count, std::uint8_t* wide, fl
         const F steps = V::div(load_lanes<V>(x + begin + i, n), V::set(scale));
         q = V::to_int(V::min(V::max(steps, V::set(-127.0f)), V::set(127.0f)));
       }
-      V::store_offset_bytes(wide + begin + i, q);
+      V::store_offset_bytes(wide->bytes + i, q);
     }
   }
 }

@@ -14,9 +14,19 @@
 
 namespace colonnade::engine {
 
+/// kWideGroup columns of a row in the wide form: value = (bytes - 128) * scale; columns past the end are 128. The same
+/// group of neighbouring rows lies side by side, so kernels for many rows find each at a constant distance; it is odd in
+/// cache lines, which keeps the rows out of each other's cache sets.
+struct alignas(64) WideGroup {
+  std::uint8_t bytes[kWideGroup];
+  float scale;
+  std::uint8_t padding[60];
+};
+static_assert(sizeof(WideGroup) == 576 && sizeof(WideGroup) / 64 % 2 == 1);
+
 /// The input of a multiplication: n_tokens rows. Formats of ActivationKind::kF32 read `values`, those of kInt8 read
-/// q8, scales and sums, those of kWide read wide and wide_scales. Rows start 64-byte aligned and are padded with zeros to
-/// a multiple of 64 columns, `wide` with 128 to a multiple of kWideGroup.
+/// q8, scales and sums, those of kWide read wide. Rows start 64-byte aligned and are padded with zeros to a multiple of 64
+/// columns.
 struct Activations {
   const float* values = nullptr;        // (n_tokens, stride)
   std::size_t stride = 0;
@@ -25,10 +35,8 @@ struct Activations {
   const float* scales = nullptr;        // (n_tokens, group_stride): value = q8 * scale
   const std::int32_t* sums = nullptr;   // (n_tokens, group_stride): sum of q8 over the group
   std::size_t group_stride = 0;
-  const std::uint8_t* wide = nullptr;   // (n_tokens, wide_stride)
-  std::size_t wide_stride = 0;
-  const float* wide_scales = nullptr;   // (n_tokens, wide_group_stride): value = (wide - 128) * scale
-  std::size_t wide_group_stride = 0;
+  const WideGroup* wide = nullptr;      // (groups, wide_rows): group g of row r is wide[g * wide_rows + r]
+  std::size_t wide_rows = 0;
   const std::int32_t* rows = nullptr;   // token t reads row rows[t]; nullptr: row t
 };
 
@@ -106,8 +114,8 @@ struct KernelTable {
   /// q = round-to-even(x / scale). Pads q with zeros to a multiple of 64.
   void (*quantize)(const float* x, std::size_t count, std::int8_t* q8, float* scales, std::int32_t* sums);
 
-  /// The same per kWideGroup columns, as q + 128; pads with 128 to a multiple of kWideGroup.
-  void (*quantize_wide)(const float* x, std::size_t count, std::uint8_t* wide, float* scales);
+  /// The same per kWideGroup columns, as q + 128; group g is written to wide[g * rows].
+  void (*quantize_wide)(const float* x, std::size_t count, WideGroup* wide, std::size_t rows);
 
   /// out = x / sqrt(mean(x²) + eps) * weight. Lane sums are added in a fixed tree. out may be x.
   void (*rms_norm)(const float* x, const float* weight, float eps, std::size_t count, float* out);

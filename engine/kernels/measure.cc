@@ -59,9 +59,7 @@ class Walk {
         q8_(tokens() * stride_),
         scales_(tokens() * groups_),
         sums_(tokens() * groups_),
-        wide_groups_(round_up(what.cols, kWideGroup) / kWideGroup),
-        wide_(tokens() * wide_groups_ * kWideGroup),
-        wide_scales_(tokens() * wide_groups_),
+        wide_(tokens() * div_up(what.cols, kWideGroup)),
         out_(tokens() * kStripsOfCall * kStripRows) {
     for (;;) {
       const std::span<const std::byte> strip = pattern.strip(n_strips_);
@@ -76,8 +74,7 @@ class Walk {
       for (std::size_t c = 0; c < what.cols; ++c) values_.data()[t * stride_ + c] = normal(random);
       what.kernels->quantize(values_.data() + t * stride_, what.cols, q8_.data() + t * stride_,
                              scales_.data() + t * groups_, sums_.data() + t * groups_);
-      what.kernels->quantize_wide(values_.data() + t * stride_, what.cols, wide_.data() + t * wide_groups_ * kWideGroup,
-                                  wide_scales_.data() + t * wide_groups_);
+      what.kernels->quantize_wide(values_.data() + t * stride_, what.cols, wide_.data() + t, tokens());
     }
   }
 
@@ -91,7 +88,7 @@ class Walk {
     matrix.base = memory_.data();
     matrix.strip_offsets = offsets_.data() + next_;
     const Activations input = {values_.data(), stride_, q8_.data(),  stride_, scales_.data(), sums_.data(), groups_,
-                               wide_.data(),   wide_groups_ * kWideGroup, wide_scales_.data(), wide_groups_, nullptr};
+                               wide_.data(),   tokens(), nullptr};
     what_.kernels->strips[static_cast<std::size_t>(what_.format)](matrix, 0, count, input, what_.n_tokens, out_.data(),
                                                                   kStripsOfCall * kStripRows);
     next_ = next_ + count < n_strips_ ? next_ + count : 0;
@@ -110,9 +107,7 @@ class Walk {
   AlignedBuffer<std::int8_t> q8_;
   AlignedBuffer<float> scales_;
   AlignedBuffer<std::int32_t> sums_;
-  std::size_t wide_groups_;
-  AlignedBuffer<std::uint8_t> wide_;
-  AlignedBuffer<float> wide_scales_;
+  AlignedBuffer<WideGroup> wide_;
   AlignedBuffer<float> out_;
   std::vector<std::uint64_t> offsets_{0};
   std::uint32_t n_strips_ = 0;

@@ -21,58 +21,60 @@ inline constexpr std::size_t kStepPrefetchBytes = 8192;
 template <int T>
 class RowTokens {
  public:
-  RowTokens(const Activations& activations, int first) {
-    for (int t = 0; t < T; ++t) {
-      const auto row = static_cast<std::size_t>(activations.rows != nullptr ? activations.rows[first + t] : first + t);
-      bytes_[t] = activations.wide + row * activations.wide_stride;
-      scales_[t] = activations.wide_scales + row * activations.wide_group_stride;
-    }
+  RowTokens(const Activations& activations, int first) : distance_(activations.wide_rows) {
+    for (int t = 0; t < T; ++t)
+      rows_[t] = activations.wide + (activations.rows != nullptr ? activations.rows[first + t] : first + t);
   }
-  /// Where a window begins; at() is token t's.
-  using Window = std::size_t;
-  [[gnu::always_inline]] Window window(std::size_t group, std::size_t column) const { return group * kWideGroup + column; }
-  [[gnu::always_inline]] const std::uint8_t* at(Window window, int t) const { return bytes_[t] + window; }
-  [[gnu::always_inline]] float scale(int t, std::size_t group) const { return scales_[t][group]; }
+
+  /// The rows' columns of one group.
+  class Group {
+   public:
+    Group(const RowTokens& tokens, std::size_t group) {
+      for (int t = 0; t < T; ++t) rows_[t] = tokens.rows_[t] + group * tokens.distance_;
+    }
+    /// Where a window begins; at() is token t's.
+    using Window = std::size_t;
+    [[gnu::always_inline]] Window window(std::size_t column) const { return column; }
+    [[gnu::always_inline]] const std::uint8_t* at(Window window, int t) const { return rows_[t]->bytes + window; }
+    [[gnu::always_inline]] float scale(int t) const { return rows_[t]->scale; }
+
+   private:
+    const WideGroup* rows_[T];
+  };
 
  private:
-  const std::uint8_t* bytes_[T];
-  const float* scales_[T];
+  const WideGroup* rows_[T];
+  std::size_t distance_;
 };
 
-/// T rows of activations at one distance from each other.
-template <int T>
-class SpacedTokens {
+/// Neighbouring rows of activations: each group of each is at a constant distance from the one before.
+class AdjacentTokens {
  public:
-  /// Rows `stride` bytes apart, their scales `scale_stride` floats; both begin with a group.
-  SpacedTokens(const std::uint8_t* bytes, std::size_t stride, const float* scales, std::size_t scale_stride,
-               std::size_t first_group = 0)
-      : bytes_(bytes), scales_(scales), stride_(stride), scale_stride_(scale_stride), first_group_(first_group) {}
+  /// `first`: group `first_group` of the first row; the next group is `distance` further.
+  AdjacentTokens(const WideGroup* first, std::size_t distance, std::size_t first_group)
+      : first_(first), distance_(distance), first_group_(first_group) {}
 
-  /// Addresses of every third token: x86 adds a register, and twice another one, to them in the load.
-  struct Window {
-    const std::uint8_t* third[(T + 2) / 3];
-  };
-  [[gnu::always_inline]] Window window(std::size_t group, std::size_t column) const {
-    Window window;
-    const std::uint8_t* at = bytes_ + (group - first_group_) * kWideGroup + column;
-    for (int i = 0; i < (T + 2) / 3; ++i) {
-      asm("" : "+r"(at));  // or the compiler keeps a register for each token
-      window.third[i] = at;
-      at += 3 * stride_;
+  class Group {
+   public:
+    Group(const AdjacentTokens& tokens, std::size_t group) : first_(tokens.first_ + (group - tokens.first_group_) * tokens.distance_) {}
+    using Window = const std::uint8_t*;
+    [[gnu::always_inline]] Window window(std::size_t column) const {
+      const std::uint8_t* window = first_->bytes + column;
+      asm("" : "+r"(window));  // or the compiler adds up an address for each token
+      return window;
     }
-    return window;
-  }
-  [[gnu::always_inline]] const std::uint8_t* at(const Window& window, int t) const {
-    return window.third[t / 3] + static_cast<std::size_t>(t % 3) * stride_;
-  }
-  [[gnu::always_inline]] float scale(int t, std::size_t group) const {
-    return scales_[static_cast<std::size_t>(t) * scale_stride_ + group - first_group_];
-  }
+    [[gnu::always_inline]] const std::uint8_t* at(Window window, int t) const {
+      return window + static_cast<std::size_t>(t) * sizeof(WideGroup);
+    }
+    [[gnu::always_inline]] float scale(int t) const { return first_[t].scale; }
+
+   private:
+    const WideGroup* first_;
+  };
 
  private:
-  const std::uint8_t* bytes_;
-  const float* scales_;
-  std::size_t stride_, scale_stride_, first_group_;
+  const WideGroup* first_;
+  std::size_t distance_, first_group_;
 };
 
 /// The steps of a permute-int8 or permute-int4 strip, one after the other.
@@ -94,6 +96,18 @@ class PairSteps {
   static const PermuteGroup& lanes(const Group& group) { return group; }
   void begin_own() {}
   void begin_shared(const Group&) {}
+  /// `count` steps later.
+  [[gnu::always_inline]] PairSteps after(std::size_t count) const {
+    PairSteps later = *this;
+    later.base_ += count;
+    if constexpr (Int4) {
+      later.step_ += (count + (odd_ ? 1 : 0)) / 2 * 3 * kPermuteStep;
+      later.odd_ = odd_ != (count % 2 != 0);
+    } else {
+      later.step_ += count * 2 * kPermuteStep;
+    }
+    return later;
+  }
 
   /// The first column of the window, within the group.
   [[gnu::always_inline]] std::size_t next(typename V::Indices& index, typename V::Values& values) {
@@ -138,6 +152,13 @@ class GapSteps {
     at_ = V::start_positions(kFirstColumn);
   }
   [[gnu::always_inline]] void begin_shared(const Group& group) { at_ = V::start_positions(group.start); }
+  /// `count` steps later, to begin there.
+  [[gnu::always_inline]] GapSteps after(std::size_t count) const {
+    GapSteps later = *this;
+    later.base_ += count;
+    later.step_ += count * kPermuteStep;
+    return later;
+  }
 
   [[gnu::always_inline]] std::size_t next(typename V::Indices& index, typename V::Values& values) {
     __builtin_prefetch(step_ + kStepPrefetchBytes);
@@ -159,12 +180,12 @@ struct PermuteStrip {
   using F = typename V::F;
   using I = typename V::I;
 
-  [[gnu::always_inline]] static inline void add_steps(std::size_t count, std::size_t group, const Tokens& x, Steps& steps,
+  [[gnu::always_inline]] static inline void add_steps(std::size_t count, const typename Tokens::Group& x, Steps& steps,
                                                       I (&sums)[T], I& offset) {
     for (std::size_t i = 0; i < count; ++i) {
       typename V::Indices index;
       typename V::Values values;
-      const typename Tokens::Window window = x.window(group, steps.next(index, values));
+      const auto window = x.window(steps.next(index, values));
       offset = V::add_128_times(offset, values);
       for (int t = 0; t < T; ++t)
         sums[t] = V::template dot_picked<Steps::kWindow>(sums[t], index, values, x.at(window, t));
@@ -174,41 +195,34 @@ struct PermuteStrip {
   /// Groups [first, last): what `out` holds of the groups before is continued. `add`: all groups, to what `out` holds.
   static void run(const std::byte* strip, std::size_t n_groups, std::size_t first, std::size_t last, const Tokens& x, bool add, float* out,
                   std::size_t out_stride, int n_tokens) {
-    PermuteHeader strip_header;
-    std::memcpy(&strip_header, strip, sizeof(strip_header));
-    const std::byte* group = strip + sizeof(PermuteHeader);
+    // Headers are read where they are: to load a part of a copy is to wait until the copy has left the store queue.
+    const auto* group = reinterpret_cast<const typename Steps::Group*>(strip + sizeof(PermuteHeader));
     std::size_t first_step = 0;
-    for (std::size_t g = 0; g < first; ++g, group += sizeof(typename Steps::Group)) {
-      PermuteGroup lanes;
-      std::memcpy(&lanes, group, sizeof(lanes));
-      first_step += std::size_t{lanes.n_own} + lanes.n_shared;
-    }
-    Steps steps(strip, n_groups, strip_header.n_steps, first_step);
+    for (std::size_t g = 0; g < first; ++g) first_step += std::size_t{Steps::lanes(group[g]).n_own} + Steps::lanes(group[g]).n_shared;
+    Steps steps(strip, n_groups, reinterpret_cast<const PermuteHeader*>(strip)->n_steps, first_step);
     F acc[T];
     for (int t = 0; t < T; ++t)
       acc[t] = first == 0 || t >= n_tokens ? V::zero() : V::load(out + static_cast<std::size_t>(t) * out_stride);
-    for (std::size_t g = first; g < last; ++g, group += sizeof(typename Steps::Group)) {
-      typename Steps::Group header;
-      std::memcpy(&header, group, sizeof(header));
-      const PermuteGroup& lanes = Steps::lanes(header);
+    for (std::size_t g = first; g < last; ++g) {
+      const PermuteGroup& lanes = Steps::lanes(group[g]);
+      const typename Tokens::Group here(x, g);
+      // The shared steps first: their sums are dealt out to the rows where they are, and the own steps add to them.
       I sums[T], offset = V::zero_i();
       for (int t = 0; t < T; ++t) sums[t] = V::zero_i();
-      steps.begin_own();
-      add_steps(lanes.n_own, g, x, steps, sums, offset);
+      Steps shared = steps.after(lanes.n_own);
       if (lanes.n_shared > 0) {
-        I shared[T], part = V::zero_i();
-        for (int t = 0; t < T; ++t) shared[t] = V::zero_i();
-        steps.begin_shared(header);
-        add_steps(lanes.n_shared, g, x, steps, shared, part);
-        const auto joined = [&](I own, I other) {
-          return V::add_i(own, V::add_i(V::keep_lanes(lanes.kept, other), V::lanes_from(lanes.donor, other)));
-        };
-        offset = joined(offset, part);
-        for (int t = 0; t < T; ++t) sums[t] = joined(sums[t], shared[t]);
+        shared.begin_shared(group[g]);
+        add_steps(lanes.n_shared, here, shared, sums, offset);
+        const auto dealt_out = [&](I sum) { return V::add_i(V::keep_lanes(lanes.kept, sum), V::lanes_from(lanes.donor, sum)); };
+        offset = dealt_out(offset);
+        for (int t = 0; t < T; ++t) sums[t] = dealt_out(sums[t]);
       }
+      steps.begin_own();
+      add_steps(lanes.n_own, here, steps, sums, offset);
+      steps = shared;
       const F weight_scale = V::mul(V::load_bf16(lanes.scales), V::set(Steps::kFactor));
       for (int t = 0; t < T; ++t) {
-        const F scale = V::mul(weight_scale, V::set(x.scale(t, g)));
+        const F scale = V::mul(weight_scale, V::set(here.scale(t)));
         acc[t] = V::fma(V::to_float(V::sub_i(sums[t], offset)), scale, acc[t]);
       }
     }
@@ -232,41 +246,32 @@ void permute_few(int n_tokens, const std::byte* strip, std::size_t n_groups, con
 /// Strips whose bytes stay in L2 while blocks of tokens pass by, and bytes of activations that stay in L1 while strips do.
 inline constexpr std::size_t kResidentStripBytes = 256 * 1024, kResidentTokenBytes = 36 * 1024;
 
-/// How many rows lie between each of `count` tokens and the next, 0 if not always as many.
-inline std::int32_t row_distance(const Activations& activations, int token, int count) {
-  if (activations.rows == nullptr || count < 2) return 1;
-  const std::int32_t* rows = activations.rows + token;
-  const std::int32_t distance = rows[1] - rows[0];
-  for (int t = 2; t < count; ++t)
-    if (rows[t] - rows[t - 1] != distance) return 0;
-  return distance > 0 ? distance : 0;
+/// Whether `count` tokens are rows one after the other.
+inline bool are_adjacent(const Activations& activations, int token, int count) {
+  if (activations.rows == nullptr) return true;
+  for (int t = 1; t < count; ++t)
+    if (activations.rows[token + t] != activations.rows[token] + t) return false;
+  return true;
 }
 
-/// Rows of T tokens that do not lie at one distance, or are fewer than T, copied to where they do.
+/// Rows of T tokens that are no neighbours, or are fewer than T, copied to where they are.
 template <int T>
 class GatheredTokens {
  public:
-  SpacedTokens<T> gather(const Activations& activations, int token, int count, std::size_t first, std::size_t last) {
-    for (int t = 0; t < count; ++t) {
-      const auto row = static_cast<std::size_t>(activations.rows != nullptr ? activations.rows[token + t] : token + t);
-      std::memcpy(bytes_ + static_cast<std::size_t>(t) * kRowBytes, activations.wide + row * activations.wide_stride + first * kWideGroup,
-                  (last - first) * kWideGroup);
-      std::memcpy(scales_ + static_cast<std::size_t>(t) * kGroups, activations.wide_scales + row * activations.wide_group_stride + first,
-                  (last - first) * sizeof(float));
+  AdjacentTokens gather(const Activations& activations, int token, int count, std::size_t first, std::size_t last) {
+    for (std::size_t g = first; g < last; ++g) {
+      WideGroup* const to = groups_ + (g - first) * T;
+      for (int t = 0; t < count; ++t) {
+        const auto row = static_cast<std::size_t>(activations.rows != nullptr ? activations.rows[token + t] : token + t);
+        std::memcpy(to + t, activations.wide + g * activations.wide_rows + row, sizeof(WideGroup));
+      }
+      std::memset(static_cast<void*>(to + count), 0, static_cast<std::size_t>(T - count) * sizeof(WideGroup));
     }
-    if (count < T) {
-      std::memset(bytes_ + static_cast<std::size_t>(count) * kRowBytes, 0, static_cast<std::size_t>(T - count) * kRowBytes);
-      std::memset(scales_ + static_cast<std::size_t>(count) * kGroups, 0, static_cast<std::size_t>(T - count) * kGroups * sizeof(float));
-    }
-    return SpacedTokens<T>(bytes_, kRowBytes, scales_, kGroups, first);
+    return AdjacentTokens(groups_, T, first);
   }
 
  private:
-  static constexpr std::size_t kGroups = kResidentTokenBytes / T / kWideGroup;
-  // One line more keeps the rows out of each other's cache sets.
-  static constexpr std::size_t kRowBytes = kGroups * kWideGroup + 64;
-  alignas(64) std::uint8_t bytes_[T * kRowBytes];
-  float scales_[T * kGroups];
+  WideGroup groups_[kResidentTokenBytes / (T * sizeof(WideGroup)) * T];
 };
 
 /// Strips [first, last) times `count` tokens from `token` on, 1 … T; T is the least that is enough.
@@ -277,27 +282,26 @@ void permute_block(const MatrixView& matrix, std::uint32_t first, std::uint32_t 
     if (count <= T - 4) return permute_block<V, T - 4>(matrix, first, last, activations, token, count, add, out, out_stride, choose);
   }
   const std::size_t n_groups = (matrix.cols + kWideGroup - 1) / kWideGroup;
-  static_assert(kResidentTokenBytes / T >= kMostAddedColumns);
-  const std::size_t most = kResidentTokenBytes / T / kWideGroup, parts = (n_groups + most - 1) / most;
+  constexpr std::size_t kMost = kResidentTokenBytes / (T * sizeof(WideGroup));
+  static_assert(kMost * kWideGroup >= kMostAddedColumns);
+  const std::size_t parts = (n_groups + kMost - 1) / kMost;
   for (std::size_t part = 0; part < parts; ++part) {
     const std::size_t begin = n_groups * part / parts, end = n_groups * (part + 1) / parts;
-    const auto go = [&](const SpacedTokens<T>& x) {
+    const auto go = [&](const AdjacentTokens& x) {
       for (std::uint32_t s = first; s < last; ++s) {
         const std::byte* strip = matrix.strip(s);
         choose(strip, [&]<class Steps>() {
-          PermuteStrip<V, Steps, T, SpacedTokens<T>>::run(strip, n_groups, begin, end, x, add, out + std::size_t{s} * kStripRows, out_stride,
-                                                          count);
+          PermuteStrip<V, Steps, T, AdjacentTokens>::run(strip, n_groups, begin, end, x, add, out + std::size_t{s} * kStripRows, out_stride,
+                                                         count);
         });
       }
     };
-    const auto distance = static_cast<std::size_t>(count < T ? 0 : row_distance(activations, token, count));
-    if (distance == 0) {
+    if (count < T || !are_adjacent(activations, token, count)) {
       GatheredTokens<T> gathered;
       go(gathered.gather(activations, token, count, begin, end));
     } else {
       const auto row = static_cast<std::size_t>(activations.rows != nullptr ? activations.rows[token] : token);
-      go(SpacedTokens<T>(activations.wide + row * activations.wide_stride, distance * activations.wide_stride,
-                         activations.wide_scales + row * activations.wide_group_stride, distance * activations.wide_group_stride));
+      go(AdjacentTokens(activations.wide + begin * activations.wide_rows + row, activations.wide_rows, begin));
     }
   }
 }
@@ -333,10 +337,9 @@ void multiply_permute_strips(const MatrixView& matrix, std::uint32_t first, std:
                              const Activations& activations, int n_tokens, float* out, std::size_t out_stride) {
   multiply_stepped_strips<V, V::kPairTokens, Add>(matrix, first, last, activations, n_tokens, out, out_stride,
                              [](const std::byte* strip, const auto& go) {
-                               PermuteHeader header;
-                               std::memcpy(&header, strip, sizeof(header));
-                               if (header.window == 64) go.template operator()<PairSteps<V, 64, Int4>>();
-                               else if (header.window == 128) go.template operator()<PairSteps<V, 128, Int4>>();
+                               const std::uint32_t window = reinterpret_cast<const PermuteHeader*>(strip)->window;
+                               if (window == 64) go.template operator()<PairSteps<V, 64, Int4>>();
+                               else if (window == 128) go.template operator()<PairSteps<V, 128, Int4>>();
                                else go.template operator()<PairSteps<V, 256, Int4>>();
                              });
 }

@@ -44,16 +44,13 @@ class ActivationRows {
         q8_(max_rows * stride_),
         scales_(max_rows * groups_),
         sums_(max_rows * groups_),
-        wide_groups_(div_up(max_width, kWideGroup)),
-        wide_stride_(wide_groups_ * kWideGroup + kWidePadding),
-        wide_(max_rows * wide_stride_),
-        wide_scales_(max_rows * wide_groups_) {}
+        wide_rows_(max_rows | 1),
+        wide_(wide_rows_ * div_up(max_width, kWideGroup)) {}
 
   static std::size_t bytes_per_row(std::size_t max_width) {
     const std::size_t stride = round_up(max_width, kActivationGroup);
-    const std::size_t wide_groups = div_up(max_width, kWideGroup);
     return stride * (sizeof(float) + 1) + stride / kActivationGroup * (sizeof(float) + sizeof(std::int32_t)) +
-           wide_groups * (kWideGroup + sizeof(float)) + kWidePadding;
+           div_up(max_width, kWideGroup) * sizeof(WideGroup);
   }
 
   std::size_t stride() const { return stride_; }
@@ -69,8 +66,7 @@ class ActivationRows {
                        scales_.data() + index * groups_ + group, sums_.data() + index * groups_ + group);
     }
     if (wanted.wide) {
-      kernels.quantize_wide(row(index) + first, count, wide_.data() + index * wide_stride_ + first,
-                            wide_scales_.data() + index * wide_groups_ + first / kWideGroup);
+      kernels.quantize_wide(row(index) + first, count, wide_.data() + first / kWideGroup * wide_rows_ + index, wide_rows_);
     }
   }
 
@@ -84,28 +80,21 @@ class ActivationRows {
     view.scales = scales_.data() + first_row * groups_;
     view.sums = sums_.data() + first_row * groups_;
     view.group_stride = groups_;
-    view.wide = wide_.data() + first_row * wide_stride_;
-    view.wide_stride = wide_stride_;
-    view.wide_scales = wide_scales_.data() + first_row * wide_groups_;
-    view.wide_group_stride = wide_groups_;
+    view.wide = wide_.data() + first_row;
+    view.wide_rows = wide_rows_;
     view.rows = rows;
     return view;
   }
 
  private:
-  // One cache line more keeps the same columns of several rows out of each other's cache sets.
-  static constexpr std::size_t kWidePadding = 64;
-
   std::size_t stride_ = 0;
   std::size_t groups_ = 0;
   AlignedBuffer<float> values_;
   AlignedBuffer<std::int8_t> q8_;
   AlignedBuffer<float> scales_;
   AlignedBuffer<std::int32_t> sums_;
-  std::size_t wide_groups_ = 0;
-  std::size_t wide_stride_ = 0;
-  AlignedBuffer<std::uint8_t> wide_;
-  AlignedBuffer<float> wide_scales_;
+  std::size_t wide_rows_ = 0;  // odd, or the groups of a row could fall into the same cache sets
+  AlignedBuffer<WideGroup> wide_;
 };
 
 }  // namespace colonnade::engine

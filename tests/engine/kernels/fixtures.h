@@ -66,15 +66,12 @@ struct Inputs {
   AlignedBuffer<std::int8_t> q8;
   AlignedBuffer<float> scales;
   AlignedBuffer<std::int32_t> sums;
-  std::size_t wide_groups, wide_stride;
-  AlignedBuffer<std::uint8_t> wide;
-  AlignedBuffer<float> wide_scales;
+  std::size_t wide_rows;
+  AlignedBuffer<engine::WideGroup> wide;
 
   Inputs(std::size_t n_rows, std::size_t cols, unsigned seed)
       : stride((cols + 63) / 64 * 64), groups(stride / 64), values(n_rows * stride), q8(n_rows * stride),
-        scales(n_rows * groups), sums(n_rows * groups), wide_groups((cols + 511) / 512), wide_stride(wide_groups * 512 + 64),
-        wide(n_rows * wide_stride),
-        wide_scales(n_rows * wide_groups) {
+        scales(n_rows * groups), sums(n_rows * groups), wide_rows(n_rows + 3), wide(wide_rows * ((cols + 511) / 512)) {
     const auto random = normal_values(n_rows * cols, seed);
     for (std::size_t row = 0; row < n_rows; ++row) {
       for (std::size_t col = 0; col < cols; ++col) values[row * stride + col] = random[row * cols + col];
@@ -93,9 +90,7 @@ struct Inputs {
     a.sums = sums.data();
     a.group_stride = groups;
     a.wide = wide.data();
-    a.wide_stride = wide_stride;
-    a.wide_scales = wide_scales.data();
-    a.wide_group_stride = wide_groups;
+    a.wide_rows = wide_rows;
     return a;
   }
 
@@ -119,16 +114,17 @@ struct Inputs {
   }
 
   void quantize_wide(std::size_t row, std::size_t cols) {
-    for (std::size_t group = 0; group < wide_groups; ++group) {
+    for (std::size_t group = 0; group < (cols + 511) / 512; ++group) {
+      engine::WideGroup& to = wide[group * wide_rows + row];
       float largest = 0;
       const std::size_t end = std::min(cols, group * 512 + 512);
       for (std::size_t c = group * 512; c < end; ++c) largest = std::max(largest, std::abs(values[row * stride + c]));
       const float scale = largest / 127.0f;
       for (std::size_t c = group * 512; c < group * 512 + 512; ++c) {
         const int q = c < end && scale > 0 ? static_cast<int>(std::nearbyint(values[row * stride + c] / scale)) : 0;
-        wide[row * wide_stride + c] = static_cast<std::uint8_t>(q + 128);
+        to.bytes[c - group * 512] = static_cast<std::uint8_t>(q + 128);
       }
-      wide_scales[row * wide_groups + group] = scale;
+      to.scale = scale;
     }
   }
 };

@@ -53,9 +53,10 @@ Expected expected(const PackedMatrix& matrix, const Inputs& inputs, std::size_t 
     if (format.activations() == ActivationKind::kInt8)
       x = static_cast<double>(inputs.q8[token * inputs.stride + c]) *
           static_cast<double>(inputs.scales[token * inputs.groups + c / 64]);
-    if (format.activations() == ActivationKind::kWide)
-      x = static_cast<double>(inputs.wide[token * inputs.wide_stride + c] - 128) *
-          static_cast<double>(inputs.wide_scales[token * inputs.wide_groups + c / 512]);
+    if (format.activations() == ActivationKind::kWide) {
+      const WideGroup& group = inputs.wide[c / 512 * inputs.wide_rows + token];
+      x = static_cast<double>(group.bytes[c % 512] - 128) * static_cast<double>(group.scale);
+    }
     sum.value += w * x;
     sum.magnitude += std::fabs(w * x);
   }
