@@ -187,7 +187,7 @@ struct Simd {
   }
   template <int Window>
   COLONNADE_OP void step_by_gaps(const std::byte* p, unsigned base, Positions& at, Indices& index, Values& values) {
-    const __m512i bytes = _mm512_loadu_si512(p);
+    const __m512i bytes = in_register(_mm512_loadu_si512(p));  // or it is loaded twice
     values = raw_high(bytes);
     __m512i gaps = _mm512_and_si512(bytes, _mm512_set1_epi8(15));
     gaps = _mm512_add_epi8(gaps, _mm512_slli_epi32(gaps, 8));

@@ -16,6 +16,8 @@ namespace colonnade::engine {
 
 /// The steps of a strip are one stream, read faster than those of other formats: what is fetched is further ahead.
 inline constexpr std::size_t kStepPrefetchBytes = 8192;
+/// With more tokens loads are what limits a step: only the first of them to pass by a strip fetch it, the others find it in L2.
+inline constexpr int kMostFetchingTokens = 8;
 
 /// T rows of activations where they lie.
 template <int T>
@@ -110,11 +112,14 @@ class PairSteps {
   }
 
   /// The first column of the window, within the group.
+  template <bool Fetch>
   [[gnu::always_inline]] std::size_t next(typename V::Indices& index, typename V::Values& values) {
     // Two lines a step; the odd step of an int4 pair, which are three lines together, fetches the third.
-    const std::byte* ahead = step_ + kStepPrefetchBytes + (Int4 && odd_ ? 2 * kPermuteStep : 0);
-    __builtin_prefetch(ahead);
-    __builtin_prefetch(ahead + 64);
+    if constexpr (Fetch) {
+      const std::byte* ahead = step_ + kStepPrefetchBytes + (Int4 && odd_ ? 2 * kPermuteStep : 0);
+      __builtin_prefetch(ahead);
+      __builtin_prefetch(ahead + 64);
+    }
     if constexpr (Int4) {
       values = V::load_int4_values(step_, odd_);
       index = V::template load_indices<Window>(step_ + (odd_ ? 2 * kPermuteStep : kPermuteStep));
@@ -160,8 +165,9 @@ class GapSteps {
     return later;
   }
 
+  template <bool Fetch>
   [[gnu::always_inline]] std::size_t next(typename V::Indices& index, typename V::Values& values) {
-    __builtin_prefetch(step_ + kStepPrefetchBytes);
+    if constexpr (Fetch) __builtin_prefetch(step_ + kStepPrefetchBytes);
     const std::size_t base = std::to_integer<std::size_t>(*base_++) * kPermuteBaseUnit;
     V::template step_by_gaps<kWindow>(step_, static_cast<unsigned>(base), at_, index, values);
     step_ += kPermuteStep;
@@ -174,22 +180,23 @@ class GapSteps {
   typename V::Positions at_;
 };
 
-/// One strip times T tokens.
-template <class V, class Steps, int T, class Tokens>
+/// One strip times T tokens. `Fetch`: what lies ahead is fetched from memory.
+template <class V, class Steps, int T, class Tokens, bool Fetch>
 struct PermuteStrip {
   using F = typename V::F;
   using I = typename V::I;
 
   [[gnu::always_inline]] static inline void add_steps(std::size_t count, const typename Tokens::Group& x, Steps& steps,
                                                       I (&sums)[T], I& offset) {
-    for (std::size_t i = 0; i < count; ++i) {
+    if (count == 0) return;
+    do {
       typename V::Indices index;
       typename V::Values values;
-      const auto window = x.window(steps.next(index, values));
+      const auto window = x.window(steps.template next<Fetch>(index, values));
       offset = V::add_128_times(offset, values);
       for (int t = 0; t < T; ++t)
         sums[t] = V::template dot_picked<Steps::kWindow>(sums[t], index, values, x.at(window, t));
-    }
+    } while (--count > 0);
   }
 
   /// Groups [first, last): what `out` holds of the groups before is continued. `add`: all groups, to what `out` holds.
@@ -240,7 +247,7 @@ void permute_few(int n_tokens, const std::byte* strip, std::size_t n_groups, con
   if constexpr (T > 1) {
     if (n_tokens < T) return permute_few<V, Steps, T - 1>(n_tokens, strip, n_groups, activations, add, out, out_stride);
   }
-  PermuteStrip<V, Steps, T, RowTokens<T>>::run(strip, n_groups, 0, n_groups, RowTokens<T>(activations, 0), add, out, out_stride, T);
+  PermuteStrip<V, Steps, T, RowTokens<T>, true>::run(strip, n_groups, 0, n_groups, RowTokens<T>(activations, 0), add, out, out_stride, T);
 }
 
 /// Strips whose bytes stay in L2 while blocks of tokens pass by, and bytes of activations that stay in L1 while strips do.
@@ -291,8 +298,11 @@ void permute_block(const MatrixView& matrix, std::uint32_t first, std::uint32_t 
       for (std::uint32_t s = first; s < last; ++s) {
         const std::byte* strip = matrix.strip(s);
         choose(strip, [&]<class Steps>() {
-          PermuteStrip<V, Steps, T, AdjacentTokens>::run(strip, n_groups, begin, end, x, add, out + std::size_t{s} * kStripRows, out_stride,
-                                                         count);
+          float* const to = out + std::size_t{s} * kStripRows;
+          if (T <= kMostFetchingTokens || token == 0)
+            PermuteStrip<V, Steps, T, AdjacentTokens, true>::run(strip, n_groups, begin, end, x, add, to, out_stride, count);
+          else
+            PermuteStrip<V, Steps, T, AdjacentTokens, (T <= kMostFetchingTokens)>::run(strip, n_groups, begin, end, x, add, to, out_stride, count);
         });
       }
     };
