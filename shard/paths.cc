@@ -186,7 +186,7 @@ std::uint64_t count_paths(const engine::ModelConfig& config) {
 int wide_neuron_group(const engine::ModelConfig& config) {
   constexpr int kWide = static_cast<int>(engine::kWideGroup), kLeastPaths = 8;
   const bool suits = std::all_of(config.layers.begin(), config.layers.end(), [](const engine::LayerConfig& layer) {
-    return layer.hidden_dim * layer.n_experts >= kLeastPaths * kWide && layer.hidden_dim >= kWide;
+    return std::int64_t{layer.hidden_dim} * layer.n_experts >= kLeastPaths * kWide && layer.hidden_dim >= kWide;
   });
   return suits ? kWide : 0;
 }

@@ -143,13 +143,21 @@ void AttentionBlock::lay_out(const LayerWeights& layer) {
 }
 
 void AttentionBlock::project(const Call& call, std::size_t first, std::size_t last) {
-  for (std::size_t i = 0; i < projections_.size(); ++i) {
-    const std::size_t begin = std::max<std::size_t>(first, strips_[i]), end = std::min<std::size_t>(last, strips_[i + 1]);
-    if (begin < end)
+  const int n_tokens = call.batch.n_tokens();
+  const auto project_tokens = [&](bool wide, int begin_token, int end_token) {
+    const auto row = static_cast<std::size_t>(begin_token);
+    for (std::size_t i = 0; i < projections_.size(); ++i) {
+      const std::size_t begin = std::max<std::size_t>(first, strips_[i]), end = std::min<std::size_t>(last, strips_[i + 1]);
+      if (begin >= end || wanted_by(*projections_[i].matrix).wide != wide) continue;
       multiply(context_.kernels, *projections_[i].matrix, static_cast<std::uint32_t>(begin - strips_[i]),
-               static_cast<std::uint32_t>(end - strips_[i]), call.input.view(0), call.batch.n_tokens(),
-               projected_.data() + projections_[i].column, projected_stride_);
-  }
+               static_cast<std::uint32_t>(end - strips_[i]), call.input.view(row), end_token - begin_token,
+               projected_.data() + row * projected_stride_ + projections_[i].column, projected_stride_);
+    }
+  };
+  project_tokens(false, 0, n_tokens);
+  // A head has few strips: its tokens would pass through the caches for each head anew.
+  const int step = n_tokens > kWideTileTokens ? kWideTileTokens : std::max(n_tokens, 1);
+  for (int t = 0; t < n_tokens; t += step) project_tokens(true, t, std::min(t + step, n_tokens));
 }
 
 Status AttentionBlock::project_jointly(const Call& call, Join& join) {
@@ -315,6 +323,7 @@ void AttentionBlock::project_rows(const Call& call, int thread) {
 void AttentionBlock::run_rows(const Call& call) {
   const CacheLayout layout = cache_layout(call);
   const auto n_tokens = static_cast<std::size_t>(call.batch.n_tokens());
+  const bool wide = std::all_of(outputs_.begin(), outputs_.end(), [](const MatrixView* output) { return wanted_by(*output).wide; });
   cache_attention_.clear();
   for (std::size_t p = 0; p < paths_.size(); ++p)
     for (std::size_t k = 0; k < call.layer.attention[p].key.size(); ++k) cache_attention_.add(call.batch, query_block(call, p, k));
@@ -328,34 +337,35 @@ void AttentionBlock::run_rows(const Call& call) {
     for (std::size_t i = attended.begin; i < attended.end; ++i) quantize_attended(*outputs_[i / n_tokens], i / n_tokens, i % n_tokens);
     context_.team.barrier();
     const Range strips = part_of(padded_dim_ / kStripRows, thread, context_.team.size());
-    const std::size_t step = sum_tile_strips(call.batch.n_tokens());
-    for (std::size_t s = strips.begin; s < strips.end; s += step)
-      output_tile(call, static_cast<std::uint32_t>(s), static_cast<std::uint32_t>(std::min(s + step, strips.end)), thread);
+    const int all_tokens = call.batch.n_tokens();
+    for_each_tile(static_cast<std::uint32_t>(strips.begin), static_cast<std::uint32_t>(strips.end), sum_tile_strips(all_tokens), all_tokens, wide,
+                  [&](const ProductTile& tile) { output_tile(call, tile, thread); });
   });
 }
 
-void AttentionBlock::output_tile(const Call& call, std::uint32_t first, std::uint32_t last, int thread) {
-  const int n_tokens = call.batch.n_tokens();
+void AttentionBlock::output_tile(const Call& call, const ProductTile& tile, int thread) {
+  const std::uint32_t first = tile.first, last = tile.end;
+  const int n_tokens = tile.n_tokens();
   float* const part = part_[static_cast<std::size_t>(thread)].data();
   float* const path_sum = path_sum_[static_cast<std::size_t>(thread)].data();
   float* const sum = sum_[static_cast<std::size_t>(thread)].data();
-  const std::size_t width = (last - first) * kStripRows;
-  const std::size_t tile = static_cast<std::size_t>(n_tokens) * width;
-  if (paths_.empty()) std::memset(sum, 0, tile * sizeof(float));
+  const std::size_t width = tile.columns();
+  const std::size_t floats = static_cast<std::size_t>(n_tokens) * width;
+  if (paths_.empty()) std::memset(sum, 0, floats * sizeof(float));
   for (std::size_t p = 0; p < paths_.size(); ++p) {
     const AttentionPath& path = call.layer.attention[p];
     float* const to = p == 0 ? sum : path_sum;
     for (std::size_t o = 0; o < path.output.size(); ++o) {
-      const Activations heads = attended_.view(output_row(paths_[p].first_output + o, 0));
+      const Activations heads = attended_.view(output_row(paths_[p].first_output + o, static_cast<std::size_t>(tile.first_token)));
       if (o == 0) multiply_tile(context_.kernels, path.output[o], first, last, heads, n_tokens, to, width);
       else add_tile(context_.kernels, path.output[o], first, last, heads, n_tokens, to, part);
     }
-    if (p != 0) context_.kernels.add(sum, path_sum, tile);
+    if (p != 0) context_.kernels.add(sum, path_sum, floats);
   }
   const std::size_t begin = first * kStripRows;
   const std::size_t count = std::min<std::size_t>(width, context_.dim() - begin);
   for (int t = 0; t < n_tokens; ++t)
-    std::memcpy(call.contribution + static_cast<std::size_t>(t) * context_.dim() + begin,
+    std::memcpy(call.contribution + static_cast<std::size_t>(tile.first_token + t) * context_.dim() + begin,
                 sum + static_cast<std::size_t>(t) * width, count * sizeof(float));
 }
 

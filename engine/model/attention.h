@@ -93,7 +93,7 @@ class AttentionBlock {
   void run_rows(const Call& call);
   /// Tells the tap what this block's matrices were multiplied with.
   void show(const Call& call) const;
-  void output_tile(const Call& call, std::uint32_t first, std::uint32_t last, int thread);
+  void output_tile(const Call& call, const ProductTile& tile, int thread);
   std::size_t output_row(std::size_t local_output, std::size_t token) const {
     return local_output * static_cast<std::size_t>(context_.max_tokens) + token;
   }

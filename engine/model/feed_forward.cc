@@ -119,32 +119,41 @@ void FeedForwardBlock::gate_up(const Unit& unit, std::uint32_t first, std::uint3
                                int thread) {
   const FeedForwardPath& path = *unit.path;
   const auto n_tokens = static_cast<int>(unit.experts.tokens.size());
-  const Activations rows = input.view(0, unit.experts.tokens.data());
-  float* const up = up_[static_cast<std::size_t>(thread)].data();
+  const bool gated = context_.config.gated();
+  const bool wide = wanted_by(path.gate).wide && (!gated || wanted_by(path.up).wide);
   // With few tokens the strips are read in the order in which they lie (gate, up, gate, …): one forward stream.
-  const std::uint32_t step = n_tokens <= kMaxColumnTokens ? 1 : kTileStrips;
-  for (std::uint32_t s = first; s < last; s += step) {
-    const std::uint32_t end = std::min(s + step, last);
-    multiply(context_.kernels, path.gate, s, end, rows, n_tokens, hidden_.row(unit.first_row), hidden_.stride());
-    if (context_.config.gated()) multiply_tile(context_.kernels, path.up, s, end, rows, n_tokens, up, kTileColumns);
-    const std::size_t first_neuron = s * kStripRows;
-    const std::size_t n_neurons = std::min<std::size_t>(end * kStripRows, path.gate.rows) - first_neuron;
-    for (std::size_t i = 0; i < unit.experts.tokens.size(); ++i) {
-      float* const gate = hidden_.row(unit.first_row + i) + first_neuron;
-      if (weighs_input() && unit.experts.weights[i] != 1.0f) {
-        context_.kernels.scale(gate, unit.experts.weights[i], (end - s) * kStripRows);
-        if (context_.config.gated()) context_.kernels.scale(up + i * kTileColumns, unit.experts.weights[i], (end - s) * kStripRows);
-      }
-      if (path.gate_bias != nullptr) context_.kernels.add(gate, path.gate_bias + first_neuron, n_neurons);
-      if (path.up_bias != nullptr) context_.kernels.add(up + i * kTileColumns, path.up_bias + first_neuron, n_neurons);
-      context_.activate(gate, up + i * kTileColumns, (end - s) * kStripRows);
-    }
-  }
+  for_each_tile(first, last, n_tokens <= kMaxColumnTokens ? 1 : kTileStrips, n_tokens, wide,
+                [&](const ProductTile& tile) { gate_up_tile(unit, tile, input, thread); });
   const ActivationKinds wanted = wanted_by(path.down);
   const std::size_t begin = first * kStripRows;
   const std::size_t end = std::min<std::size_t>(last * kStripRows, path.gate.rows);
   for (std::size_t i = 0; i < unit.experts.tokens.size(); ++i)
     hidden_.quantize(context_.kernels, unit.first_row + i, begin, end - begin, wanted);
+}
+
+void FeedForwardBlock::gate_up_tile(const Unit& unit, const ProductTile& tile, const ActivationRows& input, int thread) {
+  const FeedForwardPath& path = *unit.path;
+  const bool gated = context_.config.gated();
+  const Activations rows = input.view(0, unit.experts.tokens.data() + tile.first_token);
+  const int n_tokens = tile.n_tokens();
+  const std::size_t first_row = unit.first_row + static_cast<std::size_t>(tile.first_token), columns = tile.columns();
+  const std::size_t up_stride = std::max(columns, kTileColumns);
+  float* const up = up_[static_cast<std::size_t>(thread)].data();
+  multiply(context_.kernels, path.gate, tile.first, tile.end, rows, n_tokens, hidden_.row(first_row), hidden_.stride());
+  if (gated) multiply_tile(context_.kernels, path.up, tile.first, tile.end, rows, n_tokens, up, up_stride);
+  const std::size_t first_neuron = tile.first * kStripRows;
+  const std::size_t n_neurons = std::min<std::size_t>(tile.end * kStripRows, path.gate.rows) - first_neuron;
+  for (std::size_t i = 0; i < static_cast<std::size_t>(n_tokens); ++i) {
+    float* const gate = hidden_.row(first_row + i) + first_neuron;
+    const float weight = unit.experts.weights[static_cast<std::size_t>(tile.first_token) + i];
+    if (weighs_input() && weight != 1.0f) {
+      context_.kernels.scale(gate, weight, columns);
+      if (gated) context_.kernels.scale(up + i * up_stride, weight, columns);
+    }
+    if (path.gate_bias != nullptr) context_.kernels.add(gate, path.gate_bias + first_neuron, n_neurons);
+    if (path.up_bias != nullptr) context_.kernels.add(up + i * up_stride, path.up_bias + first_neuron, n_neurons);
+    context_.activate(gate, up + i * up_stride, columns);
+  }
 }
 
 void FeedForwardBlock::run_columns(const ActivationRows& input, int n_tokens, float* contribution) {
@@ -189,6 +198,7 @@ void FeedForwardBlock::run_columns(const ActivationRows& input, int n_tokens, fl
 }
 
 void FeedForwardBlock::run_rows(const ActivationRows& input, int n_tokens, float* contribution) {
+  const bool wide = std::all_of(units_.begin(), units_.end(), [](const Unit& unit) { return unit.whole && wanted_by(unit.path->down).wide; });
   cost_.assign(1, 0);
   for (const Unit& unit : units_) {
     const auto granules = static_cast<std::uint32_t>(div_up(unit.path->gate.n_strips(), granule_strips(*unit.path)));
@@ -211,18 +221,17 @@ void FeedForwardBlock::run_rows(const ActivationRows& input, int n_tokens, float
     }
     context_.team.barrier();
     const Range strips = part_of(padded_dim_ / kStripRows, thread, context_.team.size());
-    const std::size_t step = sum_tile_strips(n_tokens);
-    for (std::size_t s = strips.begin; s < strips.end; s += step)
-      down_tile(static_cast<std::uint32_t>(s), static_cast<std::uint32_t>(std::min(s + step, strips.end)),
-                n_tokens, thread, contribution);
+    for_each_tile(static_cast<std::uint32_t>(strips.begin), static_cast<std::uint32_t>(strips.end), sum_tile_strips(n_tokens), n_tokens, wide,
+                  [&](const ProductTile& tile) { down_tile(tile, thread, contribution); });
   });
 }
 
-void FeedForwardBlock::down_tile(std::uint32_t first, std::uint32_t last, int n_tokens, int thread,
-                                 float* contribution) {
+void FeedForwardBlock::down_tile(const ProductTile& tile, int thread, float* contribution) {
+  const std::uint32_t first = tile.first, last = tile.end;
+  const int n_tokens = tile.n_tokens();
   float* const sum = sum_[static_cast<std::size_t>(thread)].data();
   float* const part = part_[static_cast<std::size_t>(thread)].data();
-  const std::size_t width = (last - first) * kStripRows;
+  const std::size_t width = tile.columns();
   const std::size_t begin = first * kStripRows;
   const std::size_t count = std::min<std::size_t>(width, context_.dim() - begin);
   bool begun = false;
@@ -232,7 +241,7 @@ void FeedForwardBlock::down_tile(std::uint32_t first, std::uint32_t last, int n_
   };
   for (const Unit& unit : units_) {
     if (unit.whole) {
-      const Activations hidden = hidden_.view(unit.first_row);
+      const Activations hidden = hidden_.view(unit.first_row + static_cast<std::size_t>(tile.first_token));
       if (begun) add_tile(context_.kernels, unit.path->down, first, last, hidden, n_tokens, sum, part);
       else multiply_tile(context_.kernels, unit.path->down, first, last, hidden, n_tokens, sum, width);
       begun = true;
@@ -250,7 +259,7 @@ void FeedForwardBlock::down_tile(std::uint32_t first, std::uint32_t last, int n_
   }
   begin_sum();
   for (int t = 0; t < n_tokens; ++t)
-    std::memcpy(contribution + static_cast<std::size_t>(t) * context_.dim() + begin,
+    std::memcpy(contribution + static_cast<std::size_t>(tile.first_token + t) * context_.dim() + begin,
                 sum + static_cast<std::size_t>(t) * width, count * sizeof(float));
 }
 

@@ -43,9 +43,11 @@ class FeedForwardBlock {
   float output_weight(const Unit& unit, std::size_t i) const { return weighs_input() ? 1.0f : unit.experts.weights[i]; }
   /// Gate, up and activation for strips of a unit, and the int8 form where down needs it.
   void gate_up(const Unit& unit, std::uint32_t first, std::uint32_t last, const ActivationRows& input, int thread);
+  void gate_up_tile(const Unit& unit, const ProductTile& tile, const ActivationRows& input, int thread);
   void run_columns(const ActivationRows& input, int n_tokens, float* contribution);
   void run_rows(const ActivationRows& input, int n_tokens, float* contribution);
-  void down_tile(std::uint32_t first, std::uint32_t last, int n_tokens, int thread, float* contribution);
+  /// Of all tokens where a unit is not whole.
+  void down_tile(const ProductTile& tile, int thread, float* contribution);
 
   const RankContext& context_;
   std::size_t padded_dim_;

@@ -57,14 +57,41 @@ inline constexpr int kMaxColumnTokens = 4;
 inline constexpr std::uint32_t kTileStrips = 4;
 inline constexpr std::size_t kTileColumns = kTileStrips * kStripRows;
 
+/// The same for matrices that are multiplied as they are packed (index-permute, gap) with more tokens than kWideTileTokens: a
+/// block of tokens is read into L1 for each tile's strips, so tiles are as large, but of many strips and few tokens.
+inline constexpr std::uint32_t kWideTileStrips = 32;
+inline constexpr int kWideTileTokens = 64;
+
 /// The same where a tile is a sum over many matrices: with fewer tokens more strips, because each matrix' strips are one
 /// stream of memory. One token from memory: tiles of 4 strips reached 0.76-0.90 of the column schedule's speed, these
 /// 0.93-0.98.
 inline constexpr std::size_t kSumTileFloats = 512 * kTileColumns;
-inline std::size_t sum_tile_strips(int n_tokens) {
-  return std::max<std::size_t>(kTileStrips, kSumTileFloats / kStripRows / static_cast<std::size_t>(n_tokens));
+inline std::uint32_t sum_tile_strips(int n_tokens) {
+  return std::max(kTileStrips, static_cast<std::uint32_t>(kSumTileFloats / kStripRows / static_cast<std::size_t>(n_tokens)));
 }
-/// Floats of a tile of either kind.
+/// Output strips [first, end) of some tokens.
+struct ProductTile {
+  std::uint32_t first, end;
+  int first_token, end_token;
+  int n_tokens() const { return end_token - first_token; }
+  std::size_t columns() const { return std::size_t{end - first} * kStripRows; }
+};
+
+/// Calls work(tile) for all tiles of a product: strips [first, last) by `step`, or, of matrices whose activations are wide
+/// (see kWideTileStrips), by tiles of few tokens.
+template <class Work>
+void for_each_tile(std::uint32_t first, std::uint32_t last, std::uint32_t step, int n_tokens, bool wide, const Work& work) {
+  const bool few = wide && n_tokens > kWideTileTokens;
+  const std::uint32_t strips = few ? kWideTileStrips : step;
+  for (std::uint32_t s = first; s < last; s += strips) {
+    const std::uint32_t end = std::min(s + strips, last);
+    if (!few) work(ProductTile{s, end, 0, n_tokens});
+    for (int t = 0; few && t < n_tokens; t += kWideTileTokens) work(ProductTile{s, end, t, std::min(t + kWideTileTokens, n_tokens)});
+  }
+}
+
+/// Floats of a tile of any kind.
+static_assert(kSumTileFloats >= std::size_t{kWideTileStrips} * kStripRows * kWideTileTokens);
 inline std::size_t tile_floats(int max_tokens) {
   return std::max(kSumTileFloats, static_cast<std::size_t>(max_tokens) * kTileColumns);
 }
