@@ -5,6 +5,7 @@
 #include <fstream>
 
 #include "engine/kernels/kernels.h"
+#include "engine/model/rank_context.h"
 #include "tests/support/golden.h"
 #include "tests/support/shared_data.h"
 
@@ -40,6 +41,23 @@ const Case kCases[] = {{"llama", FormatId::kBf16, 1},     {"llama", FormatId::kI
                        {"gemma2", FormatId::kInt8, 2}, {"gpt_oss", FormatId::kInt8, 2}, {"granitemoe", FormatId::kBf16, 2},
                        {"llama", FormatId::kGapInt4, 1, 4}, {"gpt_oss", FormatId::kPermuteInt8, 3, 3},
                        {"olmoe", FormatId::kInt8, 2, 2}, {"deepseek_v3", FormatId::kGapInt4, 3, 2}};
+
+/// The goldens' contexts are short: their weights for contexts of 1024.
+std::filesystem::path with_long_context(const std::string& name, int sliding_window = 0) {
+  const auto folder = tests::scratch_folder() / ("long_" + name);
+  std::filesystem::copy(tests::source_folder() / "tests/data/golden" / name, folder, std::filesystem::copy_options::recursive);
+  Json config = read_json(folder / "config.json");
+  config["max_position_embeddings"] = 1024;
+  if (sliding_window > 0) config["sliding_window"] = sliding_window;
+  std::ofstream(folder / "config.json") << config.dump();
+  return folder;
+}
+
+std::vector<std::int32_t> many_tokens(int count) {
+  std::vector<std::int32_t> tokens;
+  for (int i = 0; i < count; ++i) tokens.push_back(i * 7919 % 151);
+  return tokens;
+}
 
 }  // namespace
 
@@ -82,19 +100,11 @@ TEST_CASE("every instruction set gives the same bits") {
 }
 
 TEST_CASE("a long context gives the same bits in any chunks, on any number of cores, with each type of KV cache") {
-  // The goldens' contexts are short: random tokens, and weights for another context. 700 positions are three runs of
-  // the cache, which cores share where there are few heads; the window begins and ends within runs.
-  const int n_tokens = 700;
-  std::vector<std::int32_t> tokens;
-  for (int i = 0; i < n_tokens; ++i) tokens.push_back(i * 7919 % 151);
+  // 700 positions are three runs of the cache, which cores share where there are few heads; the window begins and ends
+  // within runs.
+  const auto tokens = many_tokens(700);
   for (const std::string name : {"llama", "mistral", "deepseek_v3"}) {
-    const auto folder = tests::scratch_folder() / ("long_" + name);
-    std::filesystem::copy(tests::source_folder() / "tests/data/golden" / name, folder, std::filesystem::copy_options::recursive);
-    Json config = read_json(folder / "config.json");
-    config["max_position_embeddings"] = 1024;
-    if (name == "mistral") config["sliding_window"] = 300;
-    std::ofstream(folder / "config.json") << config.dump();
-    const PackedModel& packed = packed_model(folder, FormatId::kBf16);
+    const PackedModel& packed = packed_model(with_long_context(name, name == "mistral" ? 300 : 0), FormatId::kBf16);
     for (const KvType type : {KvType::kF32, KvType::kBf16, KvType::kInt8}) {
       worker::LocalRanksOptions options;
       options.kv_type = type;
@@ -112,6 +122,25 @@ TEST_CASE("a long context gives the same bits in any chunks, on any number of co
           }
         }
       }
+    }
+  }
+}
+
+TEST_CASE("prompts of several tiles of tokens give the bits of short chunks, in formats that are multiplied as they are packed") {
+  // Tiles are of engine::kWideTileTokens; the last one is not full.
+  const auto tokens = many_tokens(2 * engine::kWideTileTokens + 21);
+  const Case cases[] = {{"llama", FormatId::kGapInt4, 1, 2}, {"llama", FormatId::kPermuteInt8, 2}, {"qwen3_moe", FormatId::kGapInt4, 1},
+                        {"deepseek_v3", FormatId::kPermuteInt4, 1, 2}};
+  for (const Case& c : cases) {
+    const PackedModel& packed = packed_model(with_long_context(c.name), c.values, c.output_heads);
+    worker::LocalRanksOptions options;
+    options.max_step_tokens = 256;
+    options.schedule = Schedule::kRows;
+    const auto reference = TestJob(packed, c.n_ranks, 1, options).logits(tokens, 7);
+    for (const int threads : {1, 2}) {
+      CAPTURE(c.name, static_cast<int>(c.values), threads);
+      options.threads_per_rank = threads;
+      CHECK((TestJob(packed, c.n_ranks, 1, options).logits(tokens, 0) == reference));
     }
   }
 }
