@@ -8,20 +8,35 @@
 #include <cstdlib>
 #include <filesystem>
 #include <string>
+#include <system_error>
 
 namespace colonnade::tests {
 
-inline const std::filesystem::path& fuzz_folder() {
-  static const std::filesystem::path path = [] {
+class FuzzFolder {
+ public:
+  FuzzFolder() {
     // A disk would be a hundred times slower.
     const std::filesystem::path memory = "/dev/shm";
     const auto base = std::filesystem::is_directory(memory) ? memory : std::filesystem::temp_directory_path();
     std::string name = (base / "colonnade-fuzz-XXXXXX").string();
     if (mkdtemp(name.data()) == nullptr) std::abort();
-    std::atexit([] { std::filesystem::remove_all(fuzz_folder()); });
-    return std::filesystem::path(name);
-  }();
-  return path;
+    path_ = name;
+  }
+  FuzzFolder(const FuzzFolder&) = delete;
+  FuzzFolder& operator=(const FuzzFolder&) = delete;
+  ~FuzzFolder() {
+    std::error_code left;
+    std::filesystem::remove_all(path_, left);
+  }
+  const std::filesystem::path& path() const { return path_; }
+
+ private:
+  std::filesystem::path path_;
+};
+
+inline const std::filesystem::path& fuzz_folder() {
+  static const FuzzFolder folder;
+  return folder.path();
 }
 
 inline std::filesystem::path write_fuzz_file(const char* name, const void* data, std::size_t size) {
