@@ -98,6 +98,7 @@ TEST_CASE("what is too large or no HTTP is refused with a status") {
 TEST_CASE("bodies of all requests together are bounded, and those that were taken do not count") {
   HttpServerOptions options;
   options.max_all_body_bytes = 3000;
+  options.threads = 1;  // bytes count in the order they are sent: with two, what probes could have `reading` refused
   std::shared_ptr<HttpExchange> held;
   std::atomic<bool> arrived{false};
   Running running([&](const std::shared_ptr<HttpExchange>& exchange) {
