@@ -24,6 +24,22 @@ struct alignas(64) WideGroup {
 };
 static_assert(sizeof(WideGroup) == 576 && sizeof(WideGroup) / 64 % 2 == 1);
 
+/// Tokens of a turned block.
+inline constexpr int kTurnedTokens = 64;
+
+/// A group of columns of a block of tokens in the wide form, turned: a line has the bytes of all tokens in one column.
+/// value = (byte - 128) * the token's scale.
+struct alignas(64) TurnedGroup {
+  std::uint8_t lines[kWideGroup][kTurnedTokens];  // token t at turned_byte(t)
+  float scales[kTurnedTokens];
+};
+
+/// Lines of four columns whose bytes and then 16-bit words are interleaved within 128 bits give quads of the tokens in order.
+constexpr std::size_t turned_byte(int token) {
+  const auto t = static_cast<std::size_t>(token);
+  return t / 4 % 4 * 16 + t / 16 * 4 + t % 4;
+}
+
 /// The input of a multiplication: n_tokens rows. Formats of ActivationKind::kF32 read `values`, those of kInt8 read
 /// q8, scales and sums, those of kWide read wide. Rows start 64-byte aligned and are padded with zeros to a multiple of 64
 /// columns.
@@ -46,6 +62,11 @@ struct Activations {
 /// strips are shared out.
 using StripsFunction = void (*)(const MatrixView& matrix, std::uint32_t first, std::uint32_t last,
                                 const Activations& activations, int n_tokens, float* out, std::size_t out_stride);
+
+/// The same with turned activations, for formats of ActivationKind::kWide: strips [first, last) times a block of tokens, whose
+/// groups of columns lie one after the other. out: (16 * (last - first), kTurnedTokens), 64-byte aligned; what is there of
+/// tokens past the last is of no use. The same bits as rows give.
+using TurnedFunction = void (*)(const MatrixView& matrix, std::uint32_t first, std::uint32_t last, const TurnedGroup* groups, float* out);
 
 /// Products of matrices with at most so many columns can be added to what `out` holds, in place of being written: the
 /// same bits as from writing them elsewhere and adding that.
@@ -102,6 +123,8 @@ struct KernelTable {
   const char* name;                       // "scalar", "avx2", "avx512-vnni", "avx512"
   StripsFunction strips[kFormatSlots];      // by FormatId; nullptr where there is no such format
   StripsFunction add_strips[kFormatSlots];  // adds (kMostAddedColumns); nullptr for formats with fp32 activations too
+  TurnedFunction turned[kFormatSlots];      // nullptr for other formats
+  TurnedFunction add_turned[kFormatSlots];  // adds, for matrices with at most kWideGroup columns
   StoreKvFunction store_kv[kKvTypes];     // by KvType
   AttendFunction attend[kKvTypes];        // by KvType
   StoreLatentFunction store_latent[kKvTypes];  // by KvType
@@ -116,6 +139,15 @@ struct KernelTable {
 
   /// The same per kWideGroup columns, as q + 128; group g is written to wide[g * rows].
   void (*quantize_wide)(const float* x, std::size_t count, WideGroup* wide, std::size_t rows);
+
+  /// One group of up to kTurnedTokens rows of wide activations, turned.
+  void (*turn)(const Activations& rows, int n_tokens, std::size_t group, TurnedGroup& to);
+  /// quantize_wide of a group of at most kWideGroup columns of a block of tokens: values is (n_columns, kTurnedTokens).
+  void (*quantize_turned)(const float* values, std::size_t n_columns, TurnedGroup& to);
+  /// (n_columns, kTurnedTokens), a multiple of 16 columns, to a row of `out` for each of the first n_tokens.
+  void (*turn_back)(const float* turned, std::size_t n_columns, int n_tokens, float* out, std::size_t out_stride);
+  /// turned (n_columns, kTurnedTokens) += columns[column]
+  void (*add_to_turned)(float* turned, const float* columns, std::size_t n_columns);
 
   /// out = x / sqrt(mean(x²) + eps) * weight. Lane sums are added in a fixed tree. out may be x.
   void (*rms_norm)(const float* x, const float* weight, float eps, std::size_t count, float* out);

@@ -140,6 +140,11 @@ struct Simd {
     _mm_storeu_si128(reinterpret_cast<__m128i*>(p), _mm_xor_si128(bytes, _mm_set1_epi8(static_cast<char>(0x80))));
   }
 
+  COLONNADE_OP I load_i(const std::int32_t* p) { return {load_words(p), load_words(p + 8)}; }
+  COLONNADE_OP void store_i(std::int32_t* p, I a) {
+    _mm256_storeu_si256(reinterpret_cast<__m256i*>(p), a.lo);
+    _mm256_storeu_si256(reinterpret_cast<__m256i*>(p + 8), a.hi);
+  }
   COLONNADE_OP Raw raw_load(const std::byte* p) { return {load_words(p), load_words(p + 32)}; }
   COLONNADE_OP Raw raw_high(Raw a) {
     const __m256i mask = _mm256_set1_epi8(static_cast<char>(0xf0));

@@ -75,6 +75,8 @@ struct Simd {
 
   COLONNADE_OP I zero_i() { return _mm512_setzero_si512(); }
   COLONNADE_OP I set_i(std::int32_t x) { return _mm512_set1_epi32(x); }
+  COLONNADE_OP I load_i(const std::int32_t* p) { return _mm512_loadu_si512(p); }
+  COLONNADE_OP void store_i(std::int32_t* p, I a) { _mm512_storeu_si512(p, a); }
   COLONNADE_OP I add_i(I a, I b) { return _mm512_add_epi32(a, b); }
   COLONNADE_OP I sub_i(I a, I b) { return _mm512_sub_epi32(a, b); }
   template <int Bits>

@@ -76,6 +76,8 @@ struct Simd {
 
   static I zero_i() { return I{}; }
   static I set_i(std::int32_t x) { I r; COLONNADE_LANES r.v[lane] = static_cast<std::uint32_t>(x); return r; }
+  static I load_i(const std::int32_t* p) { I r; __builtin_memcpy(&r, p, sizeof(r)); return r; }
+  static void store_i(std::int32_t* p, I a) { __builtin_memcpy(p, &a, sizeof(a)); }
   static I add_i(I a, I b) { COLONNADE_LANES a.v[lane] += b.v[lane]; return a; }
   static I sub_i(I a, I b) { COLONNADE_LANES a.v[lane] -= b.v[lane]; return a; }
   template <int Bits>

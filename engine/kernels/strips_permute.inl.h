@@ -5,17 +5,16 @@
 // scale, acc) over ascending groups.
 #pragma once
 
+#include <algorithm>
 #include <cstring>
 
 #include "engine/formats/permute_layout.h"
 #include "engine/kernels/kernels.h"
-#include "engine/kernels/quad_sources.inl.h"
-#include "engine/kernels/strips_float.inl.h"
+#include "engine/kernels/permute_steps.inl.h"
+#include "engine/kernels/strips_turned.inl.h"
 
 namespace colonnade::engine {
 
-/// The steps of a strip are one stream, read faster than those of other formats: what is fetched is further ahead.
-inline constexpr std::size_t kStepPrefetchBytes = 8192;
 /// With more tokens loads are what limits a step: only the first of them to pass by a strip fetch it, the others find it in L2.
 inline constexpr int kMostFetchingTokens = 8;
 
@@ -77,107 +76,6 @@ class AdjacentTokens {
  private:
   const WideGroup* first_;
   std::size_t distance_, first_group_;
-};
-
-/// The steps of a permute-int8 or permute-int4 strip, one after the other.
-template <class V, int Window, bool Int4>
-class PairSteps {
- public:
-  using Group = PermuteGroup;
-  static constexpr int kWindow = Window;
-  static constexpr float kFactor = Int4 ? kInt4Factor : 1.0f;
-
-  /// From step `first` of a strip on.
-  PairSteps(const std::byte* strip, std::size_t n_groups, std::size_t n_steps, std::size_t first)
-      : base_(strip + sizeof(PermuteHeader) + n_groups * sizeof(Group) + first),
-        step_(strip + permute_steps_offset(n_groups, n_steps) + permute_values_at(first, Int4)),
-        odd_(Int4 && first % 2 != 0) {
-    if (!Int4) step_ -= kPermuteStep;
-  }
-
-  static const PermuteGroup& lanes(const Group& group) { return group; }
-  void begin_own() {}
-  void begin_shared(const Group&) {}
-  /// `count` steps later.
-  [[gnu::always_inline]] PairSteps after(std::size_t count) const {
-    PairSteps later = *this;
-    later.base_ += count;
-    if constexpr (Int4) {
-      later.step_ += (count + (odd_ ? 1 : 0)) / 2 * 3 * kPermuteStep;
-      later.odd_ = odd_ != (count % 2 != 0);
-    } else {
-      later.step_ += count * 2 * kPermuteStep;
-    }
-    return later;
-  }
-
-  /// The first column of the window, within the group.
-  template <bool Fetch>
-  [[gnu::always_inline]] std::size_t next(typename V::Indices& index, typename V::Values& values) {
-    // Two lines a step; the odd step of an int4 pair, which are three lines together, fetches the third.
-    if constexpr (Fetch) {
-      const std::byte* ahead = step_ + kStepPrefetchBytes + (Int4 && odd_ ? 2 * kPermuteStep : 0);
-      __builtin_prefetch(ahead);
-      __builtin_prefetch(ahead + 64);
-    }
-    if constexpr (Int4) {
-      values = V::load_int4_values(step_, odd_);
-      index = V::template load_indices<Window>(step_ + (odd_ ? 2 * kPermuteStep : kPermuteStep));
-      step_ += odd_ ? 3 * kPermuteStep : 0;
-      odd_ = !odd_;
-    } else {
-      values = V::load_values(step_ + kPermuteStep);
-      index = V::template load_indices<Window>(step_);
-      step_ += 2 * kPermuteStep;
-    }
-    return std::to_integer<std::size_t>(*base_++) * kPermuteBaseUnit;
-  }
-
- private:
-  const std::byte* base_;
-  const std::byte* step_;  // of an int4 pair: its values
-  bool odd_;
-};
-
-/// The steps of a gap-int4 strip.
-template <class V>
-class GapSteps {
- public:
-  using Group = GapGroup;
-  static constexpr int kWindow = static_cast<int>(kGapWindow);
-  static constexpr float kFactor = kInt4Factor;
-
-  GapSteps(const std::byte* strip, std::size_t n_groups, std::size_t n_steps, std::size_t first)
-      : base_(strip + sizeof(PermuteHeader) + n_groups * sizeof(Group) + first),
-        step_(strip + gap_steps_offset(n_groups, n_steps) + first * kPermuteStep) {}
-
-  static const PermuteGroup& lanes(const Group& group) { return group.lanes; }
-  [[gnu::always_inline]] void begin_own() {
-    static constexpr std::uint8_t kFirstColumn[kStripRows] = {};
-    at_ = V::start_positions(kFirstColumn);
-  }
-  [[gnu::always_inline]] void begin_shared(const Group& group) { at_ = V::start_positions(group.start); }
-  /// `count` steps later, to begin there.
-  [[gnu::always_inline]] GapSteps after(std::size_t count) const {
-    GapSteps later = *this;
-    later.base_ += count;
-    later.step_ += count * kPermuteStep;
-    return later;
-  }
-
-  template <bool Fetch>
-  [[gnu::always_inline]] std::size_t next(typename V::Indices& index, typename V::Values& values) {
-    if constexpr (Fetch) __builtin_prefetch(step_ + kStepPrefetchBytes);
-    const std::size_t base = std::to_integer<std::size_t>(*base_++) * kPermuteBaseUnit;
-    V::template step_by_gaps<kWindow>(step_, static_cast<unsigned>(base), at_, index, values);
-    step_ += kPermuteStep;
-    return base;
-  }
-
- private:
-  const std::byte* base_;
-  const std::byte* step_;
-  typename V::Positions at_;
 };
 
 /// One strip times T tokens. `Fetch`: what lies ahead is fetched from memory.
@@ -316,8 +214,8 @@ void permute_block(const MatrixView& matrix, std::uint32_t first, std::uint32_t 
   }
 }
 
-/// Up to T tokens at a time; `choose(strip, go)` calls go<Steps>() for the kind of steps that a strip has.
-template <class V, int T, bool Add, class Choose>
+/// Many tokens are turned first (strips_turned.inl.h); of the others up to Most at a time.
+template <class V, class T, int Most, bool Add, class Choose>
 void multiply_stepped_strips(const MatrixView& matrix, std::uint32_t first, std::uint32_t last, const Activations& activations,
                              int n_tokens, float* out, std::size_t out_stride, const Choose& choose) {
   if (n_tokens <= V::kFewWideTokens) {
@@ -330,35 +228,35 @@ void multiply_stepped_strips(const MatrixView& matrix, std::uint32_t first, std:
     }
     return;
   }
+  int first_token = 0;
+  if (T::kTurnsRows && last - first >= kLeastTurnedStrips) {
+    for (; n_tokens - first_token >= kLeastTurnedTokens; first_token += std::min(n_tokens - first_token, kTurnedTokens))
+      turn_and_multiply<V, T, Add>(matrix, first, last, activations, first_token, std::min(n_tokens - first_token, kTurnedTokens),
+                                   out + static_cast<std::size_t>(first_token) * out_stride, out_stride, choose);
+    if (first_token == n_tokens) return;
+  }
   for (std::uint32_t s = first; s < last;) {
     std::uint32_t end = s + 1;
     while (end < last && matrix.strip_offsets[end + 1] - matrix.strip_offsets[s] <= kResidentStripBytes * matrix.alternating) ++end;
-    for (int token = 0; token < n_tokens; token += T) {
-      const int count = n_tokens - token < T ? n_tokens - token : T;
-      permute_block<V, T>(matrix, s, end, activations, token, count, Add, out + static_cast<std::size_t>(token) * out_stride,
-                                       out_stride, choose);
+    for (int token = first_token; token < n_tokens; token += Most) {
+      const int count = n_tokens - token < Most ? n_tokens - token : Most;
+      permute_block<V, Most>(matrix, s, end, activations, token, count, Add, out + static_cast<std::size_t>(token) * out_stride,
+                             out_stride, choose);
     }
     s = end;
   }
 }
 
-template <class V, bool Int4, bool Add>
+template <class V, class T, bool Int4, bool Add>
 void multiply_permute_strips(const MatrixView& matrix, std::uint32_t first, std::uint32_t last,
                              const Activations& activations, int n_tokens, float* out, std::size_t out_stride) {
-  multiply_stepped_strips<V, V::kPairTokens, Add>(matrix, first, last, activations, n_tokens, out, out_stride,
-                             [](const std::byte* strip, const auto& go) {
-                               const std::uint32_t window = reinterpret_cast<const PermuteHeader*>(strip)->window;
-                               if (window == 64) go.template operator()<PairSteps<V, 64, Int4>>();
-                               else if (window == 128) go.template operator()<PairSteps<V, 128, Int4>>();
-                               else go.template operator()<PairSteps<V, 256, Int4>>();
-                             });
+  multiply_stepped_strips<V, T, V::kPairTokens, Add>(matrix, first, last, activations, n_tokens, out, out_stride, ChoosePairSteps<V, Int4>());
 }
 
-template <class V, bool Add>
+template <class V, class T, bool Add>
 void multiply_gap_strips(const MatrixView& matrix, std::uint32_t first, std::uint32_t last, const Activations& activations,
                          int n_tokens, float* out, std::size_t out_stride) {
-  multiply_stepped_strips<V, V::kGapTokens, Add>(matrix, first, last, activations, n_tokens, out, out_stride,
-                             [](const std::byte*, const auto& go) { go.template operator()<GapSteps<V>>(); });
+  multiply_stepped_strips<V, T, V::kGapTokens, Add>(matrix, first, last, activations, n_tokens, out, out_stride, ChooseGapSteps<V>());
 }
 
 }  // namespace colonnade::engine

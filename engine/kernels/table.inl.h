@@ -15,10 +15,12 @@
 #include "engine/kernels/strips_float.inl.h"
 #include "engine/kernels/strips_int8.inl.h"
 #include "engine/kernels/strips_permute.inl.h"
+#include "engine/kernels/strips_turned.inl.h"
 
 namespace colonnade::engine {
 
-template <class V>
+/// V: the vector type; T: what turned activations need beside it.
+template <class V, class T>
 constexpr KernelTable make_table(const char* name) {
   KernelTable table{};
   table.name = name;
@@ -33,12 +35,23 @@ constexpr KernelTable make_table(const char* name) {
   table.add_strips[static_cast<int>(FormatId::kBitmaskInt8)] = multiply_int8_strips<V, BitmaskInt8Source, true>;
   table.strips[static_cast<int>(FormatId::kBitmaskInt4)] = multiply_int8_strips<V, BitmaskInt4Source, false>;
   table.add_strips[static_cast<int>(FormatId::kBitmaskInt4)] = multiply_int8_strips<V, BitmaskInt4Source, true>;
-  table.strips[static_cast<int>(FormatId::kPermuteInt8)] = multiply_permute_strips<V, false, false>;
-  table.add_strips[static_cast<int>(FormatId::kPermuteInt8)] = multiply_permute_strips<V, false, true>;
-  table.strips[static_cast<int>(FormatId::kPermuteInt4)] = multiply_permute_strips<V, true, false>;
-  table.add_strips[static_cast<int>(FormatId::kPermuteInt4)] = multiply_permute_strips<V, true, true>;
-  table.strips[static_cast<int>(FormatId::kGapInt4)] = multiply_gap_strips<V, false>;
-  table.add_strips[static_cast<int>(FormatId::kGapInt4)] = multiply_gap_strips<V, true>;
+  table.strips[static_cast<int>(FormatId::kPermuteInt8)] = multiply_permute_strips<V, T, false, false>;
+  table.add_strips[static_cast<int>(FormatId::kPermuteInt8)] = multiply_permute_strips<V, T, false, true>;
+  table.strips[static_cast<int>(FormatId::kPermuteInt4)] = multiply_permute_strips<V, T, true, false>;
+  table.add_strips[static_cast<int>(FormatId::kPermuteInt4)] = multiply_permute_strips<V, T, true, true>;
+  table.strips[static_cast<int>(FormatId::kGapInt4)] = multiply_gap_strips<V, T, false>;
+  table.add_strips[static_cast<int>(FormatId::kGapInt4)] = multiply_gap_strips<V, T, true>;
+  const auto turned = [&]<class Choose>(FormatId format) {
+    table.turned[static_cast<int>(format)] = multiply_turned<V, T, Choose, false>;
+    table.add_turned[static_cast<int>(format)] = multiply_turned<V, T, Choose, true>;
+  };
+  turned.template operator()<ChoosePairSteps<V, false>>(FormatId::kPermuteInt8);
+  turned.template operator()<ChoosePairSteps<V, true>>(FormatId::kPermuteInt4);
+  turned.template operator()<ChooseGapSteps<V>>(FormatId::kGapInt4);
+  table.turn = turn_group<T>;
+  table.quantize_turned = quantize_turned_columns<V, T>;
+  table.turn_back = turn_back_columns<T>;
+  table.add_to_turned = add_to_turned<V>;
   table.store_kv[static_cast<int>(KvType::kF32)] = store_kv_f32;
   table.store_kv[static_cast<int>(KvType::kBf16)] = store_kv_bf16;
   table.store_kv[static_cast<int>(KvType::kInt8)] = store_kv_int8;

@@ -1,0 +1,225 @@
+// Multiplication of index-permute and gap strips with many tokens: lanes are tokens, not rows.
+//
+// Activations are turned (TurnedGroup), so an entry (value, column) of a row takes one line of 64 bytes whole, in place of a
+// byte that is looked for among 64 to 256. Four entries of a row are four loads, eight shuffles that make quads of their
+// bytes, and a dot product for every 16 tokens. The integers are those of strips_permute.inl.h, and so are the bits of
+// the results.
+#pragma once
+
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+
+#include "engine/formats/permute_layout.h"
+#include "engine/kernels/kernels.h"
+#include "engine/kernels/permute_steps.inl.h"
+#include "engine/kernels/turned_step.h"
+
+namespace colonnade::engine {
+
+/// Strips that take turns at a group of columns, whose lines stay in L1: their results are in L2.
+inline constexpr std::uint32_t kMostTurnedStrips = 32;
+/// Rows of fewer tokens, or for fewer strips, are multiplied as they are.
+inline constexpr int kLeastTurnedTokens = 32;
+inline constexpr std::uint32_t kLeastTurnedStrips = 8;
+
+/// A strip and a group of columns times a block of tokens.
+template <class V, class T>
+class TurnedStrip {
+  using F = typename V::F;
+  using I = typename V::I;
+  static constexpr int kVectors = kTurnedTokens / 16;
+  static constexpr std::size_t kMostUnpacked = 64;  // 12 KiB, beside 32 KiB of lines
+
+ public:
+  /// `first_step`: of the group; becomes that of the next. results: (kStripRows, kTurnedTokens); of the first group written,
+  /// or with `add` added to, and of others continued.
+  template <class Steps>
+  static void run(const std::byte* strip, std::size_t n_groups, std::size_t group, std::size_t& first_step, const TurnedGroup& x, bool add,
+                  float* results) {
+    const auto& header = reinterpret_cast<const typename Steps::Group*>(strip + sizeof(PermuteHeader))[group];
+    const PermuteGroup& lanes = Steps::lanes(header);
+    Steps steps(strip, n_groups, reinterpret_cast<const PermuteHeader*>(strip)->n_steps, first_step);
+    const std::size_t n_own = lanes.n_own, n_steps = n_own + lanes.n_shared;
+    first_step += n_steps;
+
+    UnpackedStep unpacked[kMostUnpacked];
+    alignas(64) std::int32_t unfinished[kStripRows][kTurnedTokens];  // of groups with more steps than that
+    I own_offset = V::zero_i(), shared_offset = V::zero_i();
+    steps.begin_own();
+    std::size_t begin = 0;
+    do {
+      const std::size_t end = std::min(n_steps, begin + kMostUnpacked);
+      for (std::size_t step = begin; step < end; ++step) {
+        if (step == n_own) steps.begin_shared(header);
+        unpack(steps, unpacked[step - begin], step < n_own ? own_offset : shared_offset);
+      }
+      const std::size_t middle = std::clamp(n_own, begin, end) - begin, last = end - begin;  // own steps, then shared ones
+      alignas(64) std::int32_t offsets[kStripRows];
+      alignas(64) float weight_scales[kStripRows];
+      V::store_i(offsets, V::add_i(own_offset, V::add_i(V::keep_lanes(lanes.kept, shared_offset), V::lanes_from(lanes.donor, shared_offset))));
+      V::store(weight_scales, V::mul(V::load_bf16(lanes.scales), V::set(Steps::kFactor)));
+      for (std::size_t row = 0; row < kStripRows; ++row) {
+        I sums[kVectors];
+        for (int v = 0; v < kVectors; ++v) sums[v] = begin == 0 ? V::zero_i() : V::load_i(unfinished[row] + 16 * v);
+        add_lane(unpacked, row, 0, middle, x, sums);
+        if ((lanes.kept >> row & 1u) != 0) add_lane(unpacked, row, middle, last, x, sums);
+        if (lanes.donor[row] < kStripRows) add_lane(unpacked, lanes.donor[row], middle, last, x, sums);
+        if (end < n_steps) {
+          for (int v = 0; v < kVectors; ++v) V::store_i(unfinished[row] + 16 * v, sums[v]);
+        } else {
+          finish(sums, offsets[row], weight_scales[row], x.scales, group == 0, add, results + row * kTurnedTokens);
+        }
+      }
+      begin = end;
+    } while (begin < n_steps);
+  }
+
+ private:
+  template <class Steps>
+  [[gnu::always_inline]] static inline void unpack(Steps& steps, UnpackedStep& to, I& offset) {
+    typename V::Indices index;
+    typename V::Values values;
+    const std::size_t base = steps.template next<false>(index, values);
+    offset = V::add_128_times(offset, values);
+    T::template unpack<Steps::kWindow>(index, values, static_cast<unsigned>(base), to);
+  }
+
+  /// Adds what `lane` has in steps [begin, end).
+  [[gnu::always_inline]] static inline void add_lane(const UnpackedStep* steps, std::size_t lane, std::size_t begin, std::size_t end,
+                                                     const TurnedGroup& x, I (&sums)[kVectors]) {
+    for (std::size_t i = begin; i < end; ++i)
+      T::add_lines(sums, x.lines[0], steps[i].places + kPermuteEntries * lane, steps[i].values + kPermuteEntries * lane);
+  }
+
+  [[gnu::always_inline]] static inline void finish(const I (&sums)[kVectors], std::int32_t offset, float weight_scale, const float* scales,
+                                                   bool first_group, bool add, float* to) {
+    for (int v = 0; v < kVectors; ++v, to += 16) {
+      const F scale = V::mul(V::set(weight_scale), V::load(scales + 16 * v));
+      const F sum = V::to_float(V::sub_i(sums[v], V::set_i(offset)));
+      if (add) V::store(to, V::add(V::load(to), V::fma(sum, scale, V::zero())));
+      else V::store(to, V::fma(sum, scale, first_group ? V::zero() : V::load(to)));
+    }
+  }
+};
+
+/// Up to kMostTurnedStrips strips times a block of tokens, group by group: group_at(g) is group g of the block.
+template <class V, class T, class Choose, class GroupAt>
+void multiply_turned_tile(const MatrixView& matrix, std::uint32_t first, std::uint32_t last, const GroupAt& group_at, bool add, float* out,
+                          const Choose& choose) {
+  const std::size_t n_groups = (matrix.cols + kWideGroup - 1) / kWideGroup;
+  std::size_t first_steps[kMostTurnedStrips] = {};
+  for (std::size_t group = 0; group < n_groups; ++group) {
+    const TurnedGroup& x = group_at(group);
+    for (std::uint32_t s = first; s < last; ++s) {
+      const std::byte* strip = matrix.strip(s);
+      choose(strip, [&]<class Steps>() {
+        TurnedStrip<V, T>::template run<Steps>(strip, n_groups, group, first_steps[s - first], x, add,
+                                               out + std::size_t{s - first} * kStripRows * kTurnedTokens);
+      });
+    }
+  }
+}
+
+template <class V, class T, class Choose, bool Add>
+void multiply_turned(const MatrixView& matrix, std::uint32_t first, std::uint32_t last, const TurnedGroup* groups, float* out) {
+  for (std::uint32_t s = first; s < last; s += std::min(last - s, kMostTurnedStrips))
+    multiply_turned_tile<V, T>(matrix, s, s + std::min(last - s, kMostTurnedStrips), [&](std::size_t group) -> const TurnedGroup& { return groups[group]; },
+                               Add, out + std::size_t{s - first} * kStripRows * kTurnedTokens, Choose());
+}
+
+/// Tokens [token, token + count) of a group. What is past the last token is as the first, and nobody's.
+template <class T>
+void turn_tokens(const Activations& activations, int token, int count, std::size_t group, TurnedGroup& to) {
+  const std::uint8_t* rows[kTurnedTokens];
+  for (int t = 0; t < kTurnedTokens; ++t) {
+    const int which = token + (t < count ? t : 0);
+    const WideGroup& row = activations.wide[group * activations.wide_rows +
+                                            static_cast<std::size_t>(activations.rows != nullptr ? activations.rows[which] : which)];
+    rows[t] = row.bytes;
+    to.scales[t] = row.scale;
+  }
+  T::turn_rows(rows, to);
+}
+
+template <class T>
+void turn_group(const Activations& activations, int n_tokens, std::size_t group, TurnedGroup& to) {
+  turn_tokens<T>(activations, 0, n_tokens, group, to);
+}
+
+template <class T>
+void turn_back_columns(const float* turned, std::size_t n_columns, int n_tokens, float* out, std::size_t out_stride) {
+  // Row by row: a strip's 16 columns are one cache line of each row, and rows may fall into the same cache sets.
+  for (int t = 0; t < n_tokens; t += 16)
+    for (std::size_t column = 0; column < n_columns; column += kStripRows)
+      T::turn_back(turned + column * kTurnedTokens + t, n_tokens - t, out + static_cast<std::size_t>(t) * out_stride + column, out_stride);
+}
+
+/// The row form of the product, through the turned one.
+template <class V, class T, bool Add, class Choose>
+void turn_and_multiply(const MatrixView& matrix, std::uint32_t first, std::uint32_t last, const Activations& activations, int token, int count,
+                       float* out, std::size_t out_stride, const Choose& choose) {
+  TurnedGroup x;
+  alignas(64) float results[kMostTurnedStrips * kStripRows * kTurnedTokens];
+  const auto group_at = [&](std::size_t group) -> const TurnedGroup& {
+    turn_tokens<T>(activations, token, count, group, x);
+    return x;
+  };
+  for (std::uint32_t s = first; s < last; s += std::min(last - s, kMostTurnedStrips)) {
+    const std::uint32_t n_strips = std::min(last - s, kMostTurnedStrips);
+    multiply_turned_tile<V, T>(matrix, s, s + n_strips, group_at, false, results, choose);
+    float* const to = out + std::size_t{s} * kStripRows;
+    if constexpr (!Add) {
+      turn_back_columns<T>(results, n_strips * kStripRows, count, to, out_stride);
+    } else {
+      alignas(64) float rows[16][kStripRows];
+      for (int t = 0; t < count; t += 16) {
+        for (std::uint32_t i = 0; i < n_strips; ++i) {
+          T::turn_back(results + i * kStripRows * kTurnedTokens + t, 16, rows[0], kStripRows);
+          for (int k = 0; k < 16 && t + k < count; ++k) {
+            float* const at = to + static_cast<std::size_t>(t + k) * out_stride + i * kStripRows;
+            V::store(at, V::add(V::load(at), V::load(rows[k])));
+          }
+        }
+      }
+    }
+  }
+}
+
+/// quantize_wide of a block of tokens, from (columns, kTurnedTokens).
+template <class V, class T>
+void quantize_turned_columns(const float* values, std::size_t n_columns, TurnedGroup& to) {
+  using F = typename V::F;
+  using I = typename V::I;
+  constexpr int kVectors = kTurnedTokens / 16;
+  F largest[kVectors], scale[kVectors];
+  for (int v = 0; v < kVectors; ++v) largest[v] = V::zero();
+  for (std::size_t column = 0; column < n_columns; ++column)
+    for (int v = 0; v < kVectors; ++v) largest[v] = V::max(largest[v], V::abs(V::load(values + column * kTurnedTokens + 16 * v)));
+  for (int v = 0; v < kVectors; ++v) {
+    scale[v] = V::div(largest[v], V::set(127.0f));
+    V::store(to.scales + 16 * v, scale[v]);
+    scale[v] = V::max(scale[v], V::set(__FLT_DENORM_MIN__));  // 0 / 0 would be no number
+  }
+  for (std::size_t column = 0; column < kWideGroup; ++column) {
+    I q[kVectors];
+    for (int v = 0; v < kVectors; ++v) {
+      if (column >= n_columns) {
+        q[v] = V::zero_i();
+        continue;
+      }
+      const F steps = V::div(V::load(values + column * kTurnedTokens + 16 * v), scale[v]);
+      q[v] = V::to_int(V::min(V::max(steps, V::set(-127.0f)), V::set(127.0f)));
+    }
+    T::store_line(to.lines[column], q);
+  }
+}
+
+/// values (columns, kTurnedTokens): what `columns` has for each is added.
+template <class V>
+void add_to_turned(float* values, const float* columns, std::size_t n_columns) {
+  for (std::size_t column = 0; column < n_columns; ++column)
+    for (int t = 0; t < kTurnedTokens; t += 16, values += 16) V::store(values, V::add(V::load(values), V::set(columns[column])));
+}
+
+}  // namespace colonnade::engine

@@ -1,0 +1,50 @@
+// What turned activations (strips_turned.inl.h) need beside the vector type: the specification.
+#pragma once
+
+#include "engine/kernels/kernels.h"
+#include "engine/kernels/simd_scalar.h"
+#include "engine/kernels/turned_step.h"
+
+namespace colonnade::engine::scalar {
+
+struct Turned {
+  using I = Simd::I;
+  /// Whether rows are worth turning for one product.
+  static constexpr bool kTurnsRows = false;
+
+  template <int Window>
+  static void unpack(const Simd::Indices& index, const Simd::Values& values, unsigned base, UnpackedStep& to) {
+    for (int i = 0; i < 64; ++i) {
+      to.places[i] = static_cast<std::uint16_t>(((index.v[i] & (Window - 1u)) + base) % kWideGroup << kPlaceBits);
+      to.values[i] = values.v[i];
+    }
+  }
+
+  /// sums[v], lane i gains what token 16 v + i has in four columns times their values.
+  static void add_lines(I (&sums)[4], const std::uint8_t* lines, const std::uint16_t* places, const std::int8_t* values) {
+    for (int entry = 0; entry < 4; ++entry) {
+      const std::uint8_t* line = lines + (std::size_t{places[entry]} >> kPlaceBits) * kTurnedTokens;
+      for (int t = 0; t < kTurnedTokens; ++t)
+        sums[t / 16].v[t % 16] += static_cast<std::uint32_t>(values[entry] * static_cast<std::int32_t>(line[turned_byte(t)]));
+    }
+  }
+
+  /// The lines of all columns of a group.
+  static void turn_rows(const std::uint8_t* const (&rows)[kTurnedTokens], TurnedGroup& to) {
+    for (std::size_t column = 0; column < kWideGroup; ++column)
+      for (int t = 0; t < kTurnedTokens; ++t) to.lines[column][turned_byte(t)] = rows[t][column];
+  }
+
+  /// 16 columns of the first `count` of 16 tokens, to a row for each token.
+  static void turn_back(const float* from, int count, float* out, std::size_t out_stride) {
+    for (std::size_t t = 0; t < 16 && static_cast<int>(t) < count; ++t)
+      for (std::size_t column = 0; column < 16; ++column) out[t * out_stride + column] = from[column * kTurnedTokens + t];
+  }
+
+  /// q + 128 of all tokens.
+  static void store_line(std::uint8_t* line, const I (&q)[4]) {
+    for (int t = 0; t < kTurnedTokens; ++t) line[turned_byte(t)] = static_cast<std::uint8_t>(q[t / 16].v[t % 16] + 128u);
+  }
+};
+
+}  // namespace colonnade::engine::scalar
