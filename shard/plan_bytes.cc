@@ -75,8 +75,9 @@ std::uint64_t activation_buffer_bytes(const engine::ModelConfig& config, int max
   }
   const std::uint64_t dim = u(config.dim), queries = config.latent.used() ? 0 : u(config.n_heads) * u(config.head_dim);
   const std::uint64_t keys = u(config.n_kv_heads) * u(config.head_dim), vocab = u(config.vocab_size);
-  // Rows that are multiplied also exist as int8 with a scale and a sum for each 64 columns: 4 + 1 + 1/8 bytes.
-  const std::uint64_t multiplied = (dim + queries + hidden) * 41 / 8;
+  // Rows that are multiplied also exist as int8 with a scale and a sum for each 64 columns, as wide groups, and turned: 4 + 1 +
+  // 1/8 + 9/8 + 33/32 bytes.
+  const std::uint64_t multiplied = (dim + queries + hidden) * 233 / 32;
   // Residual stream and what the stage before sent, the join's sums and two contributions, what is normalised before it is
   // added; projections; router scores.
   const std::uint64_t floats = (config.post_norms ? 6 : 5) * dim + queries + 2 * keys + experts;

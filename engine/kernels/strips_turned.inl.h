@@ -6,7 +6,6 @@
 // the results.
 #pragma once
 
-#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 
@@ -22,6 +21,12 @@ inline constexpr std::uint32_t kMostTurnedStrips = 32;
 /// Rows of fewer tokens, or for fewer strips, are multiplied as they are.
 inline constexpr int kLeastTurnedTokens = 32;
 inline constexpr std::uint32_t kLeastTurnedStrips = 8;
+
+/// Functions of the standard library would be code that the linker may use elsewhere.
+template <class Number>
+[[gnu::always_inline]] constexpr Number least(Number a, Number b) {
+  return b < a ? b : a;
+}
 
 /// A strip and a group of columns times a block of tokens.
 template <class V, class T>
@@ -49,12 +54,12 @@ class TurnedStrip {
     steps.begin_own();
     std::size_t begin = 0;
     do {
-      const std::size_t end = std::min(n_steps, begin + kMostUnpacked);
+      const std::size_t end = least(n_steps, begin + kMostUnpacked);
       for (std::size_t step = begin; step < end; ++step) {
         if (step == n_own) steps.begin_shared(header);
         unpack(steps, unpacked[step - begin], step < n_own ? own_offset : shared_offset);
       }
-      const std::size_t middle = std::clamp(n_own, begin, end) - begin, last = end - begin;  // own steps, then shared ones
+      const std::size_t middle = (n_own < begin ? begin : least(n_own, end)) - begin, last = end - begin;  // own steps, then shared ones
       alignas(64) std::int32_t offsets[kStripRows];
       alignas(64) float weight_scales[kStripRows];
       V::store_i(offsets, V::add_i(own_offset, V::add_i(V::keep_lanes(lanes.kept, shared_offset), V::lanes_from(lanes.donor, shared_offset))));
@@ -123,8 +128,8 @@ void multiply_turned_tile(const MatrixView& matrix, std::uint32_t first, std::ui
 
 template <class V, class T, class Choose, bool Add>
 void multiply_turned(const MatrixView& matrix, std::uint32_t first, std::uint32_t last, const TurnedGroup* groups, float* out) {
-  for (std::uint32_t s = first; s < last; s += std::min(last - s, kMostTurnedStrips))
-    multiply_turned_tile<V, T>(matrix, s, s + std::min(last - s, kMostTurnedStrips), [&](std::size_t group) -> const TurnedGroup& { return groups[group]; },
+  for (std::uint32_t s = first; s < last; s += least(last - s, kMostTurnedStrips))
+    multiply_turned_tile<V, T>(matrix, s, s + least(last - s, kMostTurnedStrips), [&](std::size_t group) -> const TurnedGroup& { return groups[group]; },
                                Add, out + std::size_t{s - first} * kStripRows * kTurnedTokens, Choose());
 }
 
@@ -165,8 +170,8 @@ void turn_and_multiply(const MatrixView& matrix, std::uint32_t first, std::uint3
     turn_tokens<T>(activations, token, count, group, x);
     return x;
   };
-  for (std::uint32_t s = first; s < last; s += std::min(last - s, kMostTurnedStrips)) {
-    const std::uint32_t n_strips = std::min(last - s, kMostTurnedStrips);
+  for (std::uint32_t s = first; s < last; s += least(last - s, kMostTurnedStrips)) {
+    const std::uint32_t n_strips = least(last - s, kMostTurnedStrips);
     multiply_turned_tile<V, T>(matrix, s, s + n_strips, group_at, false, results, choose);
     float* const to = out + std::size_t{s} * kStripRows;
     if constexpr (!Add) {

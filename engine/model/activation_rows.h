@@ -37,7 +37,8 @@ inline ActivationKinds wanted_by(const MatrixView& matrix) {
 class ActivationRows {
  public:
   ActivationRows() = default;
-  ActivationRows(std::size_t max_rows, std::size_t max_width)
+  /// n_blocks: of turned rows, for which there is room too.
+  ActivationRows(std::size_t max_rows, std::size_t max_width, std::size_t n_blocks = 0)
       : stride_(round_up(max_width, kActivationGroup)),
         groups_(stride_ / kActivationGroup),
         values_(max_rows * stride_),
@@ -45,13 +46,9 @@ class ActivationRows {
         scales_(max_rows * groups_),
         sums_(max_rows * groups_),
         wide_rows_(max_rows | 1),
-        wide_(wide_rows_ * div_up(max_width, kWideGroup)) {}
-
-  static std::size_t bytes_per_row(std::size_t max_width) {
-    const std::size_t stride = round_up(max_width, kActivationGroup);
-    return stride * (sizeof(float) + 1) + stride / kActivationGroup * (sizeof(float) + sizeof(std::int32_t)) +
-           div_up(max_width, kWideGroup) * sizeof(WideGroup);
-  }
+        wide_groups_(div_up(max_width, kWideGroup)),
+        wide_(wide_rows_ * wide_groups_),
+        turned_(n_blocks * wide_groups_) {}
 
   std::size_t stride() const { return stride_; }
   float* row(std::size_t index) { return values_.data() + index * stride_; }
@@ -69,6 +66,13 @@ class ActivationRows {
       kernels.quantize_wide(row(index) + first, count, wide_.data() + first / kWideGroup * wide_rows_ + index, wide_rows_);
     }
   }
+
+  /// Turns what n_rows rows from first_row on, at most kTurnedTokens, have in a group of the wide form.
+  void turn(const KernelTable& kernels, std::size_t first_row, std::size_t n_rows, std::size_t group, std::size_t block) {
+    kernels.turn(view(first_row), static_cast<int>(n_rows), group, turned_[block * wide_groups_ + group]);
+  }
+  /// The groups of a block, one after the other.
+  const TurnedGroup* turned(std::size_t block) const { return turned_.data() + block * wide_groups_; }
 
   /// The rows from first_row on; token t reads row first_row + rows[t] (t when `rows` is null).
   Activations view(std::size_t first_row, const std::int32_t* rows = nullptr) const {
@@ -94,7 +98,9 @@ class ActivationRows {
   AlignedBuffer<float> scales_;
   AlignedBuffer<std::int32_t> sums_;
   std::size_t wide_rows_ = 0;  // odd, or the groups of a row could fall into the same cache sets
+  std::size_t wide_groups_ = 0;
   AlignedBuffer<WideGroup> wide_;
+  AlignedBuffer<TurnedGroup> turned_;  // (blocks, groups)
 };
 
 }  // namespace colonnade::engine

@@ -67,7 +67,8 @@ AttentionBlock::AttentionBlock(const RankContext& context, std::span<const Layer
       // One more strip than needed keeps rows of a power-of-two width from falling into the same cache sets.
       projected_stride_((2 * most(layers, n_kv_heads) + most(layers, n_query_heads)) * padded_head_ + kStripRows),
       projected_(static_cast<std::size_t>(context.max_tokens) * projected_stride_),
-      attended_(static_cast<std::size_t>(context.max_tokens) * most(layers, n_outputs), std::max(padded_head_, widest_output(layers))),
+      attended_(static_cast<std::size_t>(context.max_tokens) * most(layers, n_outputs), std::max(padded_head_, widest_output(layers)),
+                n_token_blocks(context.max_tokens) * most(layers, n_outputs)),
       factors_(context.config.qk_norm_joint ? static_cast<std::size_t>(context.max_tokens) : 0),
       cache_attention_(context, static_cast<std::size_t>(context.config.query_heads_per_kv()), most(layers, n_kv_heads)),
       slots_(most(layers, n_paths) * static_cast<std::size_t>(kMaxColumnTokens) * padded_dim_),
@@ -142,29 +143,46 @@ void AttentionBlock::lay_out(const LayerWeights& layer) {
   }
 }
 
-void AttentionBlock::project(const Call& call, std::size_t first, std::size_t last) {
-  const int n_tokens = call.batch.n_tokens();
-  const auto project_tokens = [&](bool wide, int begin_token, int end_token) {
-    const auto row = static_cast<std::size_t>(begin_token);
+void AttentionBlock::project(const Call& call, std::size_t first, std::size_t last, int thread) {
+  const auto for_each_part = [&](bool wide, const auto& work) {
     for (std::size_t i = 0; i < projections_.size(); ++i) {
       const std::size_t begin = std::max<std::size_t>(first, strips_[i]), end = std::min<std::size_t>(last, strips_[i + 1]);
-      if (begin >= end || wanted_by(*projections_[i].matrix).wide != wide) continue;
-      multiply(context_.kernels, *projections_[i].matrix, static_cast<std::uint32_t>(begin - strips_[i]),
-               static_cast<std::uint32_t>(end - strips_[i]), call.input.view(row), end_token - begin_token,
-               projected_.data() + row * projected_stride_ + projections_[i].column, projected_stride_);
+      if (begin < end && wanted_by(*projections_[i].matrix).wide == wide) work(projections_[i], begin - strips_[i], end - strips_[i]);
     }
   };
-  project_tokens(false, 0, n_tokens);
-  // A head has few strips: its tokens would pass through the caches for each head anew.
-  const int step = n_tokens > kWideTileTokens ? kWideTileTokens : std::max(n_tokens, 1);
-  for (int t = 0; t < n_tokens; t += step) project_tokens(true, t, std::min(t + step, n_tokens));
+  const int n_tokens = call.batch.n_tokens();
+  const auto project_rows = [&](const Projection& projection, std::size_t begin, std::size_t end) {
+    multiply(context_.kernels, *projection.matrix, static_cast<std::uint32_t>(begin), static_cast<std::uint32_t>(end), call.input.view(0), n_tokens,
+             projected_.data() + projection.column, projected_stride_);
+  };
+  for_each_part(false, project_rows);
+  if (n_tokens < kLeastBlockTokens) return for_each_part(true, project_rows);
+  // A head has few strips: the tokens' blocks would pass through the caches for each head anew.
+  for_each_tile(0, 1, 1, n_tokens, true, [&](const ProductTile& tokens) {
+    for_each_part(true, [&](const Projection& projection, std::size_t begin, std::size_t end) {
+      project_turned(call, projection, begin, end, tokens, thread);
+    });
+  });
+}
+
+void AttentionBlock::project_turned(const Call& call, const Projection& projection, std::size_t first, std::size_t last, const ProductTile& tokens,
+                                    int thread) {
+  float* const columns = part_[static_cast<std::size_t>(thread)].data();
+  const auto row = static_cast<std::size_t>(tokens.first_token);
+  for (std::size_t begin = first; begin < last; begin += kWideTileStrips) {
+    const std::size_t end = std::min<std::size_t>(begin + kWideTileStrips, last);
+    multiply_turned(context_.kernels, *projection.matrix, static_cast<std::uint32_t>(begin), static_cast<std::uint32_t>(end),
+                    call.input.turned(row / kTurnedTokens), columns);
+    context_.kernels.turn_back(columns, (end - begin) * kStripRows, tokens.n_tokens(),
+                               projected_.data() + row * projected_stride_ + projection.column + begin * kStripRows, projected_stride_);
+  }
 }
 
 Status AttentionBlock::project_jointly(const Call& call, Join& join) {
   const auto n_tokens = static_cast<std::size_t>(call.batch.n_tokens());
   context_.team.run([&](int thread) {
     const Range strips = part_of(strips_.back(), thread, context_.team.size());
-    project(call, strips.begin, strips.end);
+    project(call, strips.begin, strips.end, thread);
     context_.team.barrier();
     const Range tokens = part_of(n_tokens, thread, context_.team.size());
     for (std::size_t t = tokens.begin; t < tokens.end; ++t)
@@ -265,7 +283,7 @@ void AttentionBlock::run_columns(const Call& call) {
       const std::size_t last = strips_[units.back().first_projection + units.back().n_projections];
       // A path belongs to the core in whose share its middle falls.
       if (const std::size_t middle = (first + last) / 2; middle < share.begin || middle >= share.end) continue;
-      if (!call.projected) project(call, first, last);
+      if (!call.projected) project(call, first, last, thread);
       for (const Unit& unit : units)
         for (int t = 0; t < n_tokens; ++t) finish_unit(call, unit, t);
       for (std::size_t k = 0; k < path.key.size(); ++k)
@@ -308,12 +326,12 @@ void AttentionBlock::project_rows(const Call& call, int thread) {
       // A unit belongs to the core in whose share its middle falls.
       const std::size_t first = strips_[unit.first_projection], last = strips_[unit.first_projection + unit.n_projections];
       if (const std::size_t middle = (first + last) / 2; middle < share.begin || middle >= share.end) continue;
-      if (!call.projected) project(call, first, last);
+      if (!call.projected) project(call, first, last, thread);
       for (int t = 0; t < n_tokens; ++t) finish_unit(call, unit, t);
     }
     return;
   }
-  if (!call.projected) project(call, share.begin, share.end);
+  if (!call.projected) project(call, share.begin, share.end, thread);
   context_.team.barrier();
   const Range finished = part_of(units_.size() * static_cast<std::size_t>(n_tokens), thread, n_threads);
   for (std::size_t i = finished.begin; i < finished.end; ++i)
@@ -324,6 +342,7 @@ void AttentionBlock::run_rows(const Call& call) {
   const CacheLayout layout = cache_layout(call);
   const auto n_tokens = static_cast<std::size_t>(call.batch.n_tokens());
   const bool wide = std::all_of(outputs_.begin(), outputs_.end(), [](const MatrixView* output) { return wanted_by(*output).wide; });
+  const bool turned = wide && call.batch.n_tokens() >= kLeastBlockTokens;
   cache_attention_.clear();
   for (std::size_t p = 0; p < paths_.size(); ++p)
     for (std::size_t k = 0; k < call.layer.attention[p].key.size(); ++k) cache_attention_.add(call.batch, query_block(call, p, k));
@@ -333,14 +352,56 @@ void AttentionBlock::run_rows(const Call& call) {
     context_.team.barrier();
     cache_attention_.work(layout, call.batch, thread, [](const QueryBlock&) {});
     context_.team.barrier();
-    const Range attended = part_of(outputs_.size() * n_tokens, thread, context_.team.size());
-    for (std::size_t i = attended.begin; i < attended.end; ++i) quantize_attended(*outputs_[i / n_tokens], i / n_tokens, i % n_tokens);
+    const std::size_t units = turned ? n_token_blocks(call.batch.n_tokens()) : n_tokens;  // of each output
+    const Range attended = part_of(outputs_.size() * units, thread, context_.team.size());
+    for (std::size_t i = attended.begin; i < attended.end; ++i) {
+      if (turned) quantize_block(call, i / units, i % units);
+      else quantize_attended(*outputs_[i / units], i / units, i % units);
+    }
     context_.team.barrier();
     const Range strips = part_of(padded_dim_ / kStripRows, thread, context_.team.size());
     const int all_tokens = call.batch.n_tokens();
     for_each_tile(static_cast<std::uint32_t>(strips.begin), static_cast<std::uint32_t>(strips.end), sum_tile_strips(all_tokens), all_tokens, wide,
-                  [&](const ProductTile& tile) { output_tile(call, tile, thread); });
+                  [&](const ProductTile& tile) {
+                    if (turned) output_turned(call, tile, thread);
+                    else output_tile(call, tile, thread);
+                  });
   });
+}
+
+void AttentionBlock::quantize_block(const Call& call, std::size_t local_output, std::size_t block) {
+  const MatrixView& output = *outputs_[local_output];
+  const auto n_tokens = static_cast<std::size_t>(call.batch.n_tokens());
+  const std::size_t first = block * kTurnedTokens, last = std::min(first + kTurnedTokens, n_tokens);
+  for (std::size_t t = first; t < last; ++t) quantize_attended(output, local_output, t);
+  for (std::size_t group = 0; group < div_up(std::size_t{output.cols}, kWideGroup); ++group)
+    attended_.turn(context_.kernels, output_row(local_output, first), last - first, group, output_block(local_output, block));
+}
+
+void AttentionBlock::output_turned(const Call& call, const ProductTile& tile, int thread) {
+  const KernelTable& kernels = context_.kernels;
+  float* const part = part_[static_cast<std::size_t>(thread)].data();
+  float* const path_sum = path_sum_[static_cast<std::size_t>(thread)].data();
+  float* const sum = sum_[static_cast<std::size_t>(thread)].data();
+  const std::size_t floats = tile.columns() * kTurnedTokens;
+  if (paths_.empty()) std::memset(sum, 0, floats * sizeof(float));
+  for (std::size_t p = 0; p < paths_.size(); ++p) {
+    const std::span<const MatrixView> outputs = call.layer.attention[p].output;
+    const auto heads = [&](std::size_t o) {
+      return attended_.turned(output_block(paths_[p].first_output + o, static_cast<std::size_t>(tile.first_token) / kTurnedTokens));
+    };
+    if (p != 0 && outputs.size() == 1) {
+      add_turned(kernels, outputs[0], tile.first, tile.end, heads(0), sum, part);
+      continue;
+    }
+    float* const to = p == 0 ? sum : path_sum;
+    for (std::size_t o = 0; o < outputs.size(); ++o) {
+      if (o == 0) multiply_turned(kernels, outputs[o], tile.first, tile.end, heads(o), to);
+      else add_turned(kernels, outputs[o], tile.first, tile.end, heads(o), to, part);
+    }
+    if (p != 0) kernels.add(sum, path_sum, floats);
+  }
+  turn_back_tile(kernels, tile, sum, part, context_.dim(), call.contribution);
 }
 
 void AttentionBlock::output_tile(const Call& call, const ProductTile& tile, int thread) {

@@ -73,7 +73,9 @@ class AttentionBlock {
   void lay_out(const LayerWeights& layer);
   std::uint32_t first_strip(std::size_t unit) const { return strips_[units_[unit].first_projection]; }
   /// Strips [first, last) of all projections, in their order.
-  void project(const Call& call, std::size_t first, std::size_t last);
+  void project(const Call& call, std::size_t first, std::size_t last, int thread);
+  /// Strips [first, last) of one projection, of a block of tokens.
+  void project_turned(const Call& call, const Projection& projection, std::size_t first, std::size_t last, const ProductTile& tokens, int thread);
   /// Projects everything and exchanges the sums of squares.
   Status project_jointly(const Call& call, Join& join);
   void add_bias(const Unit& unit, int token);
@@ -94,6 +96,12 @@ class AttentionBlock {
   /// Tells the tap what this block's matrices were multiplied with.
   void show(const Call& call) const;
   void output_tile(const Call& call, const ProductTile& tile, int thread);
+  /// The same from what quantize_block() has turned.
+  void quantize_block(const Call& call, std::size_t local_output, std::size_t block);
+  void output_turned(const Call& call, const ProductTile& tile, int thread);
+  std::size_t output_block(std::size_t local_output, std::size_t block) const {
+    return local_output * n_token_blocks(context_.max_tokens) + block;
+  }
   std::size_t output_row(std::size_t local_output, std::size_t token) const {
     return local_output * static_cast<std::size_t>(context_.max_tokens) + token;
   }

@@ -111,7 +111,7 @@ class Executor final : public RankExecutor {
                      config.n_token_types},
         batch_(config, options.max_step_tokens),
         residual_(static_cast<std::size_t>(options.max_step_tokens) * context_.dim()),
-        normed_(static_cast<std::size_t>(options.max_step_tokens), context_.dim()),
+        normed_(static_cast<std::size_t>(options.max_step_tokens), context_.dim(), n_token_blocks(options.max_step_tokens)),
         joined_(config.post_norms ? residual_.size() : 0),
         router_(context_, options.shared_router_weights),
         feed_forward_(context_, weights_.layers) {
@@ -187,29 +187,45 @@ class Executor final : public RankExecutor {
     return context_.team.size() == 1 || n_paths >= 4 * static_cast<std::size_t>(context_.team.size());
   }
 
-  /// Calls row(t) for every token, shared out over the team.
+  /// Calls row(t) for every token, shared out over the team; then, when all are done, unit(i) for every i < n_units.
+  template <typename Row, typename Unit>
+  void for_tokens(int n_tokens, const Row& row, std::size_t n_units, const Unit& unit) {
+    const auto share_out = [](std::size_t count, int thread, int threads, const auto& work) {
+      const Range share = part_of(count, thread, threads);
+      for (std::size_t i = share.begin; i < share.end; ++i) work(i);
+    };
+    const auto rows = static_cast<std::size_t>(n_tokens);
+    // Waking the team costs more than one row.
+    if (n_tokens == 1 && n_units == 0) return row(0);
+    context_.team.run([&](int thread) {
+      share_out(rows, thread, context_.team.size(), row);
+      if (n_units == 0) return;
+      context_.team.barrier();
+      share_out(n_units, thread, context_.team.size(), unit);
+    });
+  }
   template <typename Row>
   void for_tokens(int n_tokens, const Row& row) {
-    const auto rows = [&](int thread, int threads) {
-      const Range share = part_of(static_cast<std::size_t>(n_tokens), thread, threads);
-      for (std::size_t t = share.begin; t < share.end; ++t) row(t);
-    };
-    // Waking the team costs more than one row.
-    if (n_tokens == 1) return rows(0, 1);
-    context_.team.run([&](int thread) { rows(thread, context_.team.size()); });
+    for_tokens(n_tokens, row, 0, [](std::size_t) {});
   }
 
   /// What a block reads: the residual stream, normalised before where the model does that.
   void prepare_input(const float* norm, const float* norm_bias, const ActivationKinds& wanted, int n_tokens) {
-    for_tokens(n_tokens, [&](std::size_t t) {
-      const float* const row = residual_.data() + t * context_.dim();
+    const auto row = [&](std::size_t t) {
+      const float* const from = residual_.data() + t * context_.dim();
       if (context_.config.norm_after) {
-        std::copy_n(row, context_.dim(), normed_.row(t));
+        std::copy_n(from, context_.dim(), normed_.row(t));
       } else {
-        context_.normalize(row, norm, norm_bias, normed_.row(t));
+        context_.normalize(from, norm, norm_bias, normed_.row(t));
       }
       normed_.quantize(context_.kernels, t, 0, context_.dim(), wanted);
-    });
+    };
+    const std::size_t n_groups = div_up(context_.dim(), kWideGroup);
+    const auto turn = [&](std::size_t i) {
+      const std::size_t block = i / n_groups, first = block * kTurnedTokens;
+      normed_.turn(context_.kernels, first, std::min<std::size_t>(kTurnedTokens, static_cast<std::size_t>(n_tokens) - first), i % n_groups, block);
+    };
+    for_tokens(n_tokens, row, wanted.wide && n_tokens >= kLeastBlockTokens ? n_token_blocks(n_tokens) * n_groups : 0, turn);
   }
 
   void normalize_residual(const float* norm, const float* norm_bias, int n_tokens) {

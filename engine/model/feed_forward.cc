@@ -41,6 +41,17 @@ std::size_t most_neurons_of_a_path(std::span<const LayerWeights> layers) {
   return most;
 }
 
+/// Groups of neurons of the layers whose every path takes all tokens.
+std::size_t most_turned_groups(std::span<const LayerWeights> layers) {
+  std::size_t most = 0;
+  for (const LayerWeights& layer : layers) {
+    std::size_t groups = 0;
+    for (const FeedForwardPath& path : layer.feed_forward) groups += div_up(std::size_t{path.gate.rows}, kWideGroup);
+    if (layer.router == nullptr) most = std::max(most, groups);
+  }
+  return most;
+}
+
 std::size_t most_paths_of_a_layer(std::span<const LayerWeights> layers) {
   std::size_t most = 0;
   for (const LayerWeights& layer : layers) most = std::max(most, layer.feed_forward.size());
@@ -75,6 +86,7 @@ FeedForwardBlock::FeedForwardBlock(const RankContext& context, std::span<const L
       max_neurons_(most_neurons_of_a_path(layers)),
       hidden_(static_cast<std::size_t>(context.max_tokens) * most_paths_of_a_token(context.config, layers),
               max_neurons_),
+      turned_(n_token_blocks(context.max_tokens) * most_turned_groups(layers)),
       slots_(static_cast<std::size_t>(kMaxColumnTokens) * most_paths_of_a_token(context.config, layers) * padded_dim_),
       up_(tiles(context)),
       part_(tiles(context)),
@@ -84,9 +96,11 @@ FeedForwardBlock::FeedForwardBlock(const RankContext& context, std::span<const L
 }
 
 void FeedForwardBlock::run(const ActivationRows& input, int n_tokens, bool columns, float* contribution) {
-  for (Unit& unit : units_) unit.whole = unit.path->down_bias == nullptr && takes_all(unit.experts, n_tokens);
+  for (Unit& unit : units_) unit.whole = takes_all(unit.experts, n_tokens);
   if (columns) {
     run_columns(input, n_tokens, contribution);
+  } else if (takes_turned(n_tokens)) {
+    run_turned(input, n_tokens, contribution);
   } else {
     run_rows(input, n_tokens, contribution);
   }
@@ -101,6 +115,17 @@ void FeedForwardBlock::show(const ActivationRows& input) const {
     context_.tap->multiplied(unit.path->up, rows, n_tokens);
     context_.tap->multiplied(unit.path->down, hidden_.view(unit.first_row), n_tokens);
   }
+}
+
+bool FeedForwardBlock::takes_turned(int n_tokens) const {
+  if (n_tokens < kLeastBlockTokens || context_.tap != nullptr) return false;  // a tap sees rows
+  std::size_t groups = 0;
+  for (const Unit& unit : units_) groups += n_groups(*unit.path);
+  if (groups * n_token_blocks(n_tokens) > turned_.size()) return false;  // experts
+  return std::all_of(units_.begin(), units_.end(), [&](const Unit& unit) {
+    const FeedForwardPath& path = *unit.path;
+    return unit.whole && wanted_by(path.gate).wide && wanted_by(path.down).wide && (!context_.config.gated() || wanted_by(path.up).wide);
+  });
 }
 
 std::size_t FeedForwardBlock::choose_paths(const LayerWeights& layer, const Router& router) {
@@ -198,7 +223,7 @@ void FeedForwardBlock::run_columns(const ActivationRows& input, int n_tokens, fl
 }
 
 void FeedForwardBlock::run_rows(const ActivationRows& input, int n_tokens, float* contribution) {
-  const bool wide = std::all_of(units_.begin(), units_.end(), [](const Unit& unit) { return unit.whole && wanted_by(unit.path->down).wide; });
+  const bool wide = std::all_of(units_.begin(), units_.end(), [](const Unit& unit) { return unit.added_whole() && wanted_by(unit.path->down).wide; });
   cost_.assign(1, 0);
   for (const Unit& unit : units_) {
     const auto granules = static_cast<std::uint32_t>(div_up(unit.path->gate.n_strips(), granule_strips(*unit.path)));
@@ -240,7 +265,7 @@ void FeedForwardBlock::down_tile(const ProductTile& tile, int thread, float* con
     begun = true;
   };
   for (const Unit& unit : units_) {
-    if (unit.whole) {
+    if (unit.added_whole()) {
       const Activations hidden = hidden_.view(unit.first_row + static_cast<std::size_t>(tile.first_token));
       if (begun) add_tile(context_.kernels, unit.path->down, first, last, hidden, n_tokens, sum, part);
       else multiply_tile(context_.kernels, unit.path->down, first, last, hidden, n_tokens, sum, width);
@@ -261,6 +286,68 @@ void FeedForwardBlock::down_tile(const ProductTile& tile, int thread, float* con
   for (int t = 0; t < n_tokens; ++t)
     std::memcpy(contribution + static_cast<std::size_t>(tile.first_token + t) * context_.dim() + begin,
                 sum + static_cast<std::size_t>(t) * width, count * sizeof(float));
+}
+
+void FeedForwardBlock::run_turned(const ActivationRows& input, int n_tokens, float* contribution) {
+  const std::size_t n_blocks = n_token_blocks(n_tokens);
+  std::size_t n_all_groups = 0;
+  for (Unit& unit : units_) {
+    unit.first_group = n_all_groups;
+    n_all_groups += n_groups(*unit.path);
+  }
+  context_.team.run([&](int thread) {
+    // A group's strips stay in L2 while the blocks pass by.
+    const Range share = part_of(n_all_groups * n_blocks, thread, context_.team.size());
+    for (const Unit& unit : units_) {
+      const std::size_t first = unit.first_group * n_blocks, last = first + n_groups(*unit.path) * n_blocks;
+      for (std::size_t i = std::max(first, share.begin); i < std::min(last, share.end); ++i)
+        gate_up_turned(unit, (i - first) / n_blocks, input, (i - first) % n_blocks, n_blocks, thread);
+    }
+    context_.team.barrier();
+    const Range strips = part_of(padded_dim_ / kStripRows, thread, context_.team.size());
+    for_each_tile(static_cast<std::uint32_t>(strips.begin), static_cast<std::uint32_t>(strips.end), kTileStrips, n_tokens, true,
+                  [&](const ProductTile& tile) { down_turned(tile, n_blocks, thread, contribution); });
+  });
+}
+
+void FeedForwardBlock::gate_up_turned(const Unit& unit, std::size_t group, const ActivationRows& input, std::size_t block, std::size_t n_blocks,
+                                      int thread) {
+  const FeedForwardPath& path = *unit.path;
+  const KernelTable& kernels = context_.kernels;
+  const std::size_t first_neuron = group * kWideGroup, n_neurons = std::min<std::size_t>(kWideGroup, path.gate.rows - first_neuron);
+  const auto first = static_cast<std::uint32_t>(first_neuron / kStripRows);
+  const auto last = static_cast<std::uint32_t>(div_up(first_neuron + n_neurons, kStripRows));
+  float* const gate = part_[static_cast<std::size_t>(thread)].data();
+  float* const up = up_[static_cast<std::size_t>(thread)].data();
+  multiply_turned(kernels, path.gate, first, last, input.turned(block), gate);
+  if (context_.config.gated()) multiply_turned(kernels, path.up, first, last, input.turned(block), up);
+  if (path.gate_bias != nullptr) kernels.add_to_turned(gate, path.gate_bias + first_neuron, n_neurons);
+  if (path.up_bias != nullptr) kernels.add_to_turned(up, path.up_bias + first_neuron, n_neurons);
+  context_.activate(gate, up, n_neurons * kTurnedTokens);
+  kernels.quantize_turned(gate, n_neurons, turned(unit, block, n_blocks)[group]);
+}
+
+void FeedForwardBlock::down_turned(const ProductTile& tile, std::size_t n_blocks, int thread, float* contribution) {
+  const KernelTable& kernels = context_.kernels;
+  float* const sum = sum_[static_cast<std::size_t>(thread)].data();
+  float* const part = part_[static_cast<std::size_t>(thread)].data();
+  const std::size_t begin = tile.first * kStripRows, block = static_cast<std::size_t>(tile.first_token) / kTurnedTokens;
+  if (units_.empty()) std::memset(sum, 0, tile.columns() * kTurnedTokens * sizeof(float));
+  for (const Unit& unit : units_) {
+    const MatrixView& down = unit.path->down;
+    const TurnedGroup* const hidden = turned(unit, block, n_blocks);
+    const bool first = &unit == units_.data();
+    if (!first && unit.added_whole()) {
+      add_turned(kernels, down, tile.first, tile.end, hidden, sum, part);
+      continue;
+    }
+    float* const to = first ? sum : part;
+    multiply_turned(kernels, down, tile.first, tile.end, hidden, to);
+    if (unit.path->down_bias != nullptr)
+      kernels.add_to_turned(to, unit.path->down_bias + begin, std::min<std::size_t>(tile.columns(), context_.dim() - begin));
+    if (!first) kernels.add(sum, part, tile.columns() * kTurnedTokens);
+  }
+  turn_back_tile(kernels, tile, sum, part, context_.dim(), contribution);
 }
 
 }  // namespace colonnade::engine

@@ -33,7 +33,9 @@ class FeedForwardBlock {
     const FeedForwardPath* path;
     ExpertTokens experts;
     std::size_t first_row;
-    bool whole = false;  // every token with weight 1, and no bias
+    std::size_t first_group = 0;  // of turned_, times the blocks of a step
+    bool whole = false;           // every token with weight 1
+    bool added_whole() const { return whole && path->down_bias == nullptr; }
   };
 
   /// Tells the tap what this block's matrices were multiplied with.
@@ -46,6 +48,18 @@ class FeedForwardBlock {
   void gate_up_tile(const Unit& unit, const ProductTile& tile, const ActivationRows& input, int thread);
   void run_columns(const ActivationRows& input, int n_tokens, float* contribution);
   void run_rows(const ActivationRows& input, int n_tokens, float* contribution);
+  /// Whether gate, up and down of every unit take turned activations of all tokens.
+  bool takes_turned(int n_tokens) const;
+  void run_turned(const ActivationRows& input, int n_tokens, float* contribution);
+  /// Gate, up and activation of a group of a unit's neurons, for a block of tokens.
+  void gate_up_turned(const Unit& unit, std::size_t group, const ActivationRows& input, std::size_t block, std::size_t n_blocks,
+                      int thread);
+  void down_turned(const ProductTile& tile, std::size_t n_blocks, int thread, float* contribution);
+  /// The groups of a unit's neurons for a block of tokens.
+  TurnedGroup* turned(const Unit& unit, std::size_t block, std::size_t n_blocks) {
+    return turned_.data() + unit.first_group * n_blocks + block * n_groups(*unit.path);
+  }
+  static std::size_t n_groups(const FeedForwardPath& path) { return div_up(std::size_t{path.gate.rows}, kWideGroup); }
   /// Of all tokens where a unit is not whole.
   void down_tile(const ProductTile& tile, int thread, float* contribution);
 
@@ -55,9 +69,10 @@ class FeedForwardBlock {
   std::vector<Unit> units_;
   std::vector<std::uint32_t> cost_;       // running sum of strips × tokens over units_
   ActivationRows hidden_;                 // (token, path) pairs × neurons
+  AlignedBuffer<TurnedGroup> turned_;     // of each unit: (blocks, groups of neurons)
   AlignedBuffer<float> slots_;            // column schedule: (pairs, padded_dim)
   std::vector<AlignedBuffer<float>> up_;  // per thread: (max_tokens, kTileColumns)
-  std::vector<AlignedBuffer<float>> part_;  // per thread: a tile of one path's output
+  std::vector<AlignedBuffer<float>> part_;  // per thread: a tile of one path's output, or of gate
   std::vector<AlignedBuffer<float>> sum_;   // per thread: a tile of the sum
 };
 

@@ -7,6 +7,7 @@
 #include <cstdint>
 
 #include "engine/base/parallel.h"
+#include "engine/base/units.h"
 #include "engine/kernels/kernels.h"
 #include "engine/model/config.h"
 #include "engine/model/tap.h"
@@ -57,10 +58,13 @@ inline constexpr int kMaxColumnTokens = 4;
 inline constexpr std::uint32_t kTileStrips = 4;
 inline constexpr std::size_t kTileColumns = kTileStrips * kStripRows;
 
-/// The same for matrices that are multiplied as they are packed (index-permute, gap) with more tokens than kWideTileTokens: a
-/// block of tokens is read into L1 for each tile's strips, so tiles are as large, but of many strips and few tokens.
+/// The same for matrices that are multiplied as they are packed (index-permute, gap) with at least kLeastBlockTokens tokens: a
+/// block of tokens is turned, or read into L1, for each tile's strips, so tiles are as large, but of many strips and few
+/// tokens.
 inline constexpr std::uint32_t kWideTileStrips = 32;
-inline constexpr int kWideTileTokens = 64;
+inline constexpr int kWideTileTokens = kTurnedTokens;
+inline constexpr int kLeastBlockTokens = 32;
+inline std::size_t n_token_blocks(int n_tokens) { return static_cast<std::size_t>(div_up(n_tokens, kWideTileTokens)); }
 
 /// The same where a tile is a sum over many matrices: with fewer tokens more strips, because each matrix' strips are one
 /// stream of memory. One token from memory: tiles of 4 strips reached 0.76-0.90 of the column schedule's speed, these
@@ -81,7 +85,7 @@ struct ProductTile {
 /// (see kWideTileStrips), by tiles of few tokens.
 template <class Work>
 void for_each_tile(std::uint32_t first, std::uint32_t last, std::uint32_t step, int n_tokens, bool wide, const Work& work) {
-  const bool few = wide && n_tokens > kWideTileTokens;
+  const bool few = wide && n_tokens >= kLeastBlockTokens;
   const std::uint32_t strips = few ? kWideTileStrips : step;
   for (std::uint32_t s = first; s < last; s += strips) {
     const std::uint32_t end = std::min(s + strips, last);
@@ -96,9 +100,32 @@ inline std::size_t tile_floats(int max_tokens) {
   return std::max(kSumTileFloats, static_cast<std::size_t>(max_tokens) * kTileColumns);
 }
 
+/// Strips [first, last) of a matrix, at most kWideTileStrips, times a block of turned tokens: written to, or added to, a tile
+/// (columns, kTurnedTokens). `part` is room for another tile.
+inline void multiply_turned(const KernelTable& kernels, const MatrixView& matrix, std::uint32_t first, std::uint32_t last,
+                            const TurnedGroup* groups, float* tile) {
+  kernels.turned[static_cast<std::size_t>(matrix.format)](matrix, first, last, groups, tile);
+}
+inline void add_turned(const KernelTable& kernels, const MatrixView& matrix, std::uint32_t first, std::uint32_t last,
+                       const TurnedGroup* groups, float* tile, float* part) {
+  if (matrix.cols <= kWideGroup) return kernels.add_turned[static_cast<std::size_t>(matrix.format)](matrix, first, last, groups, tile);
+  multiply_turned(kernels, matrix, first, last, groups, part);
+  kernels.add(tile, part, std::size_t{last - first} * kStripRows * kTurnedTokens);
+}
+
 inline void multiply(const KernelTable& kernels, const MatrixView& matrix, std::uint32_t first, std::uint32_t last,
                      const Activations& input, int n_tokens, float* out, std::size_t out_stride) {
   kernels.strips[static_cast<std::size_t>(matrix.format)](matrix, first, last, input, n_tokens, out, out_stride);
+}
+
+/// Writes a turned tile to rows of `width` columns, of which it may pass the last. `part`: room for a tile.
+inline void turn_back_tile(const KernelTable& kernels, const ProductTile& tile, const float* turned, float* part, std::size_t width, float* rows) {
+  const std::size_t begin = std::size_t{tile.first} * kStripRows, columns = tile.columns();
+  float* const to = rows + static_cast<std::size_t>(tile.first_token) * width + begin;
+  if (begin + columns <= width) return kernels.turn_back(turned, columns, tile.n_tokens(), to, width);
+  kernels.turn_back(turned, columns, tile.n_tokens(), part, columns);
+  for (std::size_t t = 0; t < static_cast<std::size_t>(tile.n_tokens()); ++t)
+    std::copy_n(part + t * columns, width - begin, to + t * width);
 }
 
 /// Where strip 0 of a tile would be whose column 0 is strip `first`. Kernels add 16 * first again; the detour over integers
