@@ -27,6 +27,10 @@ class PairSteps {
   }
 
   static const PermuteGroup& lanes(const Group& group) { return group; }
+  const std::byte* bases() const { return base_; }
+  /// Where the bytes of the next steps begin, and at most how many each has.
+  const std::byte* bytes() const { return Int4 ? step_ : step_ + kPermuteStep; }
+  static constexpr std::size_t kBytes = Int4 ? kPermuteStep * 3 / 2 : kPermuteStep * 2;
   void begin_own() {}
   void begin_shared(const Group&) {}
   /// `count` steps later.
@@ -83,6 +87,9 @@ class GapSteps {
         step_(strip + gap_steps_offset(n_groups, n_steps) + first * kPermuteStep) {}
 
   static const PermuteGroup& lanes(const Group& group) { return group.lanes; }
+  const std::byte* bases() const { return base_; }
+  const std::byte* bytes() const { return step_; }
+  static constexpr std::size_t kBytes = kPermuteStep;
   [[gnu::always_inline]] void begin_own() {
     static constexpr std::uint8_t kFirstColumn[kStripRows] = {};
     at_ = V::start_positions(kFirstColumn);

@@ -37,14 +37,32 @@ class TurnedStrip {
   static constexpr std::size_t kMostUnpacked = 64;  // 12 KiB, beside 32 KiB of lines
 
  public:
+  /// What run() will read first: of the strip after the next one. Strips lie apart, and no processor foresees them.
+  template <class Steps>
+  static void fetch_header(const std::byte* strip, std::size_t group) {
+    __builtin_prefetch(strip);
+    const std::byte* header = strip + sizeof(PermuteHeader) + group * sizeof(typename Steps::Group);
+    __builtin_prefetch(header);
+    __builtin_prefetch(header + sizeof(typename Steps::Group) - 1);
+  }
+  /// The steps of the next one.
+  template <class Steps>
+  static void fetch_steps(const std::byte* strip, std::size_t n_groups, std::size_t group, std::size_t first_step) {
+    const PermuteGroup& lanes = Steps::lanes(header_of<Steps>(strip, group));
+    const Steps steps(strip, n_groups, n_steps_of(strip), first_step);
+    __builtin_prefetch(steps.bases());
+    const std::size_t bytes = (std::size_t{lanes.n_own} + lanes.n_shared) * Steps::kBytes;
+    for (std::size_t i = 0; i < bytes; i += 64) __builtin_prefetch(steps.bytes() + i);
+  }
+
   /// `first_step`: of the group; becomes that of the next. results: (kStripRows, kTurnedTokens); of the first group written,
   /// or with `add` added to, and of others continued.
   template <class Steps>
   static void run(const std::byte* strip, std::size_t n_groups, std::size_t group, std::size_t& first_step, const TurnedGroup& x, bool add,
                   float* results) {
-    const auto& header = reinterpret_cast<const typename Steps::Group*>(strip + sizeof(PermuteHeader))[group];
+    const auto& header = header_of<Steps>(strip, group);
     const PermuteGroup& lanes = Steps::lanes(header);
-    Steps steps(strip, n_groups, reinterpret_cast<const PermuteHeader*>(strip)->n_steps, first_step);
+    Steps steps(strip, n_groups, n_steps_of(strip), first_step);
     const std::size_t n_own = lanes.n_own, n_steps = n_own + lanes.n_shared;
     first_step += n_steps;
 
@@ -82,6 +100,12 @@ class TurnedStrip {
 
  private:
   template <class Steps>
+  static const typename Steps::Group& header_of(const std::byte* strip, std::size_t group) {
+    return reinterpret_cast<const typename Steps::Group*>(strip + sizeof(PermuteHeader))[group];
+  }
+  static std::size_t n_steps_of(const std::byte* strip) { return reinterpret_cast<const PermuteHeader*>(strip)->n_steps; }
+
+  template <class Steps>
   [[gnu::always_inline]] static inline void unpack(Steps& steps, UnpackedStep& to, I& offset) {
     typename V::Indices index;
     typename V::Values values;
@@ -112,6 +136,7 @@ class TurnedStrip {
 template <class V, class T, class Choose, class GroupAt>
 void multiply_turned_tile(const MatrixView& matrix, std::uint32_t first, std::uint32_t last, const GroupAt& group_at, bool add, float* out,
                           const Choose& choose) {
+
   const std::size_t n_groups = (matrix.cols + kWideGroup - 1) / kWideGroup;
   std::size_t first_steps[kMostTurnedStrips] = {};
   for (std::size_t group = 0; group < n_groups; ++group) {
@@ -119,7 +144,10 @@ void multiply_turned_tile(const MatrixView& matrix, std::uint32_t first, std::ui
     for (std::uint32_t s = first; s < last; ++s) {
       const std::byte* strip = matrix.strip(s);
       choose(strip, [&]<class Steps>() {
-        TurnedStrip<V, T>::template run<Steps>(strip, n_groups, group, first_steps[s - first], x, add,
+        using Strip = TurnedStrip<V, T>;
+        if (last - s > 2) Strip::template fetch_header<Steps>(matrix.strip(s + 2), group);
+        if (last - s > 1) Strip::template fetch_steps<Steps>(matrix.strip(s + 1), n_groups, group, first_steps[s + 1 - first]);
+        Strip::template run<Steps>(strip, n_groups, group, first_steps[s - first], x, add,
                                                out + std::size_t{s - first} * kStripRows * kTurnedTokens);
       });
     }
