@@ -63,10 +63,17 @@ struct Activations {
 using StripsFunction = void (*)(const MatrixView& matrix, std::uint32_t first, std::uint32_t last,
                                 const Activations& activations, int n_tokens, float* out, std::size_t out_stride);
 
-/// The same with turned activations, for formats of ActivationKind::kWide: strips [first, last) times a block of tokens, whose
-/// groups of columns lie one after the other. out: (16 * (last - first), kTurnedTokens), 64-byte aligned; what is there of
-/// tokens past the last is of no use. The same bits as rows give.
-using TurnedFunction = void (*)(const MatrixView& matrix, std::uint32_t first, std::uint32_t last, const TurnedGroup* groups, float* out);
+/// Strips [first, last) of a matrix.
+struct StripRange {
+  const MatrixView* matrix;
+  std::uint32_t first, last;
+};
+
+/// The same with turned activations, for formats of ActivationKind::kWide: strips of matrices that have one format and as many
+/// columns, times a block of tokens, whose groups of columns lie one after the other. out: 16 rows of kTurnedTokens for each
+/// strip, in their order, 64-byte aligned; what is there of tokens past the last is of no use. `next`: a group that will be
+/// wanted after these, or nullptr. The same bits as rows give.
+using TurnedFunction = void (*)(std::span<const StripRange> strips, const TurnedGroup* groups, const TurnedGroup* next, float* out);
 
 /// Products of matrices with at most so many columns can be added to what `out` holds, in place of being written: the
 /// same bits as from writing them elsewhere and adding that.

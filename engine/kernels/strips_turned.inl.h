@@ -8,6 +8,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <span>
 
 #include "engine/formats/permute_layout.h"
 #include "engine/kernels/kernels.h"
@@ -132,33 +133,69 @@ class TurnedStrip {
   }
 };
 
-/// Up to kMostTurnedStrips strips times a block of tokens, group by group: group_at(g) is group g of the block.
-template <class V, class T, class Choose, class GroupAt>
-void multiply_turned_tile(const MatrixView& matrix, std::uint32_t first, std::uint32_t last, const GroupAt& group_at, bool add, float* out,
-                          const Choose& choose) {
+/// Up to kMostTurnedStrips strips and where their next group's steps begin.
+class TurnedTile {
+ public:
+  void add(const std::byte* strip) { strips_[n_strips_++] = strip; }
+  bool is_full() const { return n_strips_ == kMostTurnedStrips; }
+  bool is_empty() const { return n_strips_ == 0; }
+  float* clear(float* out) {
+    float* const after = out + std::size_t{n_strips_} * kStripRows * kTurnedTokens;
+    n_strips_ = 0;
+    return after;
+  }
 
-  const std::size_t n_groups = (matrix.cols + kWideGroup - 1) / kWideGroup;
-  std::size_t first_steps[kMostTurnedStrips] = {};
-  for (std::size_t group = 0; group < n_groups; ++group) {
-    const TurnedGroup& x = group_at(group);
-    for (std::uint32_t s = first; s < last; ++s) {
-      const std::byte* strip = matrix.strip(s);
-      choose(strip, [&]<class Steps>() {
-        using Strip = TurnedStrip<V, T>;
-        if (last - s > 2) Strip::template fetch_header<Steps>(matrix.strip(s + 2), group);
-        if (last - s > 1) Strip::template fetch_steps<Steps>(matrix.strip(s + 1), n_groups, group, first_steps[s + 1 - first]);
-        Strip::template run<Steps>(strip, n_groups, group, first_steps[s - first], x, add,
-                                               out + std::size_t{s - first} * kStripRows * kTurnedTokens);
-      });
+  /// Times a block of tokens, group by group: group_at(g) is group g of the block. `next`: what is read after the last.
+  template <class V, class T, class Choose, class GroupAt>
+  void multiply(std::size_t n_groups, const GroupAt& group_at, const TurnedGroup* next, bool add, float* out, const Choose& choose) {
+    using Strip = TurnedStrip<V, T>;
+    std::size_t first_steps[kMostTurnedStrips] = {};
+    for (std::size_t group = 0; group < n_groups; ++group) {
+      const TurnedGroup& x = group_at(group);
+      const TurnedGroup* const following = group + 1 < n_groups ? &group_at.next(group) : next;
+      for (std::uint32_t i = 0; i < n_strips_; ++i) {
+        if (following != nullptr) fetch_lines(*following, i);
+        choose(strips_[i], [&]<class Steps>() {
+          if (n_strips_ - i > 2) Strip::template fetch_header<Steps>(strips_[i + 2], group);
+          if (n_strips_ - i > 1) Strip::template fetch_steps<Steps>(strips_[i + 1], n_groups, group, first_steps[i + 1]);
+          Strip::template run<Steps>(strips_[i], n_groups, group, first_steps[i], x, add, out + std::size_t{i} * kStripRows * kTurnedTokens);
+        });
+      }
     }
   }
-}
+
+ private:
+  /// A share of the lines, to L2: they are read in no order that a processor could foresee.
+  void fetch_lines(const TurnedGroup& group, std::uint32_t strip) const {
+    const std::size_t begin = kWideGroup * strip / n_strips_, end = kWideGroup * (strip + 1) / n_strips_;
+    for (std::size_t line = begin; line < end; ++line) __builtin_prefetch(group.lines[line], 0, 2);
+  }
+
+  const std::byte* strips_[kMostTurnedStrips];
+  std::uint32_t n_strips_ = 0;
+};
 
 template <class V, class T, class Choose, bool Add>
-void multiply_turned(const MatrixView& matrix, std::uint32_t first, std::uint32_t last, const TurnedGroup* groups, float* out) {
-  for (std::uint32_t s = first; s < last; s += least(last - s, kMostTurnedStrips))
-    multiply_turned_tile<V, T>(matrix, s, s + least(last - s, kMostTurnedStrips), [&](std::size_t group) -> const TurnedGroup& { return groups[group]; },
-                               Add, out + std::size_t{s - first} * kStripRows * kTurnedTokens, Choose());
+void multiply_turned(std::span<const StripRange> strips, const TurnedGroup* groups, const TurnedGroup* next, float* out) {
+  if (strips.empty()) return;
+  const std::size_t n_groups = (strips.front().matrix->cols + kWideGroup - 1) / kWideGroup;
+  struct {
+    const TurnedGroup* groups;
+    const TurnedGroup& operator()(std::size_t group) const { return groups[group]; }
+    const TurnedGroup& next(std::size_t group) const { return groups[group + 1]; }
+  } const group_at{groups};
+  TurnedTile tile;
+  const auto multiply = [&](const TurnedGroup* after) {
+    tile.multiply<V, T>(n_groups, group_at, after, Add, out, Choose());
+    out = tile.clear(out);
+  };
+  for (const StripRange& range : strips) {
+    for (std::uint32_t s = range.first; s < range.last; ++s) {
+      if (tile.is_full()) multiply(groups);
+      tile.add(range.matrix->strip(s));
+    }
+  }
+  if (!tile.is_empty()) multiply(next);
 }
 
 /// Tokens [token, token + count) of a group. What is past the last token is as the first, and nobody's.
@@ -194,13 +231,22 @@ void turn_and_multiply(const MatrixView& matrix, std::uint32_t first, std::uint3
                        float* out, std::size_t out_stride, const Choose& choose) {
   TurnedGroup x;
   alignas(64) float results[kMostTurnedStrips * kStripRows * kTurnedTokens];
-  const auto group_at = [&](std::size_t group) -> const TurnedGroup& {
-    turn_tokens<T>(activations, token, count, group, x);
-    return x;
-  };
+  struct {
+    const Activations& activations;
+    int token, count;
+    TurnedGroup& x;
+    const TurnedGroup& operator()(std::size_t group) const {
+      turn_tokens<T>(activations, token, count, group, x);
+      return x;
+    }
+    const TurnedGroup& next(std::size_t) const { return x; }
+  } const group_at{activations, token, count, x};
+  const std::size_t n_groups = (matrix.cols + kWideGroup - 1) / kWideGroup;
   for (std::uint32_t s = first; s < last; s += least(last - s, kMostTurnedStrips)) {
     const std::uint32_t n_strips = least(last - s, kMostTurnedStrips);
-    multiply_turned_tile<V, T>(matrix, s, s + n_strips, group_at, false, results, choose);
+    TurnedTile tile;
+    for (std::uint32_t i = 0; i < n_strips; ++i) tile.add(matrix.strip(s + i));
+    tile.multiply<V, T>(n_groups, group_at, nullptr, false, results, choose);
     float* const to = out + std::size_t{s} * kStripRows;
     if constexpr (!Add) {
       turn_back_columns<T>(results, n_strips * kStripRows, count, to, out_stride);

@@ -157,25 +157,34 @@ void AttentionBlock::project(const Call& call, std::size_t first, std::size_t la
   };
   for_each_part(false, project_rows);
   if (n_tokens < kLeastBlockTokens) return for_each_part(true, project_rows);
-  // A head has few strips: the tokens' blocks would pass through the caches for each head anew.
   for_each_tile(0, 1, 1, n_tokens, true, [&](const ProductTile& tokens) {
+    // A head has few strips: those of several together share what is read of the tokens.
+    TurnedHeads heads;
     for_each_part(true, [&](const Projection& projection, std::size_t begin, std::size_t end) {
-      project_turned(call, projection, begin, end, tokens, thread);
+      for (std::size_t s = begin; s < end;) {
+        const std::size_t after = std::min<std::size_t>(s + kWideTileStrips, end);
+        if (!heads.takes(*projection.matrix, after - s)) project_turned(call, heads, tokens, thread);
+        heads.add(projection, static_cast<std::uint32_t>(s), static_cast<std::uint32_t>(after));
+        s = after;
+      }
     });
+    project_turned(call, heads, tokens, thread);
   });
 }
 
-void AttentionBlock::project_turned(const Call& call, const Projection& projection, std::size_t first, std::size_t last, const ProductTile& tokens,
-                                    int thread) {
-  float* const columns = part_[static_cast<std::size_t>(thread)].data();
-  const auto row = static_cast<std::size_t>(tokens.first_token);
-  for (std::size_t begin = first; begin < last; begin += kWideTileStrips) {
-    const std::size_t end = std::min<std::size_t>(begin + kWideTileStrips, last);
-    multiply_turned(context_.kernels, *projection.matrix, static_cast<std::uint32_t>(begin), static_cast<std::uint32_t>(end),
-                    call.input.turned(row / kTurnedTokens), columns);
-    context_.kernels.turn_back(columns, (end - begin) * kStripRows, tokens.n_tokens(),
-                               projected_.data() + row * projected_stride_ + projection.column + begin * kStripRows, projected_stride_);
+void AttentionBlock::project_turned(const Call& call, TurnedHeads& heads, const ProductTile& tokens, int thread) {
+  const std::size_t row = static_cast<std::size_t>(tokens.first_token), block = row / kTurnedTokens;
+  const bool is_last = tokens.end_token == call.batch.n_tokens();
+  float* columns = part_[static_cast<std::size_t>(thread)].data();
+  multiply_turned(context_.kernels, heads.strips(), call.input.turned(block), call.input.turned(is_last ? block : block + 1), columns);
+  for (std::size_t i = 0; i < heads.strips().size(); ++i) {
+    const StripRange& strips = heads.strips()[i];
+    const std::size_t n_columns = std::size_t{strips.last - strips.first} * kStripRows;
+    context_.kernels.turn_back(columns, n_columns, tokens.n_tokens(),
+                               projected_.data() + row * projected_stride_ + heads.column(i) + strips.first * kStripRows, projected_stride_);
+    columns += n_columns * kTurnedTokens;
   }
+  heads.clear();
 }
 
 Status AttentionBlock::project_jointly(const Call& call, Join& join) {
@@ -385,21 +394,20 @@ void AttentionBlock::output_turned(const Call& call, const ProductTile& tile, in
   float* const sum = sum_[static_cast<std::size_t>(thread)].data();
   const std::size_t floats = tile.columns() * kTurnedTokens;
   if (paths_.empty()) std::memset(sum, 0, floats * sizeof(float));
+  const std::size_t block = static_cast<std::size_t>(tile.first_token) / kTurnedTokens;
   for (std::size_t p = 0; p < paths_.size(); ++p) {
     const std::span<const MatrixView> outputs = call.layer.attention[p].output;
-    const auto heads = [&](std::size_t o) {
-      return attended_.turned(output_block(paths_[p].first_output + o, static_cast<std::size_t>(tile.first_token) / kTurnedTokens));
-    };
-    if (p != 0 && outputs.size() == 1) {
-      add_turned(kernels, outputs[0], tile.first, tile.end, heads(0), sum, part);
-      continue;
-    }
     float* const to = p == 0 ? sum : path_sum;
     for (std::size_t o = 0; o < outputs.size(); ++o) {
-      if (o == 0) multiply_turned(kernels, outputs[o], tile.first, tile.end, heads(o), to);
-      else add_turned(kernels, outputs[o], tile.first, tile.end, heads(o), to, part);
+      const std::size_t local = paths_[p].first_output + o;
+      const StripRange strips{&outputs[o], tile.first, tile.end};
+      const TurnedGroup* const heads = attended_.turned(output_block(local, block));
+      const TurnedGroup* const next = local + 1 < outputs_.size() ? attended_.turned(output_block(local + 1, block)) : nullptr;
+      if (p != 0 && outputs.size() == 1) add_turned(kernels, strips, heads, next, sum, part);
+      else if (o == 0) multiply_turned(kernels, {&strips, 1}, heads, next, to);
+      else add_turned(kernels, strips, heads, next, to, part);
     }
-    if (p != 0) kernels.add(sum, path_sum, floats);
+    if (p != 0 && outputs.size() != 1) kernels.add(sum, path_sum, floats);
   }
   turn_back_tile(kernels, tile, sum, part, context_.dim(), call.contribution);
 }

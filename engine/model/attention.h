@@ -74,8 +74,27 @@ class AttentionBlock {
   std::uint32_t first_strip(std::size_t unit) const { return strips_[units_[unit].first_projection]; }
   /// Strips [first, last) of all projections, in their order.
   void project(const Call& call, std::size_t first, std::size_t last, int thread);
-  /// Strips [first, last) of one projection, of a block of tokens.
-  void project_turned(const Call& call, const Projection& projection, std::size_t first, std::size_t last, const ProductTile& tokens, int thread);
+  /// Projections that are multiplied with a block of tokens together: up to kWideTileStrips strips of one format.
+  class TurnedHeads {
+   public:
+    bool takes(const MatrixView& matrix, std::size_t n_strips) const {
+      return count_ == 0 || (n_strips_ + n_strips <= kWideTileStrips && matrix.format == strips_[0].matrix->format);
+    }
+    void add(const Projection& projection, std::uint32_t first, std::uint32_t last) {
+      strips_[count_] = {projection.matrix, first, last};
+      columns_[count_++] = projection.column;
+      n_strips_ += last - first;
+    }
+    std::span<const StripRange> strips() const { return {strips_, count_}; }
+    std::size_t column(std::size_t i) const { return columns_[i]; }
+    void clear() { count_ = n_strips_ = 0; }
+
+   private:
+    StripRange strips_[kWideTileStrips];
+    std::size_t columns_[kWideTileStrips];
+    std::size_t count_ = 0, n_strips_ = 0;
+  };
+  void project_turned(const Call& call, TurnedHeads& heads, const ProductTile& tokens, int thread);
   /// Projects everything and exchanges the sums of squares.
   Status project_jointly(const Call& call, Join& join);
   void add_bias(const Unit& unit, int token);

@@ -319,8 +319,11 @@ void FeedForwardBlock::gate_up_turned(const Unit& unit, std::size_t group, const
   const auto last = static_cast<std::uint32_t>(div_up(first_neuron + n_neurons, kStripRows));
   float* const gate = part_[static_cast<std::size_t>(thread)].data();
   float* const up = up_[static_cast<std::size_t>(thread)].data();
-  multiply_turned(kernels, path.gate, first, last, input.turned(block), gate);
-  if (context_.config.gated()) multiply_turned(kernels, path.up, first, last, input.turned(block), up);
+  const StripRange gate_strips{&path.gate, first, last}, up_strips{&path.up, first, last};
+  const TurnedGroup* const next = block + 1 < n_blocks ? input.turned(block + 1) : nullptr;
+  const bool gated = context_.config.gated();
+  multiply_turned(kernels, {&gate_strips, 1}, input.turned(block), gated ? input.turned(block) : next, gate);
+  if (gated) multiply_turned(kernels, {&up_strips, 1}, input.turned(block), next, up);
   if (path.gate_bias != nullptr) kernels.add_to_turned(gate, path.gate_bias + first_neuron, n_neurons);
   if (path.up_bias != nullptr) kernels.add_to_turned(up, path.up_bias + first_neuron, n_neurons);
   context_.activate(gate, up, n_neurons * kTurnedTokens);
@@ -333,19 +336,21 @@ void FeedForwardBlock::down_turned(const ProductTile& tile, std::size_t n_blocks
   float* const part = part_[static_cast<std::size_t>(thread)].data();
   const std::size_t begin = tile.first * kStripRows, block = static_cast<std::size_t>(tile.first_token) / kTurnedTokens;
   if (units_.empty()) std::memset(sum, 0, tile.columns() * kTurnedTokens * sizeof(float));
-  for (const Unit& unit : units_) {
-    const MatrixView& down = unit.path->down;
+  for (std::size_t u = 0; u < units_.size(); ++u) {
+    const Unit& unit = units_[u];
+    const StripRange strips{&unit.path->down, tile.first, tile.end};
     const TurnedGroup* const hidden = turned(unit, block, n_blocks);
-    const bool first = &unit == units_.data();
-    if (!first && unit.added_whole()) {
-      add_turned(kernels, down, tile.first, tile.end, hidden, sum, part);
+    const TurnedGroup* const next = u + 1 < units_.size() ? turned(units_[u + 1], block, n_blocks)
+                                    : block + 1 < n_blocks ? turned(units_[0], block + 1, n_blocks) : nullptr;
+    if (u != 0 && unit.added_whole()) {
+      add_turned(kernels, strips, hidden, next, sum, part);
       continue;
     }
-    float* const to = first ? sum : part;
-    multiply_turned(kernels, down, tile.first, tile.end, hidden, to);
+    float* const to = u == 0 ? sum : part;
+    multiply_turned(kernels, {&strips, 1}, hidden, next, to);
     if (unit.path->down_bias != nullptr)
       kernels.add_to_turned(to, unit.path->down_bias + begin, std::min<std::size_t>(tile.columns(), context_.dim() - begin));
-    if (!first) kernels.add(sum, part, tile.columns() * kTurnedTokens);
+    if (u != 0) kernels.add(sum, part, tile.columns() * kTurnedTokens);
   }
   turn_back_tile(kernels, tile, sum, part, context_.dim(), contribution);
 }

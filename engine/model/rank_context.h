@@ -5,6 +5,7 @@
 #include <cmath>
 #include <cstddef>
 #include <cstdint>
+#include <span>
 
 #include "engine/base/parallel.h"
 #include "engine/base/units.h"
@@ -100,17 +101,18 @@ inline std::size_t tile_floats(int max_tokens) {
   return std::max(kSumTileFloats, static_cast<std::size_t>(max_tokens) * kTileColumns);
 }
 
-/// Strips [first, last) of a matrix, at most kWideTileStrips, times a block of turned tokens: written to, or added to, a tile
-/// (columns, kTurnedTokens). `part` is room for another tile.
-inline void multiply_turned(const KernelTable& kernels, const MatrixView& matrix, std::uint32_t first, std::uint32_t last,
-                            const TurnedGroup* groups, float* tile) {
-  kernels.turned[static_cast<std::size_t>(matrix.format)](matrix, first, last, groups, tile);
+/// Strips of matrices of one format, at most kWideTileStrips, times a block of turned tokens: written to, or added to, a tile
+/// (columns, kTurnedTokens). `next`: a group that is wanted afterwards, or nullptr. `part` is room for another tile.
+inline void multiply_turned(const KernelTable& kernels, std::span<const StripRange> strips, const TurnedGroup* groups, const TurnedGroup* next,
+                            float* tile) {
+  if (!strips.empty()) kernels.turned[static_cast<std::size_t>(strips.front().matrix->format)](strips, groups, next, tile);
 }
-inline void add_turned(const KernelTable& kernels, const MatrixView& matrix, std::uint32_t first, std::uint32_t last,
-                       const TurnedGroup* groups, float* tile, float* part) {
-  if (matrix.cols <= kWideGroup) return kernels.add_turned[static_cast<std::size_t>(matrix.format)](matrix, first, last, groups, tile);
-  multiply_turned(kernels, matrix, first, last, groups, part);
-  kernels.add(tile, part, std::size_t{last - first} * kStripRows * kTurnedTokens);
+inline void add_turned(const KernelTable& kernels, const StripRange& strips, const TurnedGroup* groups, const TurnedGroup* next, float* tile,
+                       float* part) {
+  const MatrixView& matrix = *strips.matrix;
+  if (matrix.cols <= kWideGroup) return kernels.add_turned[static_cast<std::size_t>(matrix.format)]({&strips, 1}, groups, next, tile);
+  multiply_turned(kernels, {&strips, 1}, groups, next, part);
+  kernels.add(tile, part, std::size_t{strips.last - strips.first} * kStripRows * kTurnedTokens);
 }
 
 inline void multiply(const KernelTable& kernels, const MatrixView& matrix, std::uint32_t first, std::uint32_t last,

@@ -45,8 +45,10 @@ std::vector<float> by_turning(const KernelTable& table, const PackedMatrix& matr
   // In two parts, as cores share strips out.
   const auto middle = static_cast<std::uint32_t>(n_strips / 3);
   const TurnedFunction function = before == 0.0f ? table.turned[format] : table.add_turned[format];
-  function(matrix.view, 0, middle, groups.data(), columns.data());
-  function(matrix.view, middle, static_cast<std::uint32_t>(n_strips), groups.data(), columns.data() + middle * kStripRows * kBlock);
+  const auto all = static_cast<std::uint32_t>(n_strips);
+  const StripRange parts[] = {{&matrix.view, 0, middle}, {&matrix.view, middle, all - 1}, {&matrix.view, all - 1, all}};
+  function(std::span(parts, 1), groups.data(), groups.data(), columns.data());
+  function(std::span(parts + 1, 2), groups.data(), nullptr, columns.data() + middle * kStripRows * kBlock);
   std::vector<float> out(static_cast<std::size_t>(n_tokens) * width);
   table.turn_back(columns.data(), width, n_tokens, out.data(), width);
   return out;
