@@ -82,6 +82,9 @@ inline constexpr std::uint32_t kMostAddedColumns = 1024;
 /// Writes one position's key and value (head_dim floats each) into its block at `slot` = position % kPageTokens.
 using StoreKvFunction = void (*)(const float* key, const float* value, int head_dim, int slot, std::byte* block);
 
+/// The same for 16 neighbouring positions, rows `stride` floats apart; `slot`, that of the first, is 0 or 16.
+using StoreKvPositionsFunction = void (*)(const float* keys, const float* values, std::size_t stride, int head_dim, int slot, std::byte* block);
+
 /// The same for a latent row: latent_dim floats of the latent, then the rotated key, row_dim in all.
 using StoreLatentFunction = void (*)(const float* row, int latent_dim, int row_dim, int slot, std::byte* block);
 
@@ -133,6 +136,7 @@ struct KernelTable {
   TurnedFunction turned[kFormatSlots];      // nullptr for other formats
   TurnedFunction add_turned[kFormatSlots];  // adds, for matrices with at most kWideGroup columns
   StoreKvFunction store_kv[kKvTypes];     // by KvType
+  StoreKvPositionsFunction store_kv_positions[kKvTypes];  // by KvType
   AttendFunction attend[kKvTypes];        // by KvType
   StoreLatentFunction store_latent[kKvTypes];  // by KvType
   AttendFunction attend_latent[kKvTypes];      // by KvType: blocks of latents; head_dim is that of a row

@@ -140,6 +140,17 @@ struct Simd {
     _mm_storeu_si128(reinterpret_cast<__m128i*>(p), _mm_xor_si128(bytes, _mm_set1_epi8(static_cast<char>(0x80))));
   }
 
+  COLONNADE_OP __m256i bf16_words(__m256 a) {
+    const __m256i bits = _mm256_castps_si256(a), upper = _mm256_srli_epi32(bits, 16);
+    const __m256i bias = _mm256_add_epi32(_mm256_and_si256(upper, _mm256_set1_epi32(1)), _mm256_set1_epi32(0x7fff));
+    const __m256i rounded = _mm256_srli_epi32(_mm256_add_epi32(bits, bias), 16);
+    const __m256i nan = _mm256_castps_si256(_mm256_cmp_ps(a, a, _CMP_UNORD_Q));
+    return _mm256_blendv_epi8(rounded, _mm256_or_si256(upper, _mm256_set1_epi32(0x40)), nan);
+  }
+  COLONNADE_OP void store_bf16(std::uint16_t* p, F a) {
+    const __m256i words = _mm256_packus_epi32(bf16_words(a.lo), bf16_words(a.hi));  // within 128-bit halves
+    _mm256_storeu_si256(reinterpret_cast<__m256i*>(p), _mm256_permute4x64_epi64(words, 0xd8));
+  }
   COLONNADE_OP I load_i(const std::int32_t* p) { return {load_words(p), load_words(p + 8)}; }
   COLONNADE_OP void store_i(std::int32_t* p, I a) {
     _mm256_storeu_si256(reinterpret_cast<__m256i*>(p), a.lo);

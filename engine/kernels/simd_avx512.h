@@ -104,6 +104,12 @@ struct Simd {
     const __m256i halves = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(p));
     return from_bits(_mm512_slli_epi32(_mm512_cvtepu16_epi32(halves), 16));
   }
+  COLONNADE_OP void store_bf16(std::uint16_t* p, F a) {
+    const I upper = _mm512_srli_epi32(bits(a), 16), odd = _mm512_and_si512(upper, _mm512_set1_epi32(1));
+    const I rounded = _mm512_srli_epi32(_mm512_add_epi32(bits(a), _mm512_add_epi32(odd, _mm512_set1_epi32(0x7fff))), 16);
+    const I words = _mm512_mask_or_epi32(rounded, _mm512_cmp_ps_mask(a, a, _CMP_UNORD_Q), upper, _mm512_set1_epi32(0x40));
+    _mm256_storeu_si256(reinterpret_cast<__m256i*>(p), _mm512_cvtepi32_epi16(words));
+  }
   template <bool Odd>
   COLONNADE_OP F load_bf16_pair(const std::byte* p) {
     const I words = _mm512_loadu_si512(p);

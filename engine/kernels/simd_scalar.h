@@ -114,6 +114,14 @@ struct Simd {
     COLONNADE_LANES r.v[lane] = static_cast<float>(p[lane]);
     return r;
   }
+  /// Rounded to nearest even; NaN stays NaN.
+  static void store_bf16(std::uint16_t* p, F a) {
+    const I x = bits(a);
+    COLONNADE_LANES {
+      const std::uint32_t upper = x.v[lane] >> 16;
+      p[lane] = static_cast<std::uint16_t>((x.v[lane] & 0x7fffffffu) > 0x7f800000u ? upper | 0x40u : (x.v[lane] + 0x7fffu + (upper & 1u)) >> 16);
+    }
+  }
   static F load_bf16(const std::uint16_t* p) {
     I r;
     COLONNADE_LANES r.v[lane] = static_cast<std::uint32_t>(p[lane]) << 16;

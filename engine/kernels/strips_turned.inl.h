@@ -222,7 +222,7 @@ void turn_back_columns(const float* turned, std::size_t n_columns, int n_tokens,
   // Row by row: a strip's 16 columns are one cache line of each row, and rows may fall into the same cache sets.
   for (int t = 0; t < n_tokens; t += 16)
     for (std::size_t column = 0; column < n_columns; column += kStripRows)
-      T::turn_back(turned + column * kTurnedTokens + t, n_tokens - t, out + static_cast<std::size_t>(t) * out_stride + column, out_stride);
+      T::turn_16(turned + column * kTurnedTokens + t, kTurnedTokens, n_tokens - t, out + static_cast<std::size_t>(t) * out_stride + column, out_stride);
 }
 
 /// The row form of the product, through the turned one.
@@ -254,7 +254,7 @@ void turn_and_multiply(const MatrixView& matrix, std::uint32_t first, std::uint3
       alignas(64) float rows[16][kStripRows];
       for (int t = 0; t < count; t += 16) {
         for (std::uint32_t i = 0; i < n_strips; ++i) {
-          T::turn_back(results + i * kStripRows * kTurnedTokens + t, 16, rows[0], kStripRows);
+          T::turn_16(results + i * kStripRows * kTurnedTokens + t, kTurnedTokens, 16, rows[0], kStripRows);
           for (int k = 0; k < 16 && t + k < count; ++k) {
             float* const at = to + static_cast<std::size_t>(t + k) * out_stride + i * kStripRows;
             V::store(at, V::add(V::load(at), V::load(rows[k])));

@@ -11,6 +11,7 @@
 #include "engine/kernels/product.inl.h"
 #include "engine/kernels/reductions.inl.h"
 #include "engine/kernels/store_kv.h"
+#include "engine/kernels/store_kv.inl.h"
 #include "engine/kernels/strips_bitmask_bf16.inl.h"
 #include "engine/kernels/strips_float.inl.h"
 #include "engine/kernels/strips_int8.inl.h"
@@ -55,6 +56,9 @@ constexpr KernelTable make_table(const char* name) {
   table.store_kv[static_cast<int>(KvType::kF32)] = store_kv_f32;
   table.store_kv[static_cast<int>(KvType::kBf16)] = store_kv_bf16;
   table.store_kv[static_cast<int>(KvType::kInt8)] = store_kv_int8;
+  table.store_kv_positions[static_cast<int>(KvType::kF32)] = store_kv_positions<V, T, KvType::kF32>;
+  table.store_kv_positions[static_cast<int>(KvType::kBf16)] = store_kv_positions<V, T, KvType::kBf16>;
+  table.store_kv_positions[static_cast<int>(KvType::kInt8)] = store_kv_positions<V, T, KvType::kInt8>;
   table.attend[static_cast<int>(KvType::kF32)] = attend_run<V, KvF32>;
   table.attend[static_cast<int>(KvType::kBf16)] = attend_run<V, KvBf16>;
   table.attend[static_cast<int>(KvType::kInt8)] = attend_run<V, KvInt8>;

@@ -51,9 +51,9 @@ struct Turned {
       for (std::size_t column = 0; column < kWideGroup; column += 64) turn_square(rows, lane, column, to);
   }
 
-  COLONNADE_OP void turn_back(const float* from, int count, float* out, std::size_t out_stride) {
+  COLONNADE_OP void turn_16(const float* from, std::size_t stride, int count, float* out, std::size_t out_stride) {
     __m512i m[16], a[16];
-    for (std::size_t i = 0; i < 16; ++i) m[i] = _mm512_load_si512(from + i * kTurnedTokens);
+    for (std::size_t i = 0; i < 16; ++i) m[i] = _mm512_loadu_si512(from + i * stride);
     for (std::size_t i = 0; i < 8; ++i) {
       a[2 * i] = _mm512_unpacklo_epi32(m[2 * i], m[2 * i + 1]);
       a[2 * i + 1] = _mm512_unpackhi_epi32(m[2 * i], m[2 * i + 1]);

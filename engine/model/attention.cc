@@ -224,7 +224,12 @@ void AttentionBlock::add_bias(const Unit& unit, int token) {
   if (unit.bias != nullptr) context_.kernels.add(first_row(unit, token), unit.bias, context_.head_dim());
 }
 
-void AttentionBlock::finish_unit(const Call& call, const Unit& unit, int token) {
+void AttentionBlock::finish_unit(const Call& call, const Unit& unit, int first, int last) {
+  for (int t = first; t < last; ++t) finish_row(call, unit, t);
+  if (unit.is_key()) store_keys(call, unit, first, last);
+}
+
+void AttentionBlock::finish_row(const Call& call, const Unit& unit, int token) {
   const KernelTable& kernels = context_.kernels;
   const Batch& batch = call.batch;
   const std::size_t head_dim = context_.head_dim();
@@ -244,16 +249,28 @@ void AttentionBlock::finish_unit(const Call& call, const Unit& unit, int token) 
   if (rope < 0 && context_.config.query_growth != 0.0f && !unit.is_key())
     kernels.scale(head, query_growth(context_.config, batch.position(token)), head_dim);
   if (rope >= 0) kernels.rope(head, batch.cosine(rope, token), batch.sine(rope, token), batch.n_pairs(rope));
-  if (!unit.is_key()) return;
-
   const AttentionPath& path = call.layer.attention[unit.path];
-  float* const value = head + padded_head_;
-  if (!path.value_bias.empty()) kernels.add(value, path.value_bias[unit.head], head_dim);
-  const int position = batch.position(token);
-  const std::int32_t page = batch.pages(token, call.cache.group).page_of(position);
-  std::byte* const block = call.cache.slot(path.kv_slot + static_cast<int>(unit.head)) + static_cast<std::size_t>(page) * call.cache.block_bytes;
-  kernels.store_kv[static_cast<std::size_t>(context_.kv_type)](head, value, context_.config.head_dim,
-                                                               position % kPageTokens, block);
+  if (unit.is_key() && !path.value_bias.empty()) kernels.add(head + padded_head_, path.value_bias[unit.head], head_dim);
+}
+
+void AttentionBlock::store_keys(const Call& call, const Unit& unit, int first, int last) {
+  constexpr int kTogether = 16;
+  const auto type = static_cast<std::size_t>(context_.kv_type);
+  const int head_dim = context_.config.head_dim;
+  std::byte* const blocks = call.cache.slot(call.layer.attention[unit.path].kv_slot + static_cast<int>(unit.head));
+  const auto page_of = [&](int token) { return call.batch.pages(token, call.cache.group).page_of(call.batch.position(token)); };
+  for (int t = first; t < last;) {
+    const float* const key = first_row(unit, t);
+    const int position = call.batch.position(t);
+    const std::int32_t page = page_of(t);
+    std::byte* const block = blocks + static_cast<std::size_t>(page) * call.cache.block_bytes;
+    // A sequence's tokens follow each other, and a page is one sequence's.
+    const int end = t + kTogether - 1;
+    const bool together = position % kTogether == 0 && end < last && call.batch.position(end) == position + kTogether - 1 && page_of(end) == page;
+    if (together) context_.kernels.store_kv_positions[type](key, key + padded_head_, projected_stride_, head_dim, position % kPageTokens, block);
+    else context_.kernels.store_kv[type](key, key + padded_head_, head_dim, position % kPageTokens, block);
+    t += together ? kTogether : 1;
+  }
 }
 
 CacheLayout AttentionBlock::cache_layout(const Call& call) const {
@@ -294,7 +311,7 @@ void AttentionBlock::run_columns(const Call& call) {
       if (const std::size_t middle = (first + last) / 2; middle < share.begin || middle >= share.end) continue;
       if (!call.projected) project(call, first, last, thread);
       for (const Unit& unit : units)
-        for (int t = 0; t < n_tokens; ++t) finish_unit(call, unit, t);
+        finish_unit(call, unit, 0, n_tokens);
       for (std::size_t k = 0; k < path.key.size(); ++k)
         cache_attention_.for_each_block(call.batch, query_block(call, p, k), [&](const QueryBlock& block) {
           cache_attention_.attend(cache_layout(call), call.batch, block, thread);
@@ -336,15 +353,19 @@ void AttentionBlock::project_rows(const Call& call, int thread) {
       const std::size_t first = strips_[unit.first_projection], last = strips_[unit.first_projection + unit.n_projections];
       if (const std::size_t middle = (first + last) / 2; middle < share.begin || middle >= share.end) continue;
       if (!call.projected) project(call, first, last, thread);
-      for (int t = 0; t < n_tokens; ++t) finish_unit(call, unit, t);
+      finish_unit(call, unit, 0, n_tokens);
     }
     return;
   }
   if (!call.projected) project(call, share.begin, share.end, thread);
   context_.team.barrier();
-  const Range finished = part_of(units_.size() * static_cast<std::size_t>(n_tokens), thread, n_threads);
-  for (std::size_t i = finished.begin; i < finished.end; ++i)
-    finish_unit(call, units_[i % units_.size()], static_cast<int>(i / units_.size()));
+  const auto tokens = static_cast<std::size_t>(n_tokens);
+  const Range finished = part_of(units_.size() * tokens, thread, n_threads);
+  for (std::size_t i = finished.begin; i < finished.end;) {
+    const std::size_t unit = i / tokens, end = std::min(finished.end, (unit + 1) * tokens);
+    finish_unit(call, units_[unit], static_cast<int>(i % tokens), static_cast<int>(end - unit * tokens));
+    i = end;
+  }
 }
 
 void AttentionBlock::run_rows(const Call& call) {

@@ -98,8 +98,10 @@ class AttentionBlock {
   /// Projects everything and exchanges the sums of squares.
   Status project_jointly(const Call& call, Join& join);
   void add_bias(const Unit& unit, int token);
-  /// Biases, head norms and rope of one token; a key and value go to the cache.
-  void finish_unit(const Call& call, const Unit& unit, int token);
+  /// Biases, head norms and rope of tokens [first, last); their keys and values go to the cache.
+  void finish_unit(const Call& call, const Unit& unit, int first, int last);
+  void finish_row(const Call& call, const Unit& unit, int token);
+  void store_keys(const Call& call, const Unit& unit, int first, int last);
   float* first_row(const Unit& unit, int token) {
     return projected_.data() + static_cast<std::size_t>(token) * projected_stride_ + projections_[unit.first_projection].column;
   }
