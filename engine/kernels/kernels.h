@@ -71,9 +71,9 @@ struct StripRange {
 
 /// The same with turned activations, for formats of ActivationKind::kWide: strips of matrices that have one format and as many
 /// columns, times a block of tokens, whose groups of columns lie one after the other. out: 16 rows of kTurnedTokens for each
-/// strip, in their order, 64-byte aligned; what is there of tokens past the last is of no use. `next`: a group that will be
-/// wanted after these, or nullptr. The same bits as rows give.
-using TurnedFunction = void (*)(std::span<const StripRange> strips, const TurnedGroup* groups, const TurnedGroup* next, float* out);
+/// strip, in their order, 64-byte aligned; of tokens past n_tokens there is something, or nothing is changed. `next`: a
+/// group that will be wanted after these, or nullptr. The same bits as rows give.
+using TurnedFunction = void (*)(std::span<const StripRange> strips, const TurnedGroup* groups, const TurnedGroup* next, int n_tokens, float* out);
 
 /// Products of matrices with at most so many columns can be added to what `out` holds, in place of being written: the
 /// same bits as from writing them elsewhere and adding that.
@@ -133,6 +133,7 @@ struct KernelTable {
   const char* name;                       // "scalar", "avx2", "avx512-vnni", "avx512"
   StripsFunction strips[kFormatSlots];      // by FormatId; nullptr where there is no such format
   StripsFunction add_strips[kFormatSlots];  // adds (kMostAddedColumns); nullptr for formats with fp32 activations too
+  int least_turned_tokens;                  // with fewer tokens rows are faster
   TurnedFunction turned[kFormatSlots];      // nullptr for other formats
   TurnedFunction add_turned[kFormatSlots];  // adds, for matrices with at most kWideGroup columns
   StoreKvFunction store_kv[kKvTypes];     // by KvType

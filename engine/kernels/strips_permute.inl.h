@@ -228,8 +228,8 @@ void multiply_stepped_strips(const MatrixView& matrix, std::uint32_t first, std:
     return;
   }
   int first_token = 0;
-  if (T::kTurnsRows && last - first >= kLeastTurnedStrips) {
-    for (; n_tokens - first_token >= kLeastTurnedTokens; first_token += least(n_tokens - first_token, kTurnedTokens))
+  if (last - first >= T::kLeastStrips) {
+    for (; n_tokens - first_token >= T::kLeastTokens; first_token += least(n_tokens - first_token, kTurnedTokens))
       turn_and_multiply<V, T, Add>(matrix, first, last, activations, first_token, least(n_tokens - first_token, kTurnedTokens),
                                    out + static_cast<std::size_t>(first_token) * out_stride, out_stride, choose);
     if (first_token == n_tokens) return;

@@ -19,9 +19,6 @@ namespace colonnade::engine {
 
 /// Strips that take turns at a group of columns, whose lines stay in L1: their results are in L2.
 inline constexpr std::uint32_t kMostTurnedStrips = 32;
-/// Rows of fewer tokens, or for fewer strips, are multiplied as they are.
-inline constexpr int kLeastTurnedTokens = 32;
-inline constexpr std::uint32_t kLeastTurnedStrips = 8;
 
 /// Functions of the standard library would be code that the linker may use elsewhere.
 template <class Number>
@@ -29,12 +26,11 @@ template <class Number>
   return b < a ? b : a;
 }
 
-/// A strip and a group of columns times a block of tokens.
-template <class V, class T>
+/// A strip and a group of columns times kVectors * 16 tokens of a block: half of them, or all.
+template <class V, class T, int kVectors>
 class TurnedStrip {
   using F = typename V::F;
   using I = typename V::I;
-  static constexpr int kVectors = kTurnedTokens / 16;
   static constexpr std::size_t kMostUnpacked = 64;  // 12 KiB, beside 32 KiB of lines
 
  public:
@@ -119,7 +115,7 @@ class TurnedStrip {
   [[gnu::always_inline]] static inline void add_lane(const UnpackedStep* steps, std::size_t lane, std::size_t begin, std::size_t end,
                                                      const TurnedGroup& x, I (&sums)[kVectors]) {
     for (std::size_t i = begin; i < end; ++i)
-      T::add_lines(sums, x.lines[0], steps[i].places + kPermuteEntries * lane, steps[i].values + kPermuteEntries * lane);
+      T::template add_lines<kVectors>(sums, x.lines[0], steps[i].places + kPermuteEntries * lane, steps[i].values + kPermuteEntries * lane);
   }
 
   [[gnu::always_inline]] static inline void finish(const I (&sums)[kVectors], std::int32_t offset, float weight_scale, const float* scales,
@@ -145,10 +141,16 @@ class TurnedTile {
     return after;
   }
 
-  /// Times a block of tokens, group by group: group_at(g) is group g of the block. `next`: what is read after the last.
+  /// Times n_tokens of a block, group by group: group_at(g) is group g of the block. `next`: what is read after the last.
   template <class V, class T, class Choose, class GroupAt>
+  void multiply(std::size_t n_groups, const GroupAt& group_at, const TurnedGroup* next, int n_tokens, bool add, float* out, const Choose& choose) {
+    if (n_tokens <= kTurnedTokens / 2) multiply<TurnedStrip<V, T, 2>>(n_groups, group_at, next, add, out, choose);
+    else multiply<TurnedStrip<V, T, 4>>(n_groups, group_at, next, add, out, choose);
+  }
+
+ private:
+  template <class Strip, class Choose, class GroupAt>
   void multiply(std::size_t n_groups, const GroupAt& group_at, const TurnedGroup* next, bool add, float* out, const Choose& choose) {
-    using Strip = TurnedStrip<V, T>;
     std::size_t first_steps[kMostTurnedStrips] = {};
     for (std::size_t group = 0; group < n_groups; ++group) {
       const TurnedGroup& x = group_at(group);
@@ -164,7 +166,6 @@ class TurnedTile {
     }
   }
 
- private:
   /// A share of the lines, to L2: they are read in no order that a processor could foresee.
   void fetch_lines(const TurnedGroup& group, std::uint32_t strip) const {
     const std::size_t begin = kWideGroup * strip / n_strips_, end = kWideGroup * (strip + 1) / n_strips_;
@@ -176,7 +177,7 @@ class TurnedTile {
 };
 
 template <class V, class T, class Choose, bool Add>
-void multiply_turned(std::span<const StripRange> strips, const TurnedGroup* groups, const TurnedGroup* next, float* out) {
+void multiply_turned(std::span<const StripRange> strips, const TurnedGroup* groups, const TurnedGroup* next, int n_tokens, float* out) {
   if (strips.empty()) return;
   const std::size_t n_groups = (strips.front().matrix->cols + kWideGroup - 1) / kWideGroup;
   struct {
@@ -186,7 +187,7 @@ void multiply_turned(std::span<const StripRange> strips, const TurnedGroup* grou
   } const group_at{groups};
   TurnedTile tile;
   const auto multiply = [&](const TurnedGroup* after) {
-    tile.multiply<V, T>(n_groups, group_at, after, Add, out, Choose());
+    tile.multiply<V, T>(n_groups, group_at, after, n_tokens, Add, out, Choose());
     out = tile.clear(out);
   };
   for (const StripRange& range : strips) {
@@ -246,7 +247,7 @@ void turn_and_multiply(const MatrixView& matrix, std::uint32_t first, std::uint3
     const std::uint32_t n_strips = least(last - s, kMostTurnedStrips);
     TurnedTile tile;
     for (std::uint32_t i = 0; i < n_strips; ++i) tile.add(matrix.strip(s + i));
-    tile.multiply<V, T>(n_groups, group_at, nullptr, false, results, choose);
+    tile.multiply<V, T>(n_groups, group_at, nullptr, count, false, results, choose);
     float* const to = out + std::size_t{s} * kStripRows;
     if constexpr (!Add) {
       turn_back_columns<T>(results, n_strips * kStripRows, count, to, out_stride);

@@ -49,6 +49,7 @@ constexpr KernelTable make_table(const char* name) {
   turned.template operator()<ChoosePairSteps<V, false>>(FormatId::kPermuteInt8);
   turned.template operator()<ChoosePairSteps<V, true>>(FormatId::kPermuteInt4);
   turned.template operator()<ChooseGapSteps<V>>(FormatId::kGapInt4);
+  table.least_turned_tokens = T::kLeastTokens;
   table.turn = turn_group<T>;
   table.quantize_turned = quantize_turned_columns<V, T>;
   table.turn_back = turn_back_columns<T>;

@@ -12,7 +12,8 @@ namespace colonnade::engine::avx2 {
 
 struct Turned {
   using I = Simd::I;
-  static constexpr bool kTurnsRows = true;
+  static constexpr int kLeastTokens = 8;
+  static constexpr std::uint32_t kLeastStrips = 4;
 
   template <int Window>
   COLONNADE_OP void unpack(const Simd::Indices& index, const Simd::Values& values, unsigned base, UnpackedStep& to) {
@@ -20,16 +21,17 @@ struct Turned {
     unpack_half<Window>(index.hi, values.hi_even, values.hi_odd, base, to, 32);
   }
 
-  COLONNADE_OP void add_lines(I (&sums)[4], const std::uint8_t* lines, const std::uint16_t* places, const std::int8_t* values) {
+  template <int Vectors>
+  COLONNADE_OP void add_lines(I (&sums)[Vectors], const std::uint8_t* lines, const std::uint16_t* places, const std::int8_t* values) {
     const Simd::Quad w = Simd::load_quad(values);
     const std::uint8_t* at[4];
     for (int i = 0; i < 4; ++i) at[i] = lines + (std::size_t{places[i]} << (6 - kPlaceBits));
     // Half a line has lanes 0 and 1 of every vector, or lanes 2 and 3: the half's quads are in the order of the tokens.
-    __m256i quads[4];
-    interleave(at, 0, quads);
-    for (int v = 0; v < 4; ++v) sums[v].lo = add_quad(sums[v].lo, quads[v], w);
-    interleave(at, 32, quads);
-    for (int v = 0; v < 4; ++v) sums[v].hi = add_quad(sums[v].hi, quads[v], w);
+    __m256i quads[Vectors];
+    interleave<Vectors>(at, 0, quads);
+    for (int v = 0; v < Vectors; ++v) sums[v].lo = add_quad(sums[v].lo, quads[v], w);
+    interleave<Vectors>(at, 32, quads);
+    for (int v = 0; v < Vectors; ++v) sums[v].hi = add_quad(sums[v].hi, quads[v], w);
   }
 
   COLONNADE_OP void turn_rows(const std::uint8_t* const (&rows)[kTurnedTokens], TurnedGroup& to) {
@@ -81,15 +83,18 @@ struct Turned {
   }
 
   /// Half of four lines as quads of 8 tokens each.
-  COLONNADE_OP void interleave(const std::uint8_t* const (&at)[4], std::size_t half, __m256i (&quads)[4]) {
+  template <int Vectors>
+  COLONNADE_OP void interleave(const std::uint8_t* const (&at)[4], std::size_t half, __m256i (&quads)[Vectors]) {
     const __m256i a = Simd::load_words(at[0] + half), b = Simd::load_words(at[1] + half);
     const __m256i c = Simd::load_words(at[2] + half), d = Simd::load_words(at[3] + half);
-    const __m256i ab_lo = _mm256_unpacklo_epi8(a, b), ab_hi = _mm256_unpackhi_epi8(a, b);
-    const __m256i cd_lo = _mm256_unpacklo_epi8(c, d), cd_hi = _mm256_unpackhi_epi8(c, d);
+    const __m256i ab_lo = _mm256_unpacklo_epi8(a, b), cd_lo = _mm256_unpacklo_epi8(c, d);
     quads[0] = _mm256_unpacklo_epi16(ab_lo, cd_lo);
     quads[1] = _mm256_unpackhi_epi16(ab_lo, cd_lo);
-    quads[2] = _mm256_unpacklo_epi16(ab_hi, cd_hi);
-    quads[3] = _mm256_unpackhi_epi16(ab_hi, cd_hi);
+    if constexpr (Vectors == 4) {
+      const __m256i ab_hi = _mm256_unpackhi_epi8(a, b), cd_hi = _mm256_unpackhi_epi8(c, d);
+      quads[2] = _mm256_unpacklo_epi16(ab_hi, cd_hi);
+      quads[3] = _mm256_unpackhi_epi16(ab_hi, cd_hi);
+    }
   }
 
   COLONNADE_OP __m256i add_quad(__m256i sum, __m256i quad, const Simd::Quad& w) {

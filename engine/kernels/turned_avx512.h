@@ -18,7 +18,13 @@ namespace colonnade::engine::COLONNADE_AVX512 {
 
 struct Turned {
   using I = Simd::I;
-  static constexpr bool kTurnsRows = true;
+#if defined(__AVX512VBMI2__)
+  static constexpr int kLeastTokens = 48;
+  static constexpr std::uint32_t kLeastStrips = 8;
+#else  // without an instruction that finds bytes in a window, rows take five times as long
+  static constexpr int kLeastTokens = 16;
+  static constexpr std::uint32_t kLeastStrips = 4;
+#endif
 
   template <int Window>
   COLONNADE_OP void unpack(const Simd::Indices& index, Simd::Values values, unsigned base, UnpackedStep& to) {
@@ -31,19 +37,22 @@ struct Turned {
     _mm512_store_si512(to.values, values);
   }
 
-  COLONNADE_OP void add_lines(I (&sums)[4], const std::uint8_t* lines, const std::uint16_t* places, const std::int8_t* values) {
+  template <int Vectors>
+  COLONNADE_OP void add_lines(I (&sums)[Vectors], const std::uint8_t* lines, const std::uint16_t* places, const std::int8_t* values) {
     const __m512i w = Simd::load_quad(values);
     std::uint64_t four;
     __builtin_memcpy(&four, places, sizeof(four));
     asm("" : "+r"(four));  // loads are the limit: or each place is loaded by itself
     const __m512i a = line(lines, four & 0xffff), b = line(lines, four >> 16 & 0xffff);
     const __m512i c = line(lines, four >> 32 & 0xffff), d = line(lines, four >> 48);
-    const __m512i ab_lo = _mm512_unpacklo_epi8(a, b), ab_hi = _mm512_unpackhi_epi8(a, b);
-    const __m512i cd_lo = _mm512_unpacklo_epi8(c, d), cd_hi = _mm512_unpackhi_epi8(c, d);
+    const __m512i ab_lo = _mm512_unpacklo_epi8(a, b), cd_lo = _mm512_unpacklo_epi8(c, d);
     sums[0] = _mm512_dpbusd_epi32(sums[0], _mm512_unpacklo_epi16(ab_lo, cd_lo), w);
     sums[1] = _mm512_dpbusd_epi32(sums[1], _mm512_unpackhi_epi16(ab_lo, cd_lo), w);
-    sums[2] = _mm512_dpbusd_epi32(sums[2], _mm512_unpacklo_epi16(ab_hi, cd_hi), w);
-    sums[3] = _mm512_dpbusd_epi32(sums[3], _mm512_unpackhi_epi16(ab_hi, cd_hi), w);
+    if constexpr (Vectors == 4) {
+      const __m512i ab_hi = _mm512_unpackhi_epi8(a, b), cd_hi = _mm512_unpackhi_epi8(c, d);
+      sums[2] = _mm512_dpbusd_epi32(sums[2], _mm512_unpacklo_epi16(ab_hi, cd_hi), w);
+      sums[3] = _mm512_dpbusd_epi32(sums[3], _mm512_unpackhi_epi16(ab_hi, cd_hi), w);
+    }
   }
 
   COLONNADE_OP void turn_rows(const std::uint8_t* const (&rows)[kTurnedTokens], TurnedGroup& to) {

@@ -9,8 +9,9 @@ namespace colonnade::engine::scalar {
 
 struct Turned {
   using I = Simd::I;
-  /// Whether rows are worth turning for one product.
-  static constexpr bool kTurnsRows = false;
+  /// With fewer tokens rows are multiplied as they are; and with fewer strips, where they would be turned for one product.
+  static constexpr int kLeastTokens = 32;
+  static constexpr std::uint32_t kLeastStrips = 0xffffffff;
 
   template <int Window>
   static void unpack(const Simd::Indices& index, const Simd::Values& values, unsigned base, UnpackedStep& to) {
@@ -21,10 +22,11 @@ struct Turned {
   }
 
   /// sums[v], lane i gains what token 16 v + i has in four columns times their values.
-  static void add_lines(I (&sums)[4], const std::uint8_t* lines, const std::uint16_t* places, const std::int8_t* values) {
+  template <int Vectors>
+  static void add_lines(I (&sums)[Vectors], const std::uint8_t* lines, const std::uint16_t* places, const std::int8_t* values) {
     for (int entry = 0; entry < 4; ++entry) {
       const std::uint8_t* line = lines + (std::size_t{places[entry]} >> kPlaceBits) * kTurnedTokens;
-      for (int t = 0; t < kTurnedTokens; ++t)
+      for (int t = 0; t < 16 * Vectors; ++t)
         sums[t / 16].v[t % 16] += static_cast<std::uint32_t>(values[entry] * static_cast<std::int32_t>(line[turned_byte(t)]));
     }
   }

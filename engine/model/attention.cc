@@ -156,7 +156,7 @@ void AttentionBlock::project(const Call& call, std::size_t first, std::size_t la
              projected_.data() + projection.column, projected_stride_);
   };
   for_each_part(false, project_rows);
-  if (n_tokens < kLeastBlockTokens) return for_each_part(true, project_rows);
+  if (!context_.by_blocks(n_tokens)) return for_each_part(true, project_rows);
   for_each_tile(0, 1, 1, n_tokens, true, [&](const ProductTile& tokens) {
     // A head has few strips: those of several together share what is read of the tokens.
     TurnedHeads heads;
@@ -176,7 +176,8 @@ void AttentionBlock::project_turned(const Call& call, TurnedHeads& heads, const 
   const std::size_t row = static_cast<std::size_t>(tokens.first_token), block = row / kTurnedTokens;
   const bool is_last = tokens.end_token == call.batch.n_tokens();
   float* columns = part_[static_cast<std::size_t>(thread)].data();
-  multiply_turned(context_.kernels, heads.strips(), call.input.turned(block), call.input.turned(is_last ? block : block + 1), columns);
+  multiply_turned(context_.kernels, heads.strips(), call.input.turned(block), call.input.turned(is_last ? block : block + 1),
+                  tokens.n_tokens(), columns);
   for (std::size_t i = 0; i < heads.strips().size(); ++i) {
     const StripRange& strips = heads.strips()[i];
     const std::size_t n_columns = std::size_t{strips.last - strips.first} * kStripRows;
@@ -372,7 +373,7 @@ void AttentionBlock::run_rows(const Call& call) {
   const CacheLayout layout = cache_layout(call);
   const auto n_tokens = static_cast<std::size_t>(call.batch.n_tokens());
   const bool wide = std::all_of(outputs_.begin(), outputs_.end(), [](const MatrixView* output) { return wanted_by(*output).wide; });
-  const bool turned = wide && call.batch.n_tokens() >= kLeastBlockTokens;
+  const bool turned = wide && context_.by_blocks(call.batch.n_tokens());
   cache_attention_.clear();
   for (std::size_t p = 0; p < paths_.size(); ++p)
     for (std::size_t k = 0; k < call.layer.attention[p].key.size(); ++k) cache_attention_.add(call.batch, query_block(call, p, k));
@@ -391,7 +392,7 @@ void AttentionBlock::run_rows(const Call& call) {
     context_.team.barrier();
     const Range strips = part_of(padded_dim_ / kStripRows, thread, context_.team.size());
     const int all_tokens = call.batch.n_tokens();
-    for_each_tile(static_cast<std::uint32_t>(strips.begin), static_cast<std::uint32_t>(strips.end), sum_tile_strips(all_tokens), all_tokens, wide,
+    for_each_tile(static_cast<std::uint32_t>(strips.begin), static_cast<std::uint32_t>(strips.end), sum_tile_strips(all_tokens), all_tokens, turned,
                   [&](const ProductTile& tile) {
                     if (turned) output_turned(call, tile, thread);
                     else output_tile(call, tile, thread);
@@ -424,9 +425,9 @@ void AttentionBlock::output_turned(const Call& call, const ProductTile& tile, in
       const StripRange strips{&outputs[o], tile.first, tile.end};
       const TurnedGroup* const heads = attended_.turned(output_block(local, block));
       const TurnedGroup* const next = local + 1 < outputs_.size() ? attended_.turned(output_block(local + 1, block)) : nullptr;
-      if (p != 0 && outputs.size() == 1) add_turned(kernels, strips, heads, next, sum, part);
-      else if (o == 0) multiply_turned(kernels, {&strips, 1}, heads, next, to);
-      else add_turned(kernels, strips, heads, next, to, part);
+      if (p != 0 && outputs.size() == 1) add_turned(kernels, strips, heads, next, tile.n_tokens(), sum, part);
+      else if (o == 0) multiply_turned(kernels, {&strips, 1}, heads, next, tile.n_tokens(), to);
+      else add_turned(kernels, strips, heads, next, tile.n_tokens(), to, part);
     }
     if (p != 0 && outputs.size() != 1) kernels.add(sum, path_sum, floats);
   }

@@ -225,7 +225,7 @@ class Executor final : public RankExecutor {
       const std::size_t block = i / n_groups, first = block * kTurnedTokens;
       normed_.turn(context_.kernels, first, std::min<std::size_t>(kTurnedTokens, static_cast<std::size_t>(n_tokens) - first), i % n_groups, block);
     };
-    for_tokens(n_tokens, row, wanted.wide && n_tokens >= kLeastBlockTokens ? n_token_blocks(n_tokens) * n_groups : 0, turn);
+    for_tokens(n_tokens, row, wanted.wide && context_.by_blocks(n_tokens) ? n_token_blocks(n_tokens) * n_groups : 0, turn);
   }
 
   void normalize_residual(const float* norm, const float* norm_bias, int n_tokens) {

@@ -118,7 +118,7 @@ void FeedForwardBlock::show(const ActivationRows& input) const {
 }
 
 bool FeedForwardBlock::takes_turned(int n_tokens) const {
-  if (n_tokens < kLeastBlockTokens || context_.tap != nullptr) return false;  // a tap sees rows
+  if (!context_.by_blocks(n_tokens) || context_.tap != nullptr) return false;  // a tap sees rows
   std::size_t groups = 0;
   for (const Unit& unit : units_) groups += n_groups(*unit.path);
   if (groups * n_token_blocks(n_tokens) > turned_.size()) return false;  // experts
@@ -147,7 +147,7 @@ void FeedForwardBlock::gate_up(const Unit& unit, std::uint32_t first, std::uint3
   const bool gated = context_.config.gated();
   const bool wide = wanted_by(path.gate).wide && (!gated || wanted_by(path.up).wide);
   // With few tokens the strips are read in the order in which they lie (gate, up, gate, …): one forward stream.
-  for_each_tile(first, last, n_tokens <= kMaxColumnTokens ? 1 : kTileStrips, n_tokens, wide,
+  for_each_tile(first, last, n_tokens <= kMaxColumnTokens ? 1 : kTileStrips, n_tokens, wide && context_.by_blocks(n_tokens),
                 [&](const ProductTile& tile) { gate_up_tile(unit, tile, input, thread); });
   const ActivationKinds wanted = wanted_by(path.down);
   const std::size_t begin = first * kStripRows;
@@ -246,7 +246,7 @@ void FeedForwardBlock::run_rows(const ActivationRows& input, int n_tokens, float
     }
     context_.team.barrier();
     const Range strips = part_of(padded_dim_ / kStripRows, thread, context_.team.size());
-    for_each_tile(static_cast<std::uint32_t>(strips.begin), static_cast<std::uint32_t>(strips.end), sum_tile_strips(n_tokens), n_tokens, wide,
+    for_each_tile(static_cast<std::uint32_t>(strips.begin), static_cast<std::uint32_t>(strips.end), sum_tile_strips(n_tokens), n_tokens, wide && context_.by_blocks(n_tokens),
                   [&](const ProductTile& tile) { down_tile(tile, thread, contribution); });
   });
 }
@@ -322,8 +322,9 @@ void FeedForwardBlock::gate_up_turned(const Unit& unit, std::size_t group, const
   const StripRange gate_strips{&path.gate, first, last}, up_strips{&path.up, first, last};
   const TurnedGroup* const next = block + 1 < n_blocks ? input.turned(block + 1) : nullptr;
   const bool gated = context_.config.gated();
-  multiply_turned(kernels, {&gate_strips, 1}, input.turned(block), gated ? input.turned(block) : next, gate);
-  if (gated) multiply_turned(kernels, {&up_strips, 1}, input.turned(block), next, up);
+  const auto tokens = static_cast<int>(std::min<std::size_t>(kTurnedTokens, unit.experts.tokens.size() - block * kTurnedTokens));
+  multiply_turned(kernels, {&gate_strips, 1}, input.turned(block), gated ? input.turned(block) : next, tokens, gate);
+  if (gated) multiply_turned(kernels, {&up_strips, 1}, input.turned(block), next, tokens, up);
   if (path.gate_bias != nullptr) kernels.add_to_turned(gate, path.gate_bias + first_neuron, n_neurons);
   if (path.up_bias != nullptr) kernels.add_to_turned(up, path.up_bias + first_neuron, n_neurons);
   context_.activate(gate, up, n_neurons * kTurnedTokens);
@@ -343,11 +344,11 @@ void FeedForwardBlock::down_turned(const ProductTile& tile, std::size_t n_blocks
     const TurnedGroup* const next = u + 1 < units_.size() ? turned(units_[u + 1], block, n_blocks)
                                     : block + 1 < n_blocks ? turned(units_[0], block + 1, n_blocks) : nullptr;
     if (u != 0 && unit.added_whole()) {
-      add_turned(kernels, strips, hidden, next, sum, part);
+      add_turned(kernels, strips, hidden, next, tile.n_tokens(), sum, part);
       continue;
     }
     float* const to = u == 0 ? sum : part;
-    multiply_turned(kernels, {&strips, 1}, hidden, next, to);
+    multiply_turned(kernels, {&strips, 1}, hidden, next, tile.n_tokens(), to);
     if (unit.path->down_bias != nullptr)
       kernels.add_to_turned(to, unit.path->down_bias + begin, std::min<std::size_t>(tile.columns(), context_.dim() - begin));
     if (u != 0) kernels.add(sum, part, tile.columns() * kTurnedTokens);

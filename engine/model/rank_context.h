@@ -30,6 +30,8 @@ struct RankContext {
   static std::size_t cache_block_bytes(const ModelConfig& config, KvType type) {
     return config.latent.used() ? latent_block_bytes(config.head_dim, type) : kv_block_bytes(config.head_dim, type);
   }
+  /// Whether so many tokens are multiplied with index-permute and gap matrices by blocks.
+  bool by_blocks(int n_tokens) const { return n_tokens >= kernels.least_turned_tokens; }
   float attention_scale() const {
     return config.attention_scale != 0.0f ? config.attention_scale : 1.0f / std::sqrt(static_cast<float>(config.head_dim));
   }
@@ -59,12 +61,11 @@ inline constexpr int kMaxColumnTokens = 4;
 inline constexpr std::uint32_t kTileStrips = 4;
 inline constexpr std::size_t kTileColumns = kTileStrips * kStripRows;
 
-/// The same for matrices that are multiplied as they are packed (index-permute, gap) with at least kLeastBlockTokens tokens: a
-/// block of tokens is turned, or read into L1, for each tile's strips, so tiles are as large, but of many strips and few
-/// tokens.
+/// The same for matrices that are multiplied as they are packed (index-permute, gap) in blocks of tokens: a block is turned
+/// once, and its groups of columns are read into L1 for each tile's strips, so tiles are as large, but of many strips and
+/// few tokens.
 inline constexpr std::uint32_t kWideTileStrips = 32;
 inline constexpr int kWideTileTokens = kTurnedTokens;
-inline constexpr int kLeastBlockTokens = 32;
 inline std::size_t n_token_blocks(int n_tokens) { return static_cast<std::size_t>(div_up(n_tokens, kWideTileTokens)); }
 
 /// The same where a tile is a sum over many matrices: with fewer tokens more strips, because each matrix' strips are one
@@ -82,16 +83,15 @@ struct ProductTile {
   std::size_t columns() const { return std::size_t{end - first} * kStripRows; }
 };
 
-/// Calls work(tile) for all tiles of a product: strips [first, last) by `step`, or, of matrices whose activations are wide
-/// (see kWideTileStrips), by tiles of few tokens.
+/// Calls work(tile) for all tiles of a product: strips [first, last) by `step`, or by kWideTileStrips for each block of
+/// kWideTileTokens tokens.
 template <class Work>
-void for_each_tile(std::uint32_t first, std::uint32_t last, std::uint32_t step, int n_tokens, bool wide, const Work& work) {
-  const bool few = wide && n_tokens >= kLeastBlockTokens;
-  const std::uint32_t strips = few ? kWideTileStrips : step;
+void for_each_tile(std::uint32_t first, std::uint32_t last, std::uint32_t step, int n_tokens, bool blocks, const Work& work) {
+  const std::uint32_t strips = blocks ? kWideTileStrips : step;
   for (std::uint32_t s = first; s < last; s += strips) {
     const std::uint32_t end = std::min(s + strips, last);
-    if (!few) work(ProductTile{s, end, 0, n_tokens});
-    for (int t = 0; few && t < n_tokens; t += kWideTileTokens) work(ProductTile{s, end, t, std::min(t + kWideTileTokens, n_tokens)});
+    if (!blocks) work(ProductTile{s, end, 0, n_tokens});
+    for (int t = 0; blocks && t < n_tokens; t += kWideTileTokens) work(ProductTile{s, end, t, std::min(t + kWideTileTokens, n_tokens)});
   }
 }
 
@@ -101,17 +101,17 @@ inline std::size_t tile_floats(int max_tokens) {
   return std::max(kSumTileFloats, static_cast<std::size_t>(max_tokens) * kTileColumns);
 }
 
-/// Strips of matrices of one format, at most kWideTileStrips, times a block of turned tokens: written to, or added to, a tile
+/// Strips of matrices of one format, at most kWideTileStrips, times n_tokens of a block of turned tokens: written to, or added to, a tile
 /// (columns, kTurnedTokens). `next`: a group that is wanted afterwards, or nullptr. `part` is room for another tile.
 inline void multiply_turned(const KernelTable& kernels, std::span<const StripRange> strips, const TurnedGroup* groups, const TurnedGroup* next,
-                            float* tile) {
-  if (!strips.empty()) kernels.turned[static_cast<std::size_t>(strips.front().matrix->format)](strips, groups, next, tile);
+                            int n_tokens, float* tile) {
+  if (!strips.empty()) kernels.turned[static_cast<std::size_t>(strips.front().matrix->format)](strips, groups, next, n_tokens, tile);
 }
-inline void add_turned(const KernelTable& kernels, const StripRange& strips, const TurnedGroup* groups, const TurnedGroup* next, float* tile,
-                       float* part) {
+inline void add_turned(const KernelTable& kernels, const StripRange& strips, const TurnedGroup* groups, const TurnedGroup* next, int n_tokens,
+                       float* tile, float* part) {
   const MatrixView& matrix = *strips.matrix;
-  if (matrix.cols <= kWideGroup) return kernels.add_turned[static_cast<std::size_t>(matrix.format)]({&strips, 1}, groups, next, tile);
-  multiply_turned(kernels, {&strips, 1}, groups, next, part);
+  if (matrix.cols <= kWideGroup) return kernels.add_turned[static_cast<std::size_t>(matrix.format)]({&strips, 1}, groups, next, n_tokens, tile);
+  multiply_turned(kernels, {&strips, 1}, groups, next, n_tokens, part);
   kernels.add(tile, part, std::size_t{strips.last - strips.first} * kStripRows * kTurnedTokens);
 }
 

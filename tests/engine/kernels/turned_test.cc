@@ -47,8 +47,8 @@ std::vector<float> by_turning(const KernelTable& table, const PackedMatrix& matr
   const TurnedFunction function = before == 0.0f ? table.turned[format] : table.add_turned[format];
   const auto all = static_cast<std::uint32_t>(n_strips);
   const StripRange parts[] = {{&matrix.view, 0, middle}, {&matrix.view, middle, all - 1}, {&matrix.view, all - 1, all}};
-  function(std::span(parts, 1), groups.data(), groups.data(), columns.data());
-  function(std::span(parts + 1, 2), groups.data(), nullptr, columns.data() + middle * kStripRows * kBlock);
+  function(std::span(parts, 1), groups.data(), groups.data(), n_tokens, columns.data());
+  function(std::span(parts + 1, 2), groups.data(), nullptr, n_tokens, columns.data() + middle * kStripRows * kBlock);
   std::vector<float> out(static_cast<std::size_t>(n_tokens) * width);
   table.turn_back(columns.data(), width, n_tokens, out.data(), width);
   return out;
@@ -67,7 +67,7 @@ TEST_CASE("turned: products have the bits of rows") {
           if (density == 0.05 && cols != 513 && cols != 500) continue;
           const PackedMatrix matrix(format, rows, cols, ++seed, density);
           const Inputs inputs(kBlock, cols, seed);
-          for (const int n_tokens : {1, 33, 64}) {
+          for (const int n_tokens : {1, 32, 33, 64}) {
             CAPTURE(table->name, find_format(format)->name(), cols, density, n_tokens);
             const auto want = by_rows(scalar_table(), matrix, inputs.activations(), n_tokens, 0.0f);
             CHECK(same_bits(by_turning(*table, matrix, inputs.activations(), n_tokens, 0.0f), want));
