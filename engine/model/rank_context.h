@@ -66,7 +66,7 @@ inline constexpr std::size_t kTileColumns = kTileStrips * kStripRows;
 /// few tokens.
 inline constexpr std::uint32_t kWideTileStrips = 32;
 inline constexpr int kWideTileTokens = kTurnedTokens;
-inline std::size_t n_token_blocks(int n_tokens) { return static_cast<std::size_t>(div_up(n_tokens, kWideTileTokens)); }
+inline std::size_t n_token_blocks(int n_tokens) { return div_up(static_cast<std::size_t>(n_tokens), std::size_t{kWideTileTokens}); }
 
 /// The same where a tile is a sum over many matrices: with fewer tokens more strips, because each matrix' strips are one
 /// stream of memory. One token from memory: tiles of 4 strips reached 0.76-0.90 of the column schedule's speed, these
