@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cstring>
 
+#include "engine/kernels/kernels.h"
 #include "shard/mapped_file.h"
 #include "shard/safetensors.h"
 #include "tests/support/golden.h"
@@ -90,6 +91,45 @@ TEST_CASE("bert with output matrices of several heads gives the golden vectors a
       CHECK(max_difference(found, golden.hidden) < 1e-4);
       options.threads_per_rank = 3;
       CHECK(TestJob(packed_model(folder(), FormatId::kBf16, output_heads), n_ranks, n_stages, options).run(step).logits == found);
+    }
+  }
+}
+
+TEST_CASE("sequences in several blocks of tokens have the bits that each has alone, in formats that are multiplied as they are packed") {
+  // Seven sequences are two blocks and a part of a third; 24 tokens are multiplied row by row, where rows are faster.
+  const EncoderGolden golden = read_encoder_golden();
+  const int n_tokens = static_cast<int>(golden.tokens.size()), n_sequences = 7;
+  REQUIRE(n_tokens == 24);
+  for (const FormatId values : {FormatId::kPermuteInt8, FormatId::kGapInt4}) {
+    for (const int n_ranks : {1, 3}) {
+      const PackedModel& packed = packed_model(folder(), values, n_ranks == 1 ? 4 : 1);
+      std::vector<std::vector<std::int32_t>> sequences;
+      for (int i = 0; i < n_sequences; ++i) {
+        sequences.push_back(golden.tokens);
+        std::rotate(sequences.back().begin() + 1, sequences.back().begin() + 1 + i, sequences.back().end());
+      }
+      worker::LocalRanksOptions options;
+      options.isa = "scalar";
+      options.n_pages = n_sequences;
+      options.max_step_tokens = n_sequences * n_tokens;
+      std::vector<float> alone;
+      for (const auto& tokens : sequences) {
+        engine::Step step;
+        add_sequence(step, tokens, 0, n_tokens, 0);
+        const std::vector<float> hidden = TestJob(packed, n_ranks, 1, options).run(step).logits;
+        alone.insert(alone.end(), hidden.begin(), hidden.end());
+      }
+      engine::Step step;
+      for (int i = 0; i < n_sequences; ++i) add_sequence(step, sequences[static_cast<std::size_t>(i)], 0, n_tokens, i);
+      for (const engine::KernelTable* table : engine::all_kernels()) {
+        if (!engine::kernels_supported(*table)) continue;
+        options.isa = table->name;
+        for (const int threads : {1, 3}) {
+          options.threads_per_rank = threads;
+          CAPTURE(static_cast<int>(values), n_ranks, table->name, threads);
+          CHECK((TestJob(packed, n_ranks, 1, options).run(step).logits == alone));
+        }
+      }
     }
   }
 }

@@ -130,7 +130,8 @@ TEST_CASE("prompts of several tiles of tokens give the bits of short chunks, in 
   // Tiles are of engine::kWideTileTokens; the last one is not full.
   const auto tokens = many_tokens(2 * engine::kWideTileTokens + 21);
   const Case cases[] = {{"llama", FormatId::kGapInt4, 1, 2}, {"llama", FormatId::kPermuteInt8, 2}, {"qwen3_moe", FormatId::kGapInt4, 1},
-                        {"deepseek_v3", FormatId::kPermuteInt4, 1, 2}};
+                        {"deepseek_v3", FormatId::kPermuteInt4, 1, 2}, {"qwen2", FormatId::kPermuteInt4, 1}, {"gpt_oss", FormatId::kGapInt4, 1},
+                        {"gemma2", FormatId::kGapInt4, 2}};
   for (const Case& c : cases) {
     const PackedModel& packed = packed_model(with_long_context(c.name), c.values, c.output_heads);
     worker::LocalRanksOptions options;
@@ -140,6 +141,12 @@ TEST_CASE("prompts of several tiles of tokens give the bits of short chunks, in 
     for (const int threads : {1, 2}) {
       CAPTURE(c.name, static_cast<int>(c.values), threads);
       options.threads_per_rank = threads;
+      CHECK((TestJob(packed, c.n_ranks, 1, options).logits(tokens, 0) == reference));
+    }
+    for (const engine::KernelTable* table : engine::all_kernels()) {
+      if (!engine::kernels_supported(*table)) continue;
+      CAPTURE(c.name, static_cast<int>(c.values), table->name);
+      options.isa = table->name;
       CHECK((TestJob(packed, c.n_ranks, 1, options).logits(tokens, 0) == reference));
     }
   }

@@ -5,6 +5,7 @@
 #include <fstream>
 #include <map>
 
+#include "engine/kernels/kernels.h"
 #include "engine/model/tap.h"
 #include "shard/synthetic.h"
 #include "tests/support/shared_data.h"
@@ -16,7 +17,7 @@ using engine::FormatId;
 namespace {
 
 /// Logits of the last of some tokens.
-std::vector<float> last_logits(const shard::SyntheticModel& model, int n_ranks, int n_tokens = 7) {
+std::vector<float> last_logits(const shard::SyntheticModel& model, int n_ranks, int n_tokens = 7, const char* isa = "") {
   const shard::Manifest& manifest = model.manifest();
   const auto plan = shard::make_plan(manifest.config, manifest.paths, std::vector<shard::RankMachine>(static_cast<std::size_t>(n_ranks)), {});
   REQUIRE(plan.ok());
@@ -25,6 +26,7 @@ std::vector<float> last_logits(const shard::SyntheticModel& model, int n_ranks, 
   };
   worker::LocalRanksOptions options;
   options.max_step_tokens = n_tokens;
+  options.isa = isa;
   auto ranks = worker::LocalRanks::start(manifest, *plan, slices, options);
   INFO((ranks.ok() ? "" : ranks.error().message));
   REQUIRE(ranks.ok());
@@ -63,6 +65,32 @@ TEST_CASE("a synthetic model of many layers has logits of ordinary size at every
       // The head's rows have a length of 1, and so has each number of what the last norm gives them, on average.
       CHECK(std::sqrt(squares / 300) < 4);
       CHECK(std::sqrt(squares / 300) > 0.25);
+    }
+  }
+}
+
+TEST_CASE("matrices of several groups of columns give the same bits by rows of tokens and by blocks") {
+  // Widths that are multiples of nothing; with 24 tokens some instruction sets take rows, others blocks.
+  const auto shape = tests::scratch_folder() / "config.json";
+  std::ofstream(shape) << R"({"architectures": ["LlamaForCausalLM"], "model_type": "llama", "hidden_size": 1046, "intermediate_size": 1300,
+    "num_hidden_layers": 2, "num_attention_heads": 9, "num_key_value_heads": 3, "head_dim": 72, "vocab_size": 300, "max_position_embeddings": 64,
+    "rms_norm_eps": 1e-5, "tie_word_embeddings": false})";
+  for (const FormatId values : {FormatId::kInt8, FormatId::kInt4}) {
+    const auto model = shard::SyntheticModel::make(shape.string(), {.rules = shard::format_rules(values), .sparsity = {0.06, 0}});
+    INFO((model.ok() ? "" : model.error().message));
+    REQUIRE(model.ok());
+    std::size_t wide = 0;
+    for (const shard::PathSpec& path : model->manifest().paths)
+      for (const shard::MatrixSpec& matrix : path.matrices)
+        wide += engine::find_format(matrix.format)->activations() == engine::ActivationKind::kWide ? 1 : 0;
+    CHECK(wide > 20);
+    for (const int n_ranks : {1, 2}) {
+      const std::vector<float> rows = last_logits(*model, n_ranks, 24, "scalar");
+      for (const engine::KernelTable* table : engine::all_kernels()) {
+        if (!engine::kernels_supported(*table)) continue;
+        CAPTURE(static_cast<int>(values), n_ranks, table->name);
+        CHECK((last_logits(*model, n_ranks, 24, table->name) == rows));
+      }
     }
   }
 }
