@@ -1,6 +1,7 @@
 // Made-up models through the forward pass: what bench measures must be numbers, however deep and however pruned.
 #include <catch2/catch.hpp>
 
+#include <algorithm>
 #include <cmath>
 #include <fstream>
 #include <map>
@@ -16,29 +17,41 @@ using engine::FormatId;
 
 namespace {
 
+struct Run {
+  int n_ranks = 1;
+  int n_tokens = 7;
+  int chunk = 0;  // tokens of a step; 0: all
+  const char* isa = "";
+};
+
 /// Logits of the last of some tokens.
-std::vector<float> last_logits(const shard::SyntheticModel& model, int n_ranks, int n_tokens = 7, const char* isa = "") {
+std::vector<float> last_logits(const shard::SyntheticModel& model, const Run& run) {
   const shard::Manifest& manifest = model.manifest();
-  const auto plan = shard::make_plan(manifest.config, manifest.paths, std::vector<shard::RankMachine>(static_cast<std::size_t>(n_ranks)), {});
+  const auto plan = shard::make_plan(manifest.config, manifest.paths, std::vector<shard::RankMachine>(static_cast<std::size_t>(run.n_ranks)), {});
   REQUIRE(plan.ok());
   const worker::SliceProvider slices = [&](int rank, const shard::SliceLayout& layout) {
     return model.slice(plan->ranks[static_cast<std::size_t>(rank)], layout, 1);
   };
   worker::LocalRanksOptions options;
-  options.max_step_tokens = n_tokens;
-  options.isa = isa;
+  const int chunk = run.chunk > 0 ? run.chunk : run.n_tokens, n_pages = (run.n_tokens + engine::kPageTokens - 1) / engine::kPageTokens;
+  options.max_step_tokens = chunk;
+  options.n_pages = n_pages;
+  options.isa = run.isa;
   auto ranks = worker::LocalRanks::start(manifest, *plan, slices, options);
   INFO((ranks.ok() ? "" : ranks.error().message));
   REQUIRE(ranks.ok());
-  engine::Step step;
-  for (int token = 1; token <= n_tokens; ++token) step.tokens.push_back(token);
-  step.sequences = {{0, n_tokens, 0, 0, 1}};
-  step.pages = {0};
-  step.rows = {{.token_index = n_tokens - 1, .flags = engine::kRowFullLogits}};
   engine::StepResult result;
-  const Status status = (*ranks)->run(step, result);
-  INFO((status.ok() ? "" : status.error().message));
-  REQUIRE(status.ok());
+  for (int first = 0; first < run.n_tokens; first += chunk) {
+    engine::Step step;
+    const int count = std::min(chunk, run.n_tokens - first);
+    for (int token = first; token < first + count; ++token) step.tokens.push_back(1 + token);
+    step.sequences = {{0, count, first, 0, n_pages}};
+    for (int page = 0; page < n_pages; ++page) step.pages.push_back(page);
+    step.rows = {{.token_index = count - 1, .flags = engine::kRowFullLogits}};
+    const Status status = (*ranks)->run(step, result);
+    INFO((status.ok() ? "" : status.error().message));
+    REQUIRE(status.ok());
+  }
   return result.logits;
 }
 
@@ -55,7 +68,7 @@ TEST_CASE("a synthetic model of many layers has logits of ordinary size at every
       CAPTURE(static_cast<int>(values), sparsity.density, sparsity.block);
       const auto model = shard::SyntheticModel::make(shape.string(), {.rules = shard::format_rules(values), .sparsity = sparsity});
       REQUIRE(model.ok());
-      const std::vector<float> logits = last_logits(*model, 2);
+      const std::vector<float> logits = last_logits(*model, {.n_ranks = 2});
       REQUIRE(logits.size() == 300);
       double squares = 0;
       for (const float logit : logits) {
@@ -70,10 +83,10 @@ TEST_CASE("a synthetic model of many layers has logits of ordinary size at every
 }
 
 TEST_CASE("matrices of several groups of columns give the same bits by rows of tokens and by blocks") {
-  // Widths that are multiples of nothing; with 24 tokens some instruction sets take rows, others blocks.
+  // Widths that are multiples of nothing, and several paths; the last block is not full.
   const auto shape = tests::scratch_folder() / "config.json";
   std::ofstream(shape) << R"({"architectures": ["LlamaForCausalLM"], "model_type": "llama", "hidden_size": 1046, "intermediate_size": 1300,
-    "num_hidden_layers": 2, "num_attention_heads": 9, "num_key_value_heads": 3, "head_dim": 72, "vocab_size": 300, "max_position_embeddings": 64,
+    "num_hidden_layers": 2, "num_attention_heads": 9, "num_key_value_heads": 3, "head_dim": 72, "vocab_size": 300, "max_position_embeddings": 256,
     "rms_norm_eps": 1e-5, "tie_word_embeddings": false})";
   for (const FormatId values : {FormatId::kInt8, FormatId::kInt4}) {
     const auto model = shard::SyntheticModel::make(shape.string(), {.rules = shard::format_rules(values), .sparsity = {0.06, 0}});
@@ -85,11 +98,11 @@ TEST_CASE("matrices of several groups of columns give the same bits by rows of t
         wide += engine::find_format(matrix.format)->activations() == engine::ActivationKind::kWide ? 1 : 0;
     CHECK(wide > 20);
     for (const int n_ranks : {1, 2}) {
-      const std::vector<float> rows = last_logits(*model, n_ranks, 24, "scalar");
+      const std::vector<float> rows = last_logits(*model, {.n_ranks = n_ranks, .n_tokens = 150, .chunk = 7});
       for (const engine::KernelTable* table : engine::all_kernels()) {
         if (!engine::kernels_supported(*table)) continue;
         CAPTURE(static_cast<int>(values), n_ranks, table->name);
-        CHECK((last_logits(*model, n_ranks, 24, table->name) == rows));
+        CHECK((last_logits(*model, {.n_ranks = n_ranks, .n_tokens = 150, .isa = table->name}) == rows));
       }
     }
   }
@@ -103,7 +116,7 @@ TEST_CASE("a model narrower than what ranks exchange for norms over all heads ru
   const auto model = shard::SyntheticModel::make(shape.string(), {.rules = shard::format_rules(FormatId::kBf16), .sparsity = {}});
   INFO((model.ok() ? "" : model.error().message));
   REQUIRE(model.ok());
-  for (const int n_ranks : {1, 2}) CHECK(last_logits(*model, n_ranks, 30).size() == 300);
+  for (const int n_ranks : {1, 2}) CHECK(last_logits(*model, {.n_ranks = n_ranks, .n_tokens = 30}).size() == 300);
 }
 
 namespace {
