@@ -110,20 +110,34 @@ struct PermuteStrip {
     for (std::size_t g = first; g < last; ++g) {
       const PermuteGroup& lanes = Steps::lanes(group[g]);
       const typename Tokens::Group here(x, g);
-      // The shared steps first: their sums are dealt out to the rows where they are, and the own steps add to them.
       I sums[T], offset = V::zero_i();
       for (int t = 0; t < T; ++t) sums[t] = V::zero_i();
-      Steps shared = steps.after(lanes.n_own);
-      if (lanes.n_shared > 0) {
-        shared.begin_shared(group[g]);
-        add_steps(lanes.n_shared, here, shared, sums, offset);
-        const auto dealt_out = [&](I sum) { return V::add_i(V::keep_lanes(lanes.kept, sum), V::lanes_from(lanes.donor, sum)); };
-        offset = dealt_out(offset);
-        for (int t = 0; t < T; ++t) sums[t] = dealt_out(sums[t]);
+      const auto dealt_out = [&](I sum) { return V::add_i(V::keep_lanes(lanes.kept, sum), V::lanes_from(lanes.donor, sum)); };
+      if constexpr (T == 1) {
+        // In the order in which they lie: there are registers for both sums.
+        steps.begin_own();
+        add_steps(lanes.n_own, here, steps, sums, offset);
+        if (lanes.n_shared > 0) {
+          I shared[T], shared_offset = V::zero_i();
+          for (int t = 0; t < T; ++t) shared[t] = V::zero_i();
+          steps.begin_shared(group[g]);
+          add_steps(lanes.n_shared, here, steps, shared, shared_offset);
+          offset = V::add_i(offset, dealt_out(shared_offset));
+          for (int t = 0; t < T; ++t) sums[t] = V::add_i(sums[t], dealt_out(shared[t]));
+        }
+      } else {
+        // The shared steps first: their sums are dealt out to the rows where they are, and the own steps add to them.
+        Steps shared = steps.after(lanes.n_own);
+        if (lanes.n_shared > 0) {
+          shared.begin_shared(group[g]);
+          add_steps(lanes.n_shared, here, shared, sums, offset);
+          offset = dealt_out(offset);
+          for (int t = 0; t < T; ++t) sums[t] = dealt_out(sums[t]);
+        }
+        steps.begin_own();
+        add_steps(lanes.n_own, here, steps, sums, offset);
+        steps = shared;
       }
-      steps.begin_own();
-      add_steps(lanes.n_own, here, steps, sums, offset);
-      steps = shared;
       const F weight_scale = V::mul(V::load_bf16(lanes.scales), V::set(Steps::kFactor));
       for (int t = 0; t < T; ++t) {
         const F scale = V::mul(weight_scale, V::set(here.scale(t)));
