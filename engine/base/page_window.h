@@ -2,6 +2,8 @@
 #pragma once
 
 #include <algorithm>
+#include <cstdint>
+#include <limits>
 
 namespace colonnade {
 
@@ -12,8 +14,8 @@ constexpr int first_window_page(int position, int window_tokens, int page_tokens
 
 /// Pages that a step of n_tokens consecutive positions needs at most, wherever they begin.
 constexpr int window_step_pages(int n_tokens, int window_tokens, int page_tokens) {
-  const int positions = window_tokens - 1 + n_tokens;
-  return (positions + page_tokens - 2) / page_tokens + 1;
+  const std::int64_t positions = std::int64_t{window_tokens} - 1 + n_tokens;  // a window may be as long as an int
+  return static_cast<int>(std::min<std::int64_t>((positions + page_tokens - 2) / page_tokens + 1, std::numeric_limits<int>::max()));
 }
 
 }  // namespace colonnade

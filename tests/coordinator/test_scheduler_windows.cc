@@ -3,6 +3,8 @@
 
 #include <catch2/catch.hpp>
 
+#include <limits>
+
 #include "engine/base/page_window.h"
 #include "tests/coordinator/scheduler_driver.h"
 
@@ -59,6 +61,9 @@ TEST_CASE("the pages that positions can touch, wherever they begin") {
           most = std::max(most, (first + n_tokens - 1) / page - first_window_page(first, window, page) + 1);
         CHECK(window_step_pages(n_tokens, window, page) == most);
       }
+  constexpr int kLongest = std::numeric_limits<int>::max();
+  CHECK(window_step_pages(512, kLongest, 32) == kLongest / 32 + 18);
+  CHECK(window_step_pages(kLongest, kLongest, 1) == kLongest);
 }
 
 TEST_CASE("a long sequence holds the pages of its window and no more") {

@@ -358,6 +358,24 @@ TEST_CASE("a tied embedding serves both ends of one stage, and is held twice wit
   CHECK(plan->ranks[1].replicated_bytes == vocabulary);
 }
 
+TEST_CASE("an encoder's stage has the KV cache of one layer, however many layers it holds") {
+  auto config = make_config({128, 12, 4, 4, 32, 256, 512});
+  config.encoder = true;
+  const auto paths = enumerate_paths(config, format_choice(FormatId::kBf16));
+  PlanOptions options;
+  const std::uint64_t layer = options.kv_tokens / engine::kPageTokens * engine::kv_block_bytes(32, options.kv_type) * 4;
+  for (const int n_stages : {1, 2, 3, 5, 12}) {
+    options.n_stages = n_stages;
+    const auto plan = make_plan(config, paths, equal_machines(n_stages), options);
+    REQUIRE(plan.ok());
+    for (const RankPlan& rank : plan->ranks) {
+      CAPTURE(n_stages, rank.stage);
+      CHECK(rank.kv_bytes >= layer);
+      CHECK(rank.kv_bytes <= layer * 2);
+    }
+  }
+}
+
 TEST_CASE("step bytes count the experts that a token uses") {
   const auto config = make_config({128, 1, 4, 2, 32, 256, 512, 8, 2});
   const auto paths = enumerate_paths(config, format_choice(FormatId::kF32));
