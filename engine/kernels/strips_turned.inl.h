@@ -129,12 +129,14 @@ class TurnedStrip {
   }
 };
 
-/// Up to kMostTurnedStrips strips and where their next group's steps begin.
+/// Up to kMostTurnedStrips strips.
+template <class V, class T>
 class TurnedTile {
  public:
   void add(const std::byte* strip) { strips_[n_strips_++] = strip; }
   bool is_full() const { return n_strips_ == kMostTurnedStrips; }
   bool is_empty() const { return n_strips_ == 0; }
+  /// Returns what is behind the strips' results.
   float* clear(float* out) {
     float* const after = out + std::size_t{n_strips_} * kStripRows * kTurnedTokens;
     n_strips_ = 0;
@@ -142,15 +144,15 @@ class TurnedTile {
   }
 
   /// Times n_tokens of a block, group by group: group_at(g) is group g of the block. `next`: what is read after the last.
-  template <class V, class T, class Choose, class GroupAt>
+  template <class Choose, class GroupAt>
   void multiply(std::size_t n_groups, const GroupAt& group_at, const TurnedGroup* next, int n_tokens, bool add, float* out, const Choose& choose) {
-    if (n_tokens <= kTurnedTokens / 2) multiply<TurnedStrip<V, T, 2>>(n_groups, group_at, next, add, out, choose);
-    else multiply<TurnedStrip<V, T, 4>>(n_groups, group_at, next, add, out, choose);
+    if (n_tokens <= kTurnedTokens / 2) multiply_groups<TurnedStrip<V, T, 2>>(n_groups, group_at, next, add, out, choose);
+    else multiply_groups<TurnedStrip<V, T, 4>>(n_groups, group_at, next, add, out, choose);
   }
 
  private:
   template <class Strip, class Choose, class GroupAt>
-  void multiply(std::size_t n_groups, const GroupAt& group_at, const TurnedGroup* next, bool add, float* out, const Choose& choose) {
+  void multiply_groups(std::size_t n_groups, const GroupAt& group_at, const TurnedGroup* next, bool add, float* out, const Choose& choose) {
     std::size_t first_steps[kMostTurnedStrips] = {};
     for (std::size_t group = 0; group < n_groups; ++group) {
       const TurnedGroup& x = group_at(group);
@@ -185,9 +187,9 @@ void multiply_turned(std::span<const StripRange> strips, const TurnedGroup* grou
     const TurnedGroup& operator()(std::size_t group) const { return groups[group]; }
     const TurnedGroup& next(std::size_t group) const { return groups[group + 1]; }
   } const group_at{groups};
-  TurnedTile tile;
+  TurnedTile<V, T> tile;
   const auto multiply = [&](const TurnedGroup* after) {
-    tile.multiply<V, T>(n_groups, group_at, after, n_tokens, Add, out, Choose());
+    tile.multiply(n_groups, group_at, after, n_tokens, Add, out, Choose());
     out = tile.clear(out);
   };
   for (const StripRange& range : strips) {
@@ -245,9 +247,9 @@ void turn_and_multiply(const MatrixView& matrix, std::uint32_t first, std::uint3
   const std::size_t n_groups = (matrix.cols + kWideGroup - 1) / kWideGroup;
   for (std::uint32_t s = first; s < last; s += least(last - s, kMostTurnedStrips)) {
     const std::uint32_t n_strips = least(last - s, kMostTurnedStrips);
-    TurnedTile tile;
+    TurnedTile<V, T> tile;
     for (std::uint32_t i = 0; i < n_strips; ++i) tile.add(matrix.strip(s + i));
-    tile.multiply<V, T>(n_groups, group_at, nullptr, count, false, results, choose);
+    tile.multiply(n_groups, group_at, nullptr, count, false, results, choose);
     float* const to = out + std::size_t{s} * kStripRows;
     if constexpr (!Add) {
       turn_back_columns<T>(results, n_strips * kStripRows, count, to, out_stride);
