@@ -227,10 +227,10 @@ void permute_block(const MatrixView& matrix, std::uint32_t first, std::uint32_t 
   }
 }
 
-/// Many tokens are turned first (strips_turned.inl.h); of the others up to Most at a time.
+/// Many tokens are turned first (strips_turned.inl.h) for at least `least_turned` strips; of the others up to Most at a time.
 template <class V, class T, int Most, bool Add, class Choose>
 void multiply_stepped_strips(const MatrixView& matrix, std::uint32_t first, std::uint32_t last, const Activations& activations,
-                             int n_tokens, float* out, std::size_t out_stride, const Choose& choose) {
+                             int n_tokens, std::uint32_t least_turned, float* out, std::size_t out_stride, const Choose& choose) {
   if (n_tokens <= V::kFewWideTokens) {
     const std::size_t n_groups = (matrix.cols + kWideGroup - 1) / kWideGroup;
     for (std::uint32_t s = first; s < last; ++s) {
@@ -242,7 +242,7 @@ void multiply_stepped_strips(const MatrixView& matrix, std::uint32_t first, std:
     return;
   }
   int first_token = 0;
-  if (last - first >= T::kLeastStrips) {
+  if (last - first >= least_turned) {
     for (; n_tokens - first_token >= T::kLeastTokens; first_token += least(n_tokens - first_token, kTurnedTokens))
       turn_and_multiply<V, T, Add>(matrix, first, last, activations, first_token, least(n_tokens - first_token, kTurnedTokens),
                                    out + static_cast<std::size_t>(first_token) * out_stride, out_stride, choose);
@@ -263,13 +263,15 @@ void multiply_stepped_strips(const MatrixView& matrix, std::uint32_t first, std:
 template <class V, class T, bool Int4, bool Add>
 void multiply_permute_strips(const MatrixView& matrix, std::uint32_t first, std::uint32_t last,
                              const Activations& activations, int n_tokens, float* out, std::size_t out_stride) {
-  multiply_stepped_strips<V, T, V::kPairTokens, Add>(matrix, first, last, activations, n_tokens, out, out_stride, ChoosePairSteps<V, Int4>());
+  multiply_stepped_strips<V, T, V::kPairTokens, Add>(matrix, first, last, activations, n_tokens, T::kLeastStrips, out, out_stride,
+                                                    ChoosePairSteps<V, Int4>());
 }
 
 template <class V, class T, bool Add>
 void multiply_gap_strips(const MatrixView& matrix, std::uint32_t first, std::uint32_t last, const Activations& activations,
                          int n_tokens, float* out, std::size_t out_stride) {
-  multiply_stepped_strips<V, T, V::kGapTokens, Add>(matrix, first, last, activations, n_tokens, out, out_stride, ChooseGapSteps<V>());
+  multiply_stepped_strips<V, T, V::kGapTokens, Add>(matrix, first, last, activations, n_tokens, T::kLeastGapStrips, out, out_stride,
+                                                   ChooseGapSteps<V>());
 }
 
 }  // namespace colonnade::engine

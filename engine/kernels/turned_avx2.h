@@ -13,7 +13,7 @@ namespace colonnade::engine::avx2 {
 struct Turned {
   using I = Simd::I;
   static constexpr int kLeastTokens = 8;
-  static constexpr std::uint32_t kLeastStrips = 4;
+  static constexpr std::uint32_t kLeastStrips = 4, kLeastGapStrips = 4;
 
   template <int Window>
   COLONNADE_OP void unpack(const Simd::Indices& index, const Simd::Values& values, unsigned base, UnpackedStep& to) {

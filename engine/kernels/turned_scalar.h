@@ -11,7 +11,7 @@ struct Turned {
   using I = Simd::I;
   /// With fewer tokens rows are multiplied as they are; and with fewer strips, where they would be turned for one product.
   static constexpr int kLeastTokens = 32;
-  static constexpr std::uint32_t kLeastStrips = 0xffffffff;
+  static constexpr std::uint32_t kLeastStrips = 0xffffffff, kLeastGapStrips = 0xffffffff;
 
   template <int Window>
   static void unpack(const Simd::Indices& index, const Simd::Values& values, unsigned base, UnpackedStep& to) {
