@@ -10,6 +10,7 @@
 
 #include "coordinator/cli/bandwidth_table.h"
 #include "coordinator/cli/bench_rows.h"
+#include "coordinator/cli/output_file.h"
 #include "coordinator/cli/value_list.h"
 #include "engine/base/format_text.h"
 #include "engine/base/json.h"
@@ -214,6 +215,8 @@ Status write_costs(const std::string& path, const std::vector<Line>& lines, std:
 }  // namespace
 
 Status bench_kernels(const Options& options) {
+  const std::string costs = options.text("write-costs");
+  if (!costs.empty()) COLONNADE_TRY(check_output_file("--write-costs", costs));
   COLONNADE_ASSIGN(const std::vector<const engine::KernelTable*> tables, chosen_kernels(options.text("isa")));
   COLONNADE_ASSIGN(const std::vector<const engine::Format*> formats, chosen_formats(options.text("weight-format")));
   COLONNADE_ASSIGN(const std::vector<engine::Sparsity> sparsities, chosen_sparsities(options));
@@ -240,7 +243,6 @@ Status bench_kernels(const Options& options) {
     }
   }
   print_lines(lines, options.text("format"));
-  const std::string costs = options.text("write-costs");
   return costs.empty() ? Status{} : write_costs(costs, lines, cpus.size());
 }
 

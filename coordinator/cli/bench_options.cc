@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <charconv>
 
+#include "coordinator/cli/output_file.h"
 #include "coordinator/cli/value_list.h"
 #include "engine/base/format_text.h"
 
@@ -65,6 +66,7 @@ Result<BenchOptions> read_bench_options(const Options& options, int n_cores) {
   bench.cache = options.text("cache");
   bench.output = options.text("format");
   bench.plot_file = options.text("plot");
+  if (!bench.plot_file.empty()) COLONNADE_TRY(check_output_file("--plot", bench.plot_file));
   COLONNADE_ASSIGN(bench.formats, read_format_settings(options, "weight-format", "int8"));
   COLONNADE_ASSIGN(bench.sparsities, parse_sparsities(options));
   COLONNADE_ASSIGN(bench.layouts, parse_layouts(options.text("layouts"), n_cores));

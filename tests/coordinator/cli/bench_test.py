@@ -83,6 +83,11 @@ class Bench(unittest.TestCase):
         self.assertEqual((row["structure"], row["sparsity"]), ("4:64", 0.9375))
         self.assertTrue(row["weights"].startswith("permute-int8 "), row["weights"])
 
+    def test_files_that_cannot_be_written_are_refused_before_anything_is_measured(self):
+        for option, what in (("--plot", ("--synthetic", self.shape)), ("--write-costs", ("kernels",))):
+            for path, why in ((self.folder, "a directory"), (self.folder / "none" / "file", f"there is no directory {self.folder / 'none'}")):
+                self.refused(run(*what, option, path), f"{option}: expected a file that can be written, found {path}: {why}")
+
     def test_kernels_and_their_costs(self):
         costs = self.folder / "costs.json"
         status, out, err = run("kernels", "--weight-format", "int8,bitmask-int8", "--tokens", "1,4", "--sparsity", "0.5",
