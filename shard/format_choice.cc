@@ -48,6 +48,9 @@ std::vector<FormatId> candidate_formats(const FormatRules& rules, bool is_head) 
 
 namespace {
 constexpr int kPromptTokens = 64;  // more cost no less each
+/// An encoder's weights are read for so many tokens at least. It settles what is nearly equal: of 50 % zeros, dense int8 is a
+/// few percent faster than its bitmask, for 8 bits in place of 5.
+constexpr int kEncodedTokens = 32;
 }
 
 std::vector<FormatOffer> compare_formats(const FormatRules& rules, std::span<const FormatId> candidates, std::uint32_t rows,
@@ -61,13 +64,13 @@ std::vector<FormatOffer> compare_formats(const FormatRules& rules, std::span<con
   for (std::size_t i = 0; i < candidates.size(); ++i) {
     const double bytes = strip_bytes[i] * n_strips;
     const char* name = engine::find_format(candidates[i])->name();
-    const auto seconds = costs.pass_seconds(rules.isa, name, 1, weights, bytes);
-    const double prompt = costs.pass_seconds(rules.isa, name, kPromptTokens, weights, bytes).value_or(0.0) / kPromptTokens;
-    offers.push_back({candidates[i], bytes, seconds.value_or(std::numeric_limits<double>::infinity()), prompt});
+    const double seconds = costs.pass_seconds(rules.isa, name, 1, weights, bytes).value_or(std::numeric_limits<double>::infinity());
+    const auto prompt = costs.pass_seconds(rules.isa, name, kPromptTokens, weights, bytes);
+    offers.push_back({candidates[i], bytes, seconds, prompt ? *prompt / kPromptTokens : seconds});
   }
-  std::stable_sort(offers.begin(), offers.end(), [](const FormatOffer& a, const FormatOffer& b) {
-    const double time_a = a.seconds + a.prompt_seconds, time_b = b.seconds + b.prompt_seconds;
-    return time_a != time_b ? time_a < time_b : a.bytes < b.bytes;
+  std::stable_sort(offers.begin(), offers.end(), [&](const FormatOffer& a, const FormatOffer& b) {
+    const auto time_of = [&](const FormatOffer& offer) { return offer.prompt_seconds + offer.seconds / (rules.prompts_only ? kEncodedTokens : 1); };
+    return time_of(a) != time_of(b) ? time_of(a) < time_of(b) : a.bytes < b.bytes;
   });
   return offers;
 }

@@ -1,5 +1,5 @@
-// Which packed format a matrix gets: of those that store the values that the user asked for, the one whose predicted time of
-// decoding one token is least. Pure functions of the weights, the cost table and the instruction set.
+// Which packed format a matrix gets: of those that store the values that the user asked for, the one whose predicted time is
+// least, for a token of an answer and one of a prompt. Pure functions of the weights, the cost table and the instruction set.
 #pragma once
 
 #include <cstdint>
@@ -28,6 +28,7 @@ struct FormatRules {
   std::optional<engine::FormatId> forced = {};              // of attention and feed-forward: nothing is chosen
   std::string isa = "scalar";
   const FormatCosts* costs = nullptr;                       // nullptr: the built-in ones
+  bool prompts_only = false;                                // an encoder's: it gives no answers
 };
 
 /// The same values for all, chosen by the built-in costs of the best instruction set of this machine.
@@ -45,7 +46,7 @@ struct FormatOffer {
 };
 
 /// Offers for a matrix of `rows` rows and `cols` columns, the fastest first (the smaller one where they are equal): the one that
-/// needs least for a token of an answer and one of a prompt together. A candidate of which the table knows no cost comes last, in the order of bytes. Never empty when there is a candidate.
+/// needs least for a token of an answer and one of a prompt together, or with `prompts_only` for the latter and a 32nd of the former. A candidate of which the table knows no cost comes last, in the order of bytes. Never empty when there is a candidate.
 std::vector<FormatOffer> compare_formats(const FormatRules& rules, std::span<const engine::FormatId> candidates,
                                          std::uint32_t rows, std::uint32_t cols, std::span<const double> strip_bytes);
 

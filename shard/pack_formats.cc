@@ -112,8 +112,9 @@ Result<bool> suits_wide_groups(const SourceModel& model, const FormatRules& rule
 
 }  // namespace
 
-Result<ChosenFormats> choose_formats(const SourceModel& model, const FormatRules& rules, int output_heads, int n_threads) {
+Result<ChosenFormats> choose_formats(const SourceModel& model, FormatRules rules, int output_heads, int n_threads) {
   engine::ModelConfig config = model.config();
+  rules.prompts_only = config.encoder;
   config.output_heads = output_heads;
   if (const int wide = wide_neuron_group(config); wide > 0) {
     config.neuron_group = wide;

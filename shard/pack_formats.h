@@ -19,6 +19,6 @@ struct ChosenFormats {
 /// A matrix of the checkpoint (of one layer, one expert) gets one format whatever it is cut into. `output_heads` is that of the
 /// configuration to pack with. Uses `n_threads` threads;
 /// the result does not depend on them. Errors are those of reading `model`.
-Result<ChosenFormats> choose_formats(const SourceModel& model, const FormatRules& rules, int output_heads, int n_threads);
+Result<ChosenFormats> choose_formats(const SourceModel& model, FormatRules rules, int output_heads, int n_threads);
 
 }  // namespace colonnade::shard

@@ -180,10 +180,12 @@ Result<engine::ModelConfig> shape_config(std::string_view shape) {
 
 }  // namespace
 
-Result<SyntheticModel> SyntheticModel::make(std::string_view shape, const SyntheticOptions& options) {
+Result<SyntheticModel> SyntheticModel::make(std::string_view shape, const SyntheticOptions& asked) {
   SyntheticModel model;
   Manifest& manifest = model.manifest_;
   COLONNADE_ASSIGN(manifest.config, shape_config(shape));
+  SyntheticOptions options = asked;
+  options.rules.prompts_only = manifest.config.encoder;
   manifest.name = "synthetic " + std::string(shape);
   if (options.max_layers > 0 && options.max_layers < manifest.config.n_layers) {
     manifest.config.n_layers = options.max_layers;

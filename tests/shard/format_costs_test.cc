@@ -124,6 +124,19 @@ TEST_CASE("the built-in table knows every format on every instruction set") {
   }
 }
 
+TEST_CASE("an encoder's format is the fastest one for prompts, however many bytes it has") {
+  const std::vector<FormatId> candidates = {FormatId::kInt8, FormatId::kBitmaskInt8, FormatId::kPermuteInt8};
+  FormatRules rules{.values = FormatId::kInt8, .head_values = FormatId::kInt8, .isa = "avx512"};
+  const auto chosen = [&](double density) {
+    return compare_formats(rules, candidates, 4096, 1024, expected_strip_bytes(candidates, 1024, density))[0].format;
+  };
+  CHECK(chosen(0.25) == FormatId::kBitmaskInt8);
+  rules.prompts_only = true;
+  CHECK(chosen(0.25) == FormatId::kPermuteInt8);
+  // Of what is equally fast the smaller one.
+  CHECK(chosen(0.5) == FormatId::kBitmaskInt8);
+}
+
 TEST_CASE("the fastest format of the asked values is chosen") {
   FormatRules rules{.values = FormatId::kInt8, .head_values = FormatId::kBf16, .isa = "made-up"};
   const std::vector<FormatId> candidates = {FormatId::kInt8, FormatId::kBf16};
