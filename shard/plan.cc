@@ -94,8 +94,9 @@ class Planner {
     const double all_held = std::accumulate(held.begin(), held.end(), 0.0);
     const double all_read = std::accumulate(read.begin(), read.end(), 0.0);
     std::vector<LayerLoad> loads(n_layers);
+    const double layers_of_a_cache = config_.encoder ? static_cast<double>(config_.n_layers) / options_.n_stages : 1;  // about
     for (std::size_t l = 0; l < n_layers; ++l)
-      loads[l] = {.work = (held[l] / all_held + read[l] / all_read) / 2, .memory_bytes = held[l] + static_cast<double>(kv_head_bytes_[l]) * config_.n_kv_heads};
+      loads[l] = {.work = (held[l] / all_held + read[l] / all_read) / 2, .memory_bytes = held[l] + static_cast<double>(kv_head_bytes_[l]) * config_.n_kv_heads / layers_of_a_cache};
     return loads;
   }
 
@@ -307,7 +308,12 @@ class Planner {
   }
 
   std::uint64_t kv_bytes(const PathSpec& path) const {
-    return kv_head_bytes_[static_cast<std::size_t>(path.layer)] * static_cast<std::uint64_t>(kv_heads_of(config_, path));
+    const std::uint64_t bytes = kv_head_bytes_[static_cast<std::size_t>(path.layer)] * static_cast<std::uint64_t>(kv_heads_of(config_, path));
+    if (!config_.encoder) return bytes;
+    for (const StagePlan& stage : plan_.stages)
+      if (path.layer >= stage.first_layer && path.layer < stage.first_layer + stage.n_layers)
+        return div_up(bytes, static_cast<std::uint64_t>(stage.n_layers));
+    return bytes;
   }
   const RankMachine& machine(int r) const { return machines_[static_cast<std::size_t>(r)]; }
   const RankPlan& rank(int r) const { return plan_.ranks[static_cast<std::size_t>(r)]; }

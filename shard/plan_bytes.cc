@@ -18,9 +18,6 @@ std::vector<std::uint64_t> kv_head_bytes(const engine::ModelConfig& config, cons
   std::vector<std::uint64_t> bytes;
   for (const engine::LayerConfig& layer : config.layers)
     bytes.push_back(block * (window_pages > 0 && layer.window_tokens > 0 ? window_pages : pages));
-  // The layers of an encoder that a rank has use the same memory one after the other.
-  if (config.encoder)
-    for (std::uint64_t& b : bytes) b = div_up(b, static_cast<std::uint64_t>(std::max(1, config.n_layers / std::max(1, options.n_stages))));
   return bytes;
 }
 

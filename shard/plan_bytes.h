@@ -8,7 +8,8 @@
 
 namespace colonnade::shard {
 
-/// KV cache of one KV head, by layer: those with windows may need fewer pages (engine/model/window_pages.h).
+/// KV cache of one KV head, by layer: those with windows may need fewer pages (engine/model/window_pages.h). The layers of
+/// an encoder that a rank has use the same memory one after the other.
 std::vector<std::uint64_t> kv_head_bytes(const engine::ModelConfig& config, const PlanOptions& options);
 
 /// Of the path's blob, what the assignment needs.

@@ -71,7 +71,7 @@ struct StripRange {
 
 /// The same with turned activations, for formats of ActivationKind::kWide: strips of matrices that have one format and as many
 /// columns, times a block of tokens, whose groups of columns lie one after the other. out: 16 rows of kTurnedTokens for each
-/// strip, in their order, 64-byte aligned; of tokens past n_tokens there is something, or nothing is changed. `next`: a
+/// strip, in their order, 64-byte aligned; of tokens past n_tokens zeros are written, or what the first one gives. `next`: a
 /// group that will be wanted after these, or nullptr. The same bits as rows give.
 using TurnedFunction = void (*)(std::span<const StripRange> strips, const TurnedGroup* groups, const TurnedGroup* next, int n_tokens, float* out);
 

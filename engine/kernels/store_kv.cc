@@ -37,9 +37,10 @@ float scale_of(const float* x, std::size_t count) {
 }
 
 auto round_by(float scale) {
-  // The bounds matter where the scale is itself rounded: heads of subnormal numbers.
+  // The bounds matter where the scale is itself rounded: heads of subnormal numbers. What is no number becomes the lower one.
   return [scale](float x) {
-    return scale == 0.0f ? std::int8_t{0} : round_to_int8(std::clamp(x / scale, -127.0f, 127.0f));
+    const float steps = x / scale;
+    return scale == 0.0f ? std::int8_t{0} : round_to_int8(steps > -127.0f ? std::min(steps, 127.0f) : -127.0f);
   };
 }
 

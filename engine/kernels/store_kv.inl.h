@@ -10,11 +10,11 @@
 
 namespace colonnade::engine {
 
-/// An int8 row's scale, as store_kv.cc has it.
+/// An int8 row's scale, as store_kv.cc has it: what is no number does not count.
 template <class V>
 [[gnu::always_inline]] inline float kv_scale(const float* row, std::size_t count) {
   typename V::F largest = V::zero();
-  for_lanes(count, [&](std::size_t i, std::size_t n) { largest = V::max(largest, V::abs(load_lanes<V>(row + i, n))); });
+  for_lanes(count, [&](std::size_t i, std::size_t n) { largest = V::max(V::abs(load_lanes<V>(row + i, n)), largest); });
   return V::largest(largest) / 127.0f;
 }
 

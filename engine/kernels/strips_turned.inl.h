@@ -126,6 +126,10 @@ class TurnedStrip {
       if (add) V::store(to, V::add(V::load(to), V::fma(sum, scale, V::zero())));
       else V::store(to, V::fma(sum, scale, first_group ? V::zero() : V::load(to)));
     }
+    // The other half is no token's; but what was there before would go through the same functions again and again.
+    if (first_group && !add) {
+      for (int v = kVectors; v < kTurnedTokens / 16; ++v, to += 16) V::store(to, V::zero());
+    }
   }
 };
 
@@ -281,7 +285,9 @@ void quantize_turned_columns(const float* values, std::size_t n_columns, TurnedG
   for (int v = 0; v < kVectors; ++v) {
     scale[v] = V::div(largest[v], V::set(127.0f));
     V::store(to.scales + 16 * v, scale[v]);
-    scale[v] = V::max(scale[v], V::set(__FLT_DENORM_MIN__));  // 0 / 0 would be no number
+    unsigned used = 0;
+    for (int t = 0; t < 16; ++t) used |= static_cast<unsigned>(to.scales[16 * v + t] != 0.0f) << t;
+    scale[v] = V::select(used, scale[v], V::set(1.0f));  // tokens of zeros
   }
   for (std::size_t column = 0; column < kWideGroup; ++column) {
     I q[kVectors];
@@ -290,6 +296,7 @@ void quantize_turned_columns(const float* values, std::size_t n_columns, TurnedG
         q[v] = V::zero_i();
         continue;
       }
+      // What has no scale is so near to 0 that it is 0 here too.
       const F steps = V::div(V::load(values + column * kTurnedTokens + 16 * v), scale[v]);
       q[v] = V::to_int(V::min(V::max(steps, V::set(-127.0f)), V::set(127.0f)));
     }

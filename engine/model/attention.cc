@@ -36,6 +36,14 @@ std::size_t n_outputs(const LayerWeights& layer) {
   return outputs;
 }
 
+/// Output matrices that take turned activations.
+std::size_t n_turned_outputs(const LayerWeights& layer) {
+  std::size_t outputs = 0;
+  for (const AttentionPath& path : layer.attention)
+    for (const MatrixView& output : path.output) outputs += wanted_by(output).wide ? 1 : 0;
+  return outputs == n_outputs(layer) ? outputs : 0;
+}
+
 std::size_t widest_output(std::span<const LayerWeights> layers) {
   std::size_t columns = 0;
   for (const LayerWeights& layer : layers)
@@ -68,7 +76,7 @@ AttentionBlock::AttentionBlock(const RankContext& context, std::span<const Layer
       projected_stride_((2 * most(layers, n_kv_heads) + most(layers, n_query_heads)) * padded_head_ + kStripRows),
       projected_(static_cast<std::size_t>(context.max_tokens) * projected_stride_),
       attended_(static_cast<std::size_t>(context.max_tokens) * most(layers, n_outputs), std::max(padded_head_, widest_output(layers)),
-                n_token_blocks(context.max_tokens) * most(layers, n_outputs)),
+                n_token_blocks(context.max_tokens) * most(layers, n_turned_outputs)),
       factors_(context.config.qk_norm_joint ? static_cast<std::size_t>(context.max_tokens) : 0),
       cache_attention_(context, static_cast<std::size_t>(context.config.query_heads_per_kv()), most(layers, n_kv_heads)),
       slots_(most(layers, n_paths) * static_cast<std::size_t>(kMaxColumnTokens) * padded_dim_),

@@ -67,6 +67,12 @@ std::vector<LayerInputs> layer_inputs(const ModelConfig& config, const RankWeigh
   return inputs;
 }
 
+/// Blocks of a step, where a layer reads them.
+std::size_t n_turned_blocks(const std::vector<LayerInputs>& inputs, int max_tokens) {
+  const bool wide = std::any_of(inputs.begin(), inputs.end(), [](const LayerInputs& layer) { return layer.attention.wide || layer.feed_forward.wide; });
+  return wide ? n_token_blocks(max_tokens) : 0;
+}
+
 /// Where this rank stands among the stages.
 struct StagePlace {
   std::size_t stage = 0;
@@ -111,7 +117,7 @@ class Executor final : public RankExecutor {
                      config.n_token_types},
         batch_(config, options.max_step_tokens),
         residual_(static_cast<std::size_t>(options.max_step_tokens) * context_.dim()),
-        normed_(static_cast<std::size_t>(options.max_step_tokens), context_.dim(), n_token_blocks(options.max_step_tokens)),
+        normed_(static_cast<std::size_t>(options.max_step_tokens), context_.dim(), n_turned_blocks(inputs_, options.max_step_tokens)),
         joined_(config.post_norms ? residual_.size() : 0),
         router_(context_, options.shared_router_weights),
         feed_forward_(context_, weights_.layers) {

@@ -46,7 +46,8 @@ std::size_t most_turned_groups(std::span<const LayerWeights> layers) {
   std::size_t most = 0;
   for (const LayerWeights& layer : layers) {
     std::size_t groups = 0;
-    for (const FeedForwardPath& path : layer.feed_forward) groups += div_up(std::size_t{path.gate.rows}, kWideGroup);
+    for (const FeedForwardPath& path : layer.feed_forward)
+      if (wanted_by(path.gate).wide && wanted_by(path.down).wide) groups += div_up(std::size_t{path.gate.rows}, kWideGroup);
     if (layer.router == nullptr) most = std::max(most, groups);
   }
   return most;
@@ -327,7 +328,10 @@ void FeedForwardBlock::gate_up_turned(const Unit& unit, std::size_t group, const
   if (gated) multiply_turned(kernels, {&up_strips, 1}, input.turned(block), next, tokens, up);
   if (path.gate_bias != nullptr) kernels.add_to_turned(gate, path.gate_bias + first_neuron, n_neurons);
   if (path.up_bias != nullptr) kernels.add_to_turned(up, path.up_bias + first_neuron, n_neurons);
-  context_.activate(gate, up, n_neurons * kTurnedTokens);
+  // Of a block that is not full only its tokens: kernels take 16 of them at once.
+  if (tokens == kTurnedTokens) context_.activate(gate, up, n_neurons * kTurnedTokens);
+  for (std::size_t n = 0; tokens < kTurnedTokens && n < n_neurons; ++n)
+    context_.activate(gate + n * kTurnedTokens, up + n * kTurnedTokens, static_cast<std::size_t>(tokens));
   kernels.quantize_turned(gate, n_neurons, turned(unit, block, n_blocks)[group]);
 }
 

@@ -359,7 +359,7 @@ TEST_CASE("a tied embedding serves both ends of one stage, and is held twice wit
 }
 
 TEST_CASE("an encoder's stage has the KV cache of one layer, however many layers it holds") {
-  auto config = make_config({128, 12, 4, 4, 32, 256, 512});
+  auto config = make_config({128, 12, 4, 4, 32, 256, 512 * 64});  // an embedding that weighs as much as some layers
   config.encoder = true;
   const auto paths = enumerate_paths(config, format_choice(FormatId::kBf16));
   PlanOptions options;
@@ -371,7 +371,7 @@ TEST_CASE("an encoder's stage has the KV cache of one layer, however many layers
     for (const RankPlan& rank : plan->ranks) {
       CAPTURE(n_stages, rank.stage);
       CHECK(rank.kv_bytes >= layer);
-      CHECK(rank.kv_bytes <= layer * 2);
+      CHECK(rank.kv_bytes < layer + 200);  // rounded up for each path
     }
   }
 }

@@ -20,10 +20,8 @@ TEST_CASE("positions that are stored together have the bytes of those that are s
         for (std::size_t d = 0; d < dim; ++d) keys[3 * stride + d] = values[4 * stride + d] = 0.0f;
         for (std::size_t d = 0; d < dim; ++d) keys[5 * stride + d] = values[6 * stride + d] = 1e-44f;
         for (std::size_t d = 0; d < dim; ++d) values[7 * stride + d] = 1e38f;
-        if (type != static_cast<int>(KvType::kInt8)) {
-          keys[8 * stride] = std::numeric_limits<float>::quiet_NaN();
-          values[9 * stride] = std::numeric_limits<float>::infinity();
-        }
+        keys[8 * stride] = values[9 * stride + dim / 2] = std::numeric_limits<float>::quiet_NaN();
+        keys[10 * stride + dim / 2] = values[11 * stride] = std::numeric_limits<float>::infinity();
         // What is behind the last row is not theirs.
         keys.resize(15 * stride + dim);
         values.resize(15 * stride + dim);
