@@ -82,7 +82,9 @@ inline constexpr std::uint32_t kMostAddedColumns = 1024;
 /// Writes one position's key and value (head_dim floats each) into its block at `slot` = position % kPageTokens.
 using StoreKvFunction = void (*)(const float* key, const float* value, int head_dim, int slot, std::byte* block);
 
-/// The same for 16 neighbouring positions, rows `stride` floats apart; `slot`, that of the first, is 0 or 16.
+/// The same for kStoredTogether neighbouring positions, rows `stride` floats apart; `slot`, that of the first, is a multiple of it.
+inline constexpr int kStoredTogether = 16;
+static_assert(kPageTokens % kStoredTogether == 0);
 using StoreKvPositionsFunction = void (*)(const float* keys, const float* values, std::size_t stride, int head_dim, int slot, std::byte* block);
 
 /// The same for a latent row: latent_dim floats of the latent, then the rotated key, row_dim in all.

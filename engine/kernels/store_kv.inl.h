@@ -28,7 +28,7 @@ template <class V>
 template <class V, class T, KvType Type>
 void store_kv_positions(const float* keys, const float* values, std::size_t stride, int head_dim, int slot, std::byte* block) {
   using F = typename V::F;
-  constexpr std::size_t kPositions = 16, kBytes = kv_element_bytes(Type);
+  constexpr std::size_t kPositions = kStoredTogether, kBytes = kv_element_bytes(Type);
   const auto dim = static_cast<std::size_t>(head_dim), first = static_cast<std::size_t>(slot);
   float key_scales[kPositions], value_scales[kPositions];
   unsigned keys_used = 0;

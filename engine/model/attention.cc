@@ -263,7 +263,6 @@ void AttentionBlock::finish_row(const Call& call, const Unit& unit, int token) {
 }
 
 void AttentionBlock::store_keys(const Call& call, const Unit& unit, int first, int last) {
-  constexpr int kTogether = 16;
   const auto type = static_cast<std::size_t>(context_.kv_type);
   const int head_dim = context_.config.head_dim;
   std::byte* const blocks = call.cache.slot(call.layer.attention[unit.path].kv_slot + static_cast<int>(unit.head));
@@ -274,11 +273,11 @@ void AttentionBlock::store_keys(const Call& call, const Unit& unit, int first, i
     const std::int32_t page = page_of(t);
     std::byte* const block = blocks + static_cast<std::size_t>(page) * call.cache.block_bytes;
     // A sequence's tokens follow each other, and a page is one sequence's.
-    const int end = t + kTogether - 1;
-    const bool together = position % kTogether == 0 && end < last && call.batch.position(end) == position + kTogether - 1 && page_of(end) == page;
+    const int end = t + kStoredTogether - 1;
+    const bool together = position % kStoredTogether == 0 && end < last && call.batch.position(end) == position + kStoredTogether - 1 && page_of(end) == page;
     if (together) context_.kernels.store_kv_positions[type](key, key + padded_head_, projected_stride_, head_dim, position % kPageTokens, block);
     else context_.kernels.store_kv[type](key, key + padded_head_, head_dim, position % kPageTokens, block);
-    t += together ? kTogether : 1;
+    t += together ? kStoredTogether : 1;
   }
 }
 
