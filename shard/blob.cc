@@ -16,12 +16,6 @@ Error corrupt(const PathSpec& path, const std::string& what) {
   return {ErrorCode::kCorrupt, text("blob of ", path_title(path), ": ", what)};
 }
 
-std::uint64_t nonzeros(std::span<const float> values) {
-  std::uint64_t count = 0;
-  for (const float v : values) count += v != 0.0f ? 1 : 0;
-  return count;
-}
-
 /// The first value that is not finite, or values.size().
 std::size_t first_not_finite(std::span<const float> values) {
   const auto at = std::find_if(values.begin(), values.end(), [](float v) { return !std::isfinite(v); });
@@ -44,7 +38,7 @@ Status encode_path_blob(PathSpec& path, const PathWeights& weights, std::vector<
   }
 
   std::vector<std::uint64_t> table(table_offset(path, path.matrices.size()) / sizeof(std::uint64_t));
-  std::vector<std::uint64_t> kept(path.matrices.size());
+  std::vector<engine::ZeroCount> counts(path.matrices.size());
   for (MatrixSpec& m : path.matrices) m.bytes = 0;
   const std::vector<StripRef> order = execution_order(path);
   for (std::size_t i = 0; i < order.size(); ++i) {
@@ -59,7 +53,7 @@ Status encode_path_blob(PathSpec& path, const PathWeights& weights, std::vector<
     if (const std::size_t bad = first_not_finite(values); bad < values.size())
       return corrupt(path, text("matrix ", strip.matrix, ", row ", first_row + bad / m.cols, ", column ", bad % m.cols,
                                 ": expected a finite weight, found ", values[bad]));
-    kept[strip.matrix] += nonzeros(values);
+    counts[strip.matrix].add(values.data(), n_rows, m.cols);
 
     std::uint64_t* entry = &table[table_offset(path, strip.matrix) / sizeof(std::uint64_t) + strip.strip];
     entry[0] = out.size();
@@ -72,10 +66,7 @@ Status encode_path_blob(PathSpec& path, const PathWeights& weights, std::vector<
     entry[1] = out.size();
   }
   if (!table.empty()) std::memcpy(out.data(), table.data(), table.size() * sizeof(std::uint64_t));
-  for (std::size_t m = 0; m < path.matrices.size(); ++m) {
-    const MatrixSpec& spec = path.matrices[m];
-    path.matrices[m].density = static_cast<double>(kept[m]) / (static_cast<double>(spec.rows) * spec.cols);
-  }
+  for (std::size_t m = 0; m < path.matrices.size(); ++m) path.matrices[m].zeros = counts[m].zeros();
   path.bytes = out.size();
   path.checksum = blob_checksum(out);
   path.part_checksums.clear();

@@ -89,9 +89,10 @@ std::vector<double> sampled_strip_bytes(std::span<const FormatId> candidates, co
   return bytes;
 }
 
-std::vector<double> expected_strip_bytes(std::span<const FormatId> candidates, std::uint32_t cols, double density) {
+std::vector<double> expected_strip_bytes(std::span<const FormatId> candidates, std::uint32_t cols,
+                                         const engine::Zeros& zeros) {
   std::vector<double> bytes;
-  for (const FormatId id : candidates) bytes.push_back(engine::find_format(id)->expected_strip_bytes(cols, density));
+  for (const FormatId id : candidates) bytes.push_back(engine::find_format(id)->expected_strip_bytes(cols, zeros));
   return bytes;
 }
 

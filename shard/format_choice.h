@@ -55,6 +55,7 @@ std::vector<double> sampled_strip_bytes(std::span<const engine::FormatId> candid
                                         std::size_t n_strips, std::uint32_t cols);
 
 /// The same where no weights are at hand, by Format::expected_strip_bytes.
-std::vector<double> expected_strip_bytes(std::span<const engine::FormatId> candidates, std::uint32_t cols, double density);
+std::vector<double> expected_strip_bytes(std::span<const engine::FormatId> candidates, std::uint32_t cols,
+                                         const engine::Zeros& zeros);
 
 }  // namespace colonnade::shard

@@ -34,8 +34,9 @@ Status check_shape(const PathSpec& path, const PathSpec& expected) {
     if (engine::find_format(found.format) == nullptr)
       return Error{ErrorCode::kUnsupported, text(path_title(path), ": matrix ", i, " is stored in format ",
                                                  static_cast<std::uint32_t>(found.format), ", which is not known here")};
-    if (!(found.density >= 0.0 && found.density <= 1.0))
-      return corrupt(text(path_title(path), ": matrix ", i, ": expected a density from 0 to 1, found ", found.density));
+    for (const double density : {found.zeros.density, found.zeros.block_density})
+      if (!(density >= 0.0 && density <= 1.0))
+        return corrupt(text(path_title(path), ": matrix ", i, ": expected a density from 0 to 1, found ", density));
   }
   for (std::size_t i = 0; i < path.vectors.size(); ++i) {
     const VectorSpec& found = path.vectors[i];

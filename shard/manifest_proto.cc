@@ -217,7 +217,8 @@ void encode_path(const PathSpec& path, proto::Path& out) {
     m.set_rows(matrix.rows);
     m.set_cols(matrix.cols);
     m.set_format(static_cast<std::uint32_t>(matrix.format));
-    m.set_density(matrix.density);
+    m.set_density(matrix.zeros.density);
+    m.set_block_density(matrix.zeros.block_density);
     m.set_bytes(matrix.bytes);
   }
   for (const VectorSpec& vector : path.vectors) {
@@ -247,7 +248,8 @@ PathSpec decode_path(const proto::Path& in) {
                       .rows = m.rows(),
                       .cols = m.cols(),
                       .format = static_cast<engine::FormatId>(m.format())};
-    matrix.density = m.density();
+    matrix.zeros = engine::Zeros::anywhere(m.density());
+    if (m.has_block_density()) matrix.zeros.block_density = m.block_density();
     matrix.bytes = m.bytes();
     path.matrices.push_back(matrix);
   }

@@ -47,9 +47,10 @@ struct Sample {
   std::size_t n_strips = 0;
   std::vector<float> weights;  // (16 * n_strips, cols)
 
-  double density() const {
-    const auto zeros = std::count(weights.begin(), weights.end(), 0.0f);
-    return 1.0 - static_cast<double>(zeros) / static_cast<double>(weights.size());
+  engine::Zeros zeros() const {
+    engine::ZeroCount count;
+    count.add(weights.data(), weights.size() / cols, cols);
+    return count.zeros();
   }
 };
 
@@ -86,13 +87,13 @@ Status choose_for(const SourceModel& model, const FormatRules& rules, const CutM
   const std::vector<double> sampled = sampled_strip_bytes(candidates, sample.weights.data(), sample.n_strips, sample.cols);
   const MatrixSpec& m = first.matrices[cut.pieces.front().matrix];
   const FormatId chosen = compare_formats(rules, candidates, m.rows, m.cols, sampled).front().format;
-  const double density = sample.density();
+  const engine::Zeros zeros = sample.zeros();
   const auto at = static_cast<std::size_t>(std::find(candidates.begin(), candidates.end(), chosen) - candidates.begin());
   for (const CutMatrix::Piece& piece : cut.pieces) {
     MatrixSpec& matrix = paths[piece.path].matrices[piece.matrix];
     matrix.format = chosen;
-    matrix.density = density;
-    const double bytes = matrix.cols == sample.cols ? sampled[at] : engine::find_format(chosen)->expected_strip_bytes(matrix.cols, density);
+    matrix.zeros = zeros;
+    const double bytes = matrix.cols == sample.cols ? sampled[at] : engine::find_format(chosen)->expected_strip_bytes(matrix.cols, zeros);
     matrix.bytes = static_cast<std::uint64_t>(std::llround(bytes * matrix.n_strips()));
   }
   return {};

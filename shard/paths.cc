@@ -22,7 +22,7 @@ MatrixSpec matrix(MatrixRole role, int part, int rows, int cols, FormatId format
                   .rows = static_cast<std::uint32_t>(rows),
                   .cols = static_cast<std::uint32_t>(cols),
                   .format = format};
-  const double strip_bytes = f->expected_strip_bytes(spec.cols, spec.density);
+  const double strip_bytes = f->expected_strip_bytes(spec.cols, spec.zeros);
   spec.bytes = static_cast<std::uint64_t>(std::llround(strip_bytes * spec.n_strips()));
   return spec;
 }

@@ -67,7 +67,7 @@ struct MatrixSpec {
   std::uint32_t rows = 0;
   std::uint32_t cols = 0;
   engine::FormatId format = engine::FormatId::kF32;
-  double density = 1.0;      // measured by pack; 1 before
+  engine::Zeros zeros = {};  // measured by pack; none before
   std::uint64_t bytes = 0;   // of its strips; expected before pack, exact after
 
   std::uint32_t n_strips() const { return (rows + engine::kStripRows - 1) / engine::kStripRows; }

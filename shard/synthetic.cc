@@ -49,7 +49,7 @@ class SyntheticModel::Strips {
   Strips(std::span<PathSpec> paths, const engine::ModelConfig& config, const SyntheticOptions& options) : options_(options) {
     for (PathSpec& path : paths) {
       for (MatrixSpec& m : path.matrices) {
-        m.density = sparsity_of(path).density;
+        m.zeros = sparsity_of(path).zeros();
         if (is_pruned(path) || is_head(path, config)) m.format = chosen_format(path, config, m);
         add(path, m, kStripRows);
         if (m.rows % kStripRows != 0) add(path, m, static_cast<int>(m.rows % kStripRows));

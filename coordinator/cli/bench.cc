@@ -65,7 +65,7 @@ const Command& bench_command() {
            {.name = "synthetic", .kind = OptionKind::kText, .value_name = "SHAPE,...", .help = "Random weights in the shape of a well-known model, or of a config.json."},
            {.name = "values", .kind = OptionKind::kChoice, .value_name = "VALUES", .help = "Values of the weights; int8 for synthetic models. For kernels: only formats of these.", .choices = shard::value_names()},
            {.name = "sparsity", .kind = OptionKind::kText, .value_name = "S,...", .help = "Zeros of synthetic attention and feed-forward weights, 0 to 1; 0 by default. For kernels: 0.5,0.75,0.9,0.95."},
-           {.name = "structure", .kind = OptionKind::kText, .value_name = "NAME", .help = "How zeros lie: unstructured, n:64, n:128, 2:4. For kernels several; unstructured,n:64 by default."},
+           {.name = "structure", .kind = OptionKind::kText, .value_name = "NAME", .help = "How zeros lie: unstructured, 1x4, n:64, n:128, 2:4. For kernels several; unstructured,n:64 by default."},
            {.name = "head-values", .kind = OptionKind::kChoice, .value_name = "VALUES", .help = "Values of a synthetic output head; those of --values by default.", .choices = shard::value_names()},
            {.name = "weight-format", .kind = OptionKind::kText, .value_name = "NAME", .help = "Packed format of synthetic weights instead of the choice by cost. For kernels several; all by default."},
            {.name = "costs", .kind = OptionKind::kText, .value_name = "FILE", .help = "Cost table by which formats are chosen; a built-in one by default."},

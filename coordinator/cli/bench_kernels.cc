@@ -94,7 +94,7 @@ Result<std::vector<engine::Sparsity>> chosen_sparsities(const Options& options) 
 
 /// Zeros make a format smaller; else one density tells all.
 bool is_sparse(const engine::Format& format) {
-  return format.expected_strip_bytes(4096, 0.05) < 0.9 * format.expected_strip_bytes(4096, 1.0);
+  return format.expected_strip_bytes(4096, engine::Zeros::in_blocks(0.05)) < 0.9 * format.expected_strip_bytes(4096, {});
 }
 
 /// The memory is that of the largest place; each smaller one is its beginning.

@@ -83,7 +83,7 @@ double projection_density(const std::vector<shard::PathSpec>& paths) {
     if (!shard::is_projection(path.kind)) continue;
     for (const shard::MatrixSpec& m : path.matrices) {
       weights += static_cast<double>(m.rows) * m.cols;
-      kept += m.density * static_cast<double>(m.rows) * m.cols;
+      kept += m.zeros.density * static_cast<double>(m.rows) * m.cols;
     }
   }
   return weights > 0 ? kept / weights : 1.0;

@@ -61,7 +61,7 @@ void add_costs(const InspectCosts& costs, const shard::MatrixSpec& m, double sha
   for (const engine::Format* format : engine::all_formats()) {
     if (format->id() == m.format || shard::values_of(format->id()) != shard::values_of(m.format)) continue;
     if (row.alternatives.size() == next) row.alternatives.emplace_back(format->name(), 0.0);
-    row.alternatives[next++].second += us(format->id(), strips * format->expected_strip_bytes(m.cols, m.density));
+    row.alternatives[next++].second += us(format->id(), strips * format->expected_strip_bytes(m.cols, m.zeros));
   }
 }
 
@@ -104,7 +104,7 @@ InspectReport inspect_manifest(const shard::Manifest& manifest, const InspectCos
       for (InspectRow* sum : {&row, &report.matrices}) {
         ++sum->n_matrices;
         sum->weights += weights;
-        sum->stored_weights += m.density * static_cast<double>(weights);
+        sum->stored_weights += m.zeros.density * static_cast<double>(weights);
         sum->bytes += m.bytes;
       }
       const double before = row.token_us;
@@ -196,7 +196,7 @@ std::string paths_text(const shard::Manifest& manifest) {
                  static_cast<unsigned long long>(path.offset), format_bytes(path.bytes).c_str(),
                  static_cast<unsigned long long>(path.checksum));
     for (const shard::MatrixSpec& m : path.matrices)
-      out += print(" %ux%u %s %.3f", m.rows, m.cols, engine::find_format(m.format)->name(), m.density);
+      out += print(" %ux%u %s %.3f", m.rows, m.cols, engine::find_format(m.format)->name(), m.zeros.density);
     out += "\n";
   }
   return out;
@@ -212,7 +212,7 @@ OrderedJson paths_json(const shard::Manifest& manifest) {
                           {"rows", m.rows},
                           {"cols", m.cols},
                           {"format", engine::find_format(m.format)->name()},
-                          {"density", m.density},
+                          {"density", m.zeros.density},
                           {"bytes", m.bytes}});
     paths.push_back({{"path", shard::path_title(path)},
                      {"layer", path.layer},

@@ -151,7 +151,7 @@ const Command& plan_command() {
                    {.name = "sparsity", .kind = OptionKind::kNumber, .default_value = "0", .value_name = "S",
                     .help = "As if this part of attention and feed-forward weights were zero, for a model that is not packed.",
                     .min = 0, .max = 1},
-                   {.name = "structure", .value_name = "NAME", .help = "How zeros lie: unstructured, n:64, 2:4."},
+                   {.name = "structure", .value_name = "NAME", .help = "How zeros lie: unstructured, 1x4, n:64, 2:4."},
                    {.name = "context", .kind = OptionKind::kInt, .value_name = "N",
                     .help = "KV cache to reserve, in tokens over all sequences (default: 4096, at most the model's context).",
                     .min = 1, .max = 1e12},

@@ -23,7 +23,7 @@ class Bf16Format final : public Format {
   const char* name() const override { return "bf16"; }
   ActivationKind activations() const override { return ActivationKind::kF32; }
 
-  double expected_strip_bytes(std::size_t cols, double /*density*/) const override {
+  double expected_strip_bytes(std::size_t cols, const Zeros& /*zeros*/) const override {
     return static_cast<double>(strip_bytes(cols));
   }
 

@@ -24,8 +24,8 @@ class BitmaskBf16Format final : public Format {
   const char* name() const override { return "bitmask-bf16"; }
   ActivationKind activations() const override { return ActivationKind::kF32; }
 
-  double expected_strip_bytes(std::size_t cols, double density) const override {
-    const double values = static_cast<double>(cols) * kStripRows * density * sizeof(std::uint16_t);
+  double expected_strip_bytes(std::size_t cols, const Zeros& zeros) const override {
+    const double values = static_cast<double>(cols) * kStripRows * zeros.density * sizeof(std::uint16_t);
     return static_cast<double>(mask_bytes(cols)) + static_cast<double>(round_up_strip(static_cast<std::size_t>(values)));
   }
 

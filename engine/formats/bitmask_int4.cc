@@ -51,13 +51,13 @@ class BitmaskInt4Format final : public Format {
   const char* name() const override { return "bitmask-int4"; }
   ActivationKind activations() const override { return ActivationKind::kInt8; }
 
-  double expected_strip_bytes(std::size_t cols, double density) const override {
+  double expected_strip_bytes(std::size_t cols, const Zeros& zeros) const override {
     double values = 0;
     for (std::size_t first = 0; first < cols; first += kBlockColumns) {
       const std::size_t left = cols - first, half = left > kActivationGroup ? kActivationGroup : kActivationGroup / 2;
-      const double mean = static_cast<double>(std::min(half, left)) * kStripRows * density;
+      const double mean = static_cast<double>(std::min(half, left)) * kStripRows * zeros.density;
       // The longer of two full streams is 0.56 standard deviations above the mean.
-      values += left < 2 * half ? mean : mean + 0.56 * std::sqrt(mean * (1 - density));
+      values += left < 2 * half ? mean : mean + 0.56 * std::sqrt(mean * (1 - zeros.density));
     }
     return static_cast<double>(values_at(cols)) + static_cast<double>(round_up_strip(static_cast<std::size_t>(values)));
   }

@@ -24,8 +24,8 @@ class BitmaskInt8Format final : public Format {
   const char* name() const override { return "bitmask-int8"; }
   ActivationKind activations() const override { return ActivationKind::kInt8; }
 
-  double expected_strip_bytes(std::size_t cols, double density) const override {
-    const double values = static_cast<double>(cols) * kStripRows * density;
+  double expected_strip_bytes(std::size_t cols, const Zeros& zeros) const override {
+    const double values = static_cast<double>(cols) * kStripRows * zeros.density;
     return static_cast<double>(values_at(cols)) + static_cast<double>(round_up_strip(static_cast<std::size_t>(values)));
   }
 

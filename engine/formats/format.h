@@ -14,6 +14,8 @@
 #include <string_view>
 #include <vector>
 
+#include "engine/formats/zeros.h"
+
 namespace colonnade::engine {
 
 inline constexpr int kStripRows = 16;
@@ -73,9 +75,9 @@ class Format {
   virtual const char* name() const = 0;  // "int8": for flags and people
   virtual ActivationKind activations() const = 0;
 
-  /// Bytes of a strip before its weights are known: exact for dense formats, an estimate for sparse ones at
-  /// `density` (0 … 1). For plans and announcements.
-  virtual double expected_strip_bytes(std::size_t cols, double density) const = 0;
+  /// Bytes of a strip before its weights are known: exact for dense formats, an estimate for sparse ones from how
+  /// their zeros lie. For plans and announcements.
+  virtual double expected_strip_bytes(std::size_t cols, const Zeros& zeros) const = 0;
 
   /// Appends one strip to `out`: `weights` is (n_rows, cols) row-major with row stride `stride`, n_rows <= 16. The
   /// appended length is a multiple of kStripGranule.

@@ -33,10 +33,10 @@ class GapInt4Format final : public Format {
   const char* name() const override { return "gap-int4"; }
   ActivationKind activations() const override { return ActivationKind::kWide; }
 
-  double expected_strip_bytes(std::size_t cols, double density) const override {
+  double expected_strip_bytes(std::size_t cols, const Zeros& zeros) const override {
     double steps = 0;
     for (std::size_t begin = 0; begin < cols; begin += kWideGroup)
-      steps += expected_steps(static_cast<double>(std::min(kWideGroup, cols - begin)), density);
+      steps += expected_steps(static_cast<double>(std::min(kWideGroup, cols - begin)), zeros.density);
     const auto whole = static_cast<std::size_t>(std::lround(steps));
     return static_cast<double>(gap_steps_offset(n_wide_groups(cols), whole) + whole * kPermuteStep);
   }

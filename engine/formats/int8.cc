@@ -30,7 +30,7 @@ class Int8Format final : public Format {
   const char* name() const override { return "int8"; }
   ActivationKind activations() const override { return ActivationKind::kInt8; }
 
-  double expected_strip_bytes(std::size_t cols, double /*density*/) const override {
+  double expected_strip_bytes(std::size_t cols, const Zeros& /*zeros*/) const override {
     return static_cast<double>(strip_bytes(cols));
   }
 

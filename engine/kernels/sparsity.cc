@@ -26,6 +26,9 @@ class Random {
   std::uint64_t state_;
 };
 
+constexpr const char* kBlockStructure = "1x4";
+static_assert(kBlockWeights == 4);
+
 Error invalid(std::string message) { return {ErrorCode::kInvalidArgument, std::move(message)}; }
 
 }  // namespace
@@ -35,11 +38,25 @@ int Sparsity::kept() const {
   return std::clamp(static_cast<int>(std::lround(density * block)), 1, block);
 }
 
+Zeros Sparsity::zeros() const {
+  if (in_blocks) return Zeros::in_blocks(density);
+  if (block == 0) return Zeros::anywhere(density);
+  // That a row keeps none of four columns of a block, one after the other; shorter blocks than four always keep one of them.
+  double none = 1;
+  for (int i = 0; i < static_cast<int>(kBlockWeights) && none > 0; ++i)
+    none *= block > i ? std::max(0.0, static_cast<double>(block - kept() - i) / (block - i)) : 0.0;
+  return {density, 1 - none};
+}
+
 Result<Sparsity> parse_sparsity(double sparsity, std::string_view structure) {
   if (!(sparsity >= 0.0 && sparsity <= 1.0))
     return invalid(text("--sparsity: expected the fraction of zeros, 0 to 1, found ", sparsity));
   Sparsity result{.density = 1.0 - sparsity, .block = 0};
   if (structure == "unstructured" || structure.empty()) return result;
+  if (structure == kBlockStructure) {
+    result.in_blocks = result.density < 1;
+    return result;
+  }
   const std::size_t colon = structure.find(':');
   const std::string_view count = structure.substr(0, colon);
   const std::string_view block = colon == std::string_view::npos ? "" : structure.substr(colon + 1);
@@ -51,7 +68,7 @@ Result<Sparsity> parse_sparsity(double sparsity, std::string_view structure) {
   const bool valid_block = block_read.ec == std::errc{} && block_read.ptr == block.data() + block.size() &&
                            result.block >= 2 && result.block <= kMaxSparsityBlock && kept <= result.block;
   if (!valid_count || !valid_block)
-    return invalid(text("--structure: expected unstructured, n:64 or numbers such as 4:64, found \"", structure, "\""));
+    return invalid(text("--structure: expected unstructured, 1x4, n:64 or numbers such as 4:64, found \"", structure, "\""));
   const double asked = result.density;
   result.density = static_cast<double>(any ? result.kept() : kept) / result.block;
   if (!any && sparsity > 0 && std::lround(asked * result.block) != kept)
@@ -61,6 +78,7 @@ Result<Sparsity> parse_sparsity(double sparsity, std::string_view structure) {
 
 std::string structure_name(const Sparsity& sparsity) {
   if (sparsity.density >= 1.0) return "dense";
+  if (sparsity.in_blocks) return kBlockStructure;
   return sparsity.block == 0 ? "unstructured" : text(sparsity.kept(), ":", sparsity.block);
 }
 
@@ -68,7 +86,8 @@ void fill_random_weights(const Sparsity& sparsity, std::uint64_t seed, float bou
                          float* out) {
   Random random(seed);
   const auto density = static_cast<float>(sparsity.density);
-  const auto block = static_cast<std::size_t>(sparsity.block == 0 ? 1 : sparsity.block);
+  // What is decided together: a place, a block, or as many columns as have their share.
+  const std::size_t block = sparsity.in_blocks ? kBlockWeights : sparsity.block == 0 ? 1 : static_cast<std::size_t>(sparsity.block);
   // Half a step beside zero on either side.
   const auto weight = [&] { return bound * (2.0f * random.next() - 1.0f + 0x1p-25f); };
   for (std::size_t row = 0; row < n_rows; ++row, out += cols) {
@@ -76,9 +95,10 @@ void fill_random_weights(const Sparsity& sparsity, std::uint64_t seed, float bou
       const std::size_t end = std::min(cols, begin + block);
       // Of the columns that are left of a block, those that are still to be kept (a shorter last block: its share).
       auto wanted = static_cast<float>(sparsity.kept()) * static_cast<float>(end - begin) / static_cast<float>(block);
+      bool keep = false;
       for (std::size_t col = begin; col < end; ++col) {
         const float chance = sparsity.block == 0 ? density : wanted / static_cast<float>(end - col);
-        const bool keep = random.next() < chance;
+        if (!sparsity.in_blocks || col == begin) keep = random.next() < chance;
         out[col] = keep ? weight() : 0.0f;
         if (keep) wanted -= 1.0f;
       }

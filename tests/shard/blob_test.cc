@@ -57,14 +57,14 @@ TEST_CASE("density is counted") {
   REQUIRE(path.kind == PathKind::kFeedForward);
   const PathWeights weights{[](const MatrixSpec& m, std::uint32_t, std::uint32_t n_rows, float* out) -> Status {
                               for (std::uint32_t i = 0; i < n_rows * m.cols; ++i)
-                                out[i] = m.role == MatrixRole::kUp && i % 4 != 0 ? 0.0f : 1.0f;
+                                out[i] = m.role == MatrixRole::kUp && i % 8 > 1 ? 0.0f : 1.0f;
                               return {};
                             },
                             nullptr};
   std::vector<std::byte> blob;
   REQUIRE(encode_path_blob(path, weights, blob).ok());
-  CHECK(path.matrices[0].density == 1.0);
-  CHECK(path.matrices[1].density == 0.25);
+  CHECK(path.matrices[0].zeros == engine::Zeros{1.0, 1.0});
+  CHECK(path.matrices[1].zeros == engine::Zeros{0.25, 0.5});
 }
 
 TEST_CASE("an error of the weights' source is passed on") {

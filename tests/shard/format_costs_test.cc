@@ -128,7 +128,7 @@ TEST_CASE("an encoder's format is the fastest one for prompts, however many byte
   const std::vector<FormatId> candidates = {FormatId::kInt8, FormatId::kBitmaskInt8, FormatId::kPermuteInt8};
   FormatRules rules{.values = FormatId::kInt8, .head_values = FormatId::kInt8, .isa = "avx512"};
   const auto chosen = [&](double density) {
-    return compare_formats(rules, candidates, 4096, 1024, expected_strip_bytes(candidates, 1024, density))[0].format;
+    return compare_formats(rules, candidates, 4096, 1024, expected_strip_bytes(candidates, 1024, engine::Zeros::anywhere(density)))[0].format;
   };
   CHECK(chosen(0.25) == FormatId::kBitmaskInt8);
   rules.prompts_only = true;
@@ -183,7 +183,7 @@ TEST_CASE("of two formats of the same bytes the one with fewer instructions is t
   rules.isa = "avx512";
   const std::vector<FormatId> candidates = candidate_formats(rules, false);
   const auto best = [&](std::uint32_t cols, double density) {
-    return compare_formats(rules, candidates, 4096, cols, expected_strip_bytes(candidates, cols, density))[0].format;
+    return compare_formats(rules, candidates, 4096, cols, expected_strip_bytes(candidates, cols, engine::Zeros::anywhere(density)))[0].format;
   };
   CHECK(best(2048, 0.25) == FormatId::kGapInt4);  // 189 against 137 G weights a second from memory
   CHECK(best(2048, 0.5) == FormatId::kBitmaskInt4);
@@ -210,7 +210,7 @@ TEST_CASE("with little bandwidth a core, more zeros never make a matrix slower, 
     double before = 1;
     for (const double density : {1.0, 0.7, 0.5, 0.3, 0.2, 0.1, 0.05}) {
       CAPTURE(density);
-      const auto offers = compare_formats(rules, candidates, 4096, 4096, expected_strip_bytes(candidates, 4096, density));
+      const auto offers = compare_formats(rules, candidates, 4096, 4096, expected_strip_bytes(candidates, 4096, engine::Zeros::anywhere(density)));
       CHECK(offers[0].seconds <= before * 1.0001);
       if (density <= 0.5) CHECK(offers[0].format != values);
       if (density == 1.0) CHECK(offers[0].format == values);

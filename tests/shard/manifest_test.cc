@@ -73,6 +73,9 @@ TEST_CASE("A manifest that contradicts itself is refused by name, also with a ri
   m.paths.pop_back();
   CHECK_THAT(refusal(m), Contains("paths for the configuration, found"));
   m = packed.manifest;
+  m.paths[3].matrices.front().zeros.block_density = 1.5;
+  CHECK_THAT(refusal(m), Contains("expected a density from 0 to 1, found 1.5"));
+  m = packed.manifest;
   m.paths[3].offset += 1;
   CHECK_THAT(refusal(m), Contains("at offset"));
   m = packed.manifest;

@@ -134,7 +134,7 @@ void check_all(const std::string& name, const MoeNames& moe) {
       }
       CHECK(d.matrix(m) == expected);
       const auto zeros = static_cast<double>(std::count(expected.begin(), expected.end(), 0.0f));
-      CHECK(path.matrices[m].density == Approx(1.0 - zeros / static_cast<double>(expected.size())));
+      CHECK(path.matrices[m].zeros.density == Approx(1.0 - zeros / static_cast<double>(expected.size())));
     }
     for (std::size_t v = 0; v < path.vectors.size(); ++v) {
       const auto part = static_cast<std::size_t>(path.vectors[v].part);

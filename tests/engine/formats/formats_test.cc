@@ -98,7 +98,7 @@ TEST_CASE("a strip decodes to the values that its format promises") {
         const auto weights = random_weights(static_cast<std::size_t>(n_rows) * stride, static_cast<unsigned>(cols));
         const auto strip = encode(*format, weights, stride, n_rows, cols);
         CHECK(strip.size() % kStripGranule == 0);
-        if (is_dense(format->id())) CHECK(static_cast<double>(strip.size()) == format->expected_strip_bytes(cols, 1.0));
+        if (is_dense(format->id())) CHECK(static_cast<double>(strip.size()) == format->expected_strip_bytes(cols, {}));
         CHECK(format->strip_is_valid(strip.data(), strip.size(), n_rows, cols));
 
         const std::size_t out_stride = cols + 1;
@@ -227,10 +227,23 @@ TEST_CASE("the bytes that plans expect of sparse strips are those that random ma
         for (float& w : weights) w = w == 0 ? 0 : w + std::copysign(0.5f, w);  // pruning leaves no small ones
         const auto strip = encode(*format, weights, cols, 16, cols);
         CAPTURE(format->name(), density, cols);
-        CHECK(format->expected_strip_bytes(cols, density) == Approx(static_cast<double>(strip.size())).epsilon(0.15));
+        CHECK(format->expected_strip_bytes(cols, Zeros::anywhere(density)) == Approx(static_cast<double>(strip.size())).epsilon(0.15));
       }
     }
   }
+}
+
+TEST_CASE("zeros are counted by weights and by blocks of four columns of a row") {
+  CHECK(ZeroCount{}.zeros() == Zeros{1.0, 1.0});
+  ZeroCount count;
+  const float rows[] = {1, 0, 0, 0, 0, 0, 0, 0, 2, 0,   //
+                        0, 0, 0, 1, 1, 0, 0, 0, 0, 0};
+  count.add(rows, 2, 10);
+  CHECK(count.zeros() == Zeros{4.0 / 20, 4.0 / 6});
+  count.add(rows, 1, 4);  // another matrix
+  CHECK(count.zeros() == Zeros{5.0 / 24, 5.0 / 7});
+  CHECK(Zeros::anywhere(0.5).block_density == 1 - 1.0 / 16);
+  CHECK(Zeros::in_blocks(0.5).block_density == 0.5);
 }
 
 TEST_CASE("unstructured masks cost at most 1.3 times the bits of balanced ones") {
