@@ -15,6 +15,7 @@ namespace colonnade::engine::avx2 {
 struct Simd {
   struct F { __m256 lo, hi; };
   struct I { __m256i lo, hi; };
+  using Eight = __m256;
   struct Raw { __m256i lo, hi; };
   /// Bytes widened to 16 bits, even and odd columns apart: the 8-bit multiply-add of AVX2 saturates.
   struct Bytes { __m256i lo_even, lo_odd, hi_even, hi_odd; };
@@ -78,6 +79,11 @@ struct Simd {
     return {_mm256_blendv_ps(b.lo, a.lo, lanes_of(lanes)), _mm256_blendv_ps(b.hi, a.hi, lanes_of(lanes >> 8))};
   }
 
+  COLONNADE_OP Eight load_eight(const float* p) { return _mm256_loadu_ps(p); }
+  COLONNADE_OP F pick(Eight table, I index) {
+    return {_mm256_permutevar8x32_ps(table, index.lo), _mm256_permutevar8x32_ps(table, index.hi)};
+  }
+
   COLONNADE_OP float sum(F a) {
     const __m256 eight = _mm256_add_ps(a.lo, a.hi);
     const __m128 four = _mm_add_ps(_mm256_castps256_ps128(eight), _mm256_extractf128_ps(eight, 1));
@@ -109,6 +115,10 @@ struct Simd {
   COLONNADE_OP F from_bits(I a) { return {_mm256_castsi256_ps(a.lo), _mm256_castsi256_ps(a.hi)}; }
   COLONNADE_OP F to_float(I a) { return {_mm256_cvtepi32_ps(a.lo), _mm256_cvtepi32_ps(a.hi)}; }
   COLONNADE_OP I to_int(F a) { return {_mm256_cvtps_epi32(a.lo), _mm256_cvtps_epi32(a.hi)}; }
+  COLONNADE_OP F times_power_of_two(F a, F n) {
+    const I exponent = to_int(n), half = shift_right<1>(exponent), rest = sub_i(exponent, half), bias = set_i(127);
+    return mul(mul(a, from_bits(shift_left<23>(add_i(half, bias)))), from_bits(shift_left<23>(add_i(rest, bias))));
+  }
   COLONNADE_OP void store_bytes(std::int8_t* p, I a) {
     // Packing works within 128-bit halves: 0-3 8-11 4-7 12-15, put right by the permutation.
     const __m256i words = _mm256_permute4x64_epi64(_mm256_packs_epi32(a.lo, a.hi), 0xd8);

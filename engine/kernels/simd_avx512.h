@@ -23,6 +23,7 @@ namespace colonnade::engine::COLONNADE_AVX512 {
 struct Simd {
   using F = __m512;
   using I = __m512i;
+  using Eight = __m512;  // twice
   using Raw = __m512i;
   using Bytes = __m512i;
   using Quad = __m512i;
@@ -60,6 +61,9 @@ struct Simd {
     return _mm512_mask_blend_ps(static_cast<__mmask16>(lanes), b, a);
   }
 
+  COLONNADE_OP Eight load_eight(const float* p) { return _mm512_broadcast_f32x8(_mm256_loadu_ps(p)); }
+  COLONNADE_OP F pick(Eight table, I index) { return _mm512_permutexvar_ps(index, table); }
+
   COLONNADE_OP float sum(F a) {
     const __m256 eight = _mm256_add_ps(_mm512_castps512_ps256(a), _mm512_extractf32x8_ps(a, 1));
     const __m128 four = _mm_add_ps(_mm256_castps256_ps128(eight), _mm256_extractf128_ps(eight, 1));
@@ -93,6 +97,7 @@ struct Simd {
   COLONNADE_OP F from_bits(I a) { return _mm512_castsi512_ps(a); }
   COLONNADE_OP F to_float(I a) { return _mm512_cvtepi32_ps(a); }
   COLONNADE_OP I to_int(F a) { return _mm512_cvtps_epi32(a); }
+  COLONNADE_OP F times_power_of_two(F a, F n) { return _mm512_scalef_ps(a, n); }
   COLONNADE_OP void store_bytes(std::int8_t* p, I a) {
     _mm_storeu_si128(reinterpret_cast<__m128i*>(p), _mm512_cvtepi32_epi8(a));
   }

@@ -13,6 +13,7 @@ namespace colonnade::engine::scalar {
 struct Simd {
   struct F { float v[16]; };          // 16 floats
   struct I { std::uint32_t v[16]; };  // 16 ints of 32 bits; unsigned, so that they wrap
+  struct Eight { float v[8]; };       // a table
   struct Raw { std::uint8_t v[64]; };    // a quad: 16 rows x 4 columns
   struct Bytes { std::uint8_t v[64]; };  // 16 rows x 4 columns of int8 weights + 128
   struct Quad { std::int8_t v[4]; };     // 4 activations for every row
@@ -56,6 +57,14 @@ struct Simd {
   static F select(unsigned bits, F a, F b) {
     COLONNADE_LANES b.v[lane] = (bits >> lane & 1u) != 0 ? a.v[lane] : b.v[lane];
     return b;
+  }
+
+  static Eight load_eight(const float* p) { Eight r; __builtin_memcpy(&r, p, sizeof(r)); return r; }
+  /// Of each lane the entry that the lowest three bits of its index name.
+  static F pick(const Eight& table, const I& index) {
+    F r;
+    COLONNADE_LANES r.v[lane] = table.v[index.v[lane] & 7];
+    return r;
   }
 
   /// Lane i with lane i + 8, then + 4, + 2, + 1.
@@ -103,6 +112,12 @@ struct Simd {
   static I to_int(F a) {
     const float magic = 12582912.0f;  // 1.5 * 2^23: the sum's low bits are the integer
     return sub_i(bits(add(a, set(magic))), bits(set(magic)));
+  }
+  /// a * 2^n, rounded once; n: a whole number within +-160. In two factors, because 2^n itself may be subnormal or too large
+  /// while the result is neither.
+  static F times_power_of_two(F a, F n) {
+    const I exponent = to_int(n), half = shift_right<1>(exponent), rest = sub_i(exponent, half), bias = set_i(127);
+    return mul(mul(a, from_bits(shift_left<23>(add_i(half, bias)))), from_bits(shift_left<23>(add_i(rest, bias))));
   }
   /// The lanes as bytes; they are within int8.
   static void store_bytes(std::int8_t* p, I a) {

@@ -5,19 +5,13 @@
 
 namespace colonnade::engine {
 
-/// e^x with a relative error below 2e-7: e^x = 2^n e^r with |r| <= ln 2 / 2, and e^r by its series to the seventh
-/// power, whose remainder is below 6e-9. Tends to 0 and to infinity at the ends; NaN stays NaN.
+/// e^x for x within -105 ... 89.5, or NaN.
 template <class V>
-[[gnu::always_inline]] inline typename V::F exp_of(typename V::F x) {
+[[gnu::always_inline]] inline typename V::F exp_within(typename V::F x) {
   using F = typename V::F;
-  using I = typename V::I;
-  // Beyond these bounds the result is 0 or infinity anyway, and n stays small. The order of the arguments keeps NaN.
-  x = V::max(V::set(-105.0f), x);
-  x = V::min(V::set(89.5f), x);
-  // Adding 1.5 * 2^23 leaves x / ln 2, rounded to even, in the low bits.
+  // Adding 1.5 * 2^23 rounds x / ln 2 to even.
   const F magic = V::set(12582912.0f);
-  const F shifted = V::fma(x, V::set(1.44269504f), magic);
-  const F n = V::sub(shifted, magic);
+  const F n = V::sub(V::fma(x, V::set(1.44269504f), magic), magic);
   // ln 2 in two parts: n times the first is exact.
   F r = V::fma(n, V::set(-0.693359375f), x);
   r = V::fma(n, V::set(2.12194440e-4f), r);
@@ -30,15 +24,21 @@ template <class V>
   power = V::fma(power, r, V::set(0.5f));
   power = V::fma(power, r, V::set(1.0f));
   power = V::fma(power, r, V::set(1.0f));
+  return V::times_power_of_two(power, n);
+}
 
-  // 2^n in two factors, because 2^n itself may be subnormal or too large while the result is neither.
-  const I exponent = V::sub_i(V::bits(shifted), V::bits(magic));
-  const I half = V::template shift_right<1>(exponent);
-  const I rest = V::sub_i(exponent, half);
-  const I bias = V::set_i(127);
-  const F scale_half = V::from_bits(V::template shift_left<23>(V::add_i(half, bias)));
-  const F scale_rest = V::from_bits(V::template shift_left<23>(V::add_i(rest, bias)));
-  return V::mul(V::mul(power, scale_half), scale_rest);
+/// e^x with a relative error below 2e-7: e^x = 2^n e^r with |r| <= ln 2 / 2, and e^r by its series to the seventh
+/// power, whose remainder is below 6e-9. Tends to 0 and to infinity at the ends; NaN stays NaN.
+template <class V>
+[[gnu::always_inline]] inline typename V::F exp_of(typename V::F x) {
+  // Beyond these bounds the result is 0 or infinity anyway, and n stays small. The order of the arguments keeps NaN.
+  return exp_within<V>(V::min(V::set(89.5f), V::max(V::set(-105.0f), x)));
+}
+
+/// The same for x that is not positive, or NaN.
+template <class V>
+[[gnu::always_inline]] inline typename V::F exp_of_negative(typename V::F x) {
+  return exp_within<V>(V::max(V::set(-105.0f), x));
 }
 
 /// tanh with an absolute error below 3e-7.

@@ -59,6 +59,35 @@ TEST_CASE("activation functions have the right values, far from zero too, and th
   }
 }
 
+TEST_CASE("gelu by the error function is within 3e-7 everywhere, and exact far from zero") {
+  std::vector<float> x;
+  for (int i = -6000; i <= 6000; ++i) x.push_back(static_cast<float>(i) / 1000.0f);
+  // Where pieces of the approximation meet, and its end.
+  for (int piece = 0; piece < 8; ++piece) {
+    const float edge = 5.25f / 7.75f * static_cast<float>(piece);
+    for (const float at : {edge, std::nextafter(edge, 9.0f), std::nextafter(edge, -9.0f)}) x.insert(x.end(), {at, -at});
+  }
+  std::vector<const KernelTable*> tables = vector_tables();
+  tables.push_back(&scalar_table());
+  for (const KernelTable* table : tables) {
+    CAPTURE(table->name);
+    std::vector<float> y = x;
+    table->gelu_erf(y.data(), y.size());
+    double worst = 0;
+    for (std::size_t i = 0; i < x.size(); ++i) {
+      const auto value = static_cast<double>(x[i]);
+      const double error = std::fabs(static_cast<double>(y[i]) - 0.5 * value * std::erfc(-value / std::sqrt(2.0)));
+      worst = std::isnan(error) ? 1e300 : std::max(worst, error / std::max(1.0, std::fabs(value)));
+    }
+    CHECK(worst < 3e-7);
+    std::vector<float> far = {5.25f, 6.0f, 1e4f, 3e38f, -5.25f, -6.0f, -1e4f, -3e38f, NAN};
+    table->gelu_erf(far.data(), far.size());
+    for (std::size_t i = 0; i < 4; ++i) CHECK(far[i] == std::vector<float>{5.25f, 6.0f, 1e4f, 3e38f}[i]);
+    for (std::size_t i = 4; i < 8; ++i) CHECK(far[i] == 0.0f);
+    CHECK(std::isnan(far[8]));
+  }
+}
+
 TEST_CASE("layer norm has mean and variance of exactly its row") {
   for (const std::size_t n : {1u, 3u, 15u, 16u, 17u, 33u, 384u, 1021u}) {
     CAPTURE(n);
