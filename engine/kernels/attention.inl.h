@@ -39,6 +39,8 @@ inline constexpr int kWalkQueries = 16;
 /// What is on its way from memory: about 30 GB/s times 250 ns (measured: 8 KiB is better than 4 or 12).
 inline constexpr int kBytesAhead = 8192;
 inline constexpr int kRunPages = kRunTokens / kPageTokens;
+/// Values that groups of queries share out of L1, beside the scores.
+inline constexpr int kStepBytes = 16384;
 
 /// The pages of a run that the queries of a walk see.
 template <class Element>
@@ -109,31 +111,39 @@ void score_pages(const Run<typename Kv::Element>& run, const RunQuery* queries, 
   for (; half < 2 * end; half += kRest) score_halves<V, Kv, Q, kRest>(run, queries, half, scores);
 }
 
+/// Lanes of a half of the run that lie in positions [begin, end) of it.
+[[gnu::always_inline]] inline unsigned lanes_within(int half, int begin, int end) {
+  const int from = begin - half * 16, to = end - half * 16;
+  if (to <= 0 || from >= 16) return 0u;
+  return (to >= 16 ? 0xffffu : (1u << to) - 1u) & (from > 0 ? 0xffffu << from : 0xffffu);
+}
+
 /// Turns a query's scores into weights; those outside of its positions become 0.
-template <class V, class Kv>
+template <class V, class Kv, bool Capped>
 void weigh(const Run<typename Kv::Element>& run, float scale, float soft_cap, RunQuery& query, float* scores) {
   using F = typename V::F;
   const int begin = query.first - run.first_position(), end = query.last + 1 - run.first_position();
-  const int n_halves = 2 * run.n_pages;
+  const int first_half = begin / 16, end_half = (end + 15) / 16;
   const F lowest = V::set(-__builtin_inff());
   F largest = lowest;
-  for (int half = begin / 16; half * 16 < end; ++half) {
-    const int from = begin - half * 16, to = end - half * 16;
-    const unsigned counted = (to >= 16 ? 0xffffu : (1u << to) - 1u) & (from > 0 ? 0xffffu << from : 0xffffu);
+  const auto finish_scores = [&](int half, unsigned counted) __attribute__((always_inline)) {
     F score = V::mul(V::load(scores + half * 16), V::set(scale));
     if constexpr (Kv::kScaledScores) score = V::mul(score, V::load(run.scales(half / 2) + half % 2 * 16));
-    if (soft_cap != 0.0f) score = soft_capped<V>(score, soft_cap);
+    if constexpr (Capped) score = soft_capped<V>(score, soft_cap);
     // What lies in slots that do not count may be anything, NaN too: it is replaced, not multiplied.
-    score = V::select(counted, score, lowest);
+    if (counted != 0xffffu) score = V::select(counted, score, lowest);
     V::store(scores + half * 16, score);
     largest = V::max(largest, score);
-  }
+  };
+  int whole = first_half;
+  if (begin % 16 != 0 || end < begin + 16) finish_scores(whole++, lanes_within(first_half, begin, end));
+  for (; whole < end / 16; ++whole) finish_scores(whole, 0xffffu);
+  if (whole < end_half) finish_scores(whole, lanes_within(whole, begin, end));
   query.largest = V::largest(largest);
   const F offset = V::set(query.largest);
   F total = V::zero();
-  for (int half = 0; half < n_halves; ++half) {
-    if (half < begin / 16 || half * 16 >= end) continue;
-    const F weight = exp_of<V>(V::sub(V::load(scores + half * 16), offset));
+  for (int half = first_half; half < end_half; ++half) {
+    const F weight = exp_of_negative<V>(V::sub(V::load(scores + half * 16), offset));
     total = V::add(total, weight);
     if constexpr (Kv::kScaled) {
       // Outside of the query's positions the product may be anything; it is not looked at.
@@ -145,28 +155,41 @@ void weigh(const Run<typename Kv::Element>& run, float scale, float soft_cap, Ru
   query.total = V::sum(total);
 }
 
-/// Adds the weighted values of slots [begin, end) of a page for Q queries: D * 16 of the `width` dimensions from
+/// The same for each of the queries of a walk.
+template <class V, class Kv>
+void weigh_all(const Run<typename Kv::Element>& run, const AttendArgs& args, RunQuery* queries, int n_queries, float (*scores)[kRunTokens]) {
+  for (int q = 0; q < n_queries; ++q) {
+    if (args.soft_cap != 0.0f) weigh<V, Kv, true>(run, args.scale, args.soft_cap, queries[q], scores[q]);
+    else weigh<V, Kv, false>(run, args.scale, args.soft_cap, queries[q], scores[q]);
+  }
+}
+
+/// Adds the weighted values of positions [begin, end) of the run for Q queries: D * 16 of the `width` dimensions from
 /// `chunk` on, from `dim` on.
 template <class V, class Kv, int Q, int D>
-[[gnu::always_inline]] inline void add_values(const Run<typename Kv::Element>& run, int page, int begin, int end,
-                                              std::size_t chunk, std::size_t width, std::size_t dim,
-                                              const RunQuery* queries, const float (*scores)[kRunTokens]) {
+[[gnu::always_inline]] inline void add_values(const Run<typename Kv::Element>& run, int begin, int end, std::size_t chunk,
+                                              std::size_t width, std::size_t dim, const RunQuery* queries,
+                                              const float (*scores)[kRunTokens]) {
   using F = typename V::F;
   using Element = typename Kv::Element;
   F acc[Q][D];
   for (int q = 0; q < Q; ++q) {
     for (int i = 0; i < D; ++i) acc[q][i] = V::load(queries[q].sum + chunk + dim + 16 * i);
   }
-  const std::size_t first = kPageTokens * chunk + static_cast<std::size_t>(begin) * width + dim;
-  const Element* value = run.values(page) + first;
-  const Element* ahead = run.stream[run.n_pages + page + run.pages_ahead] + first;
-  for (int slot = begin; slot < end; ++slot, value += width, ahead += width) {
-    for (std::size_t at = 0; at < D * 16; at += 64 / sizeof(Element)) __builtin_prefetch(ahead + at);
-    F values[D];
-    for (int i = 0; i < D; ++i) values[i] = Kv::load(value + 16 * i);
-    for (int q = 0; q < Q; ++q) {
-      const F weight = V::set(scores[q][page * kPageTokens + slot]);
-      for (int i = 0; i < D; ++i) acc[q][i] = V::fma(weight, values[i], acc[q][i]);
+  for (int position = begin; position < end;) {
+    const int page = position / kPageTokens, slot = position % kPageTokens;
+    const int page_end = (page + 1) * kPageTokens < end ? (page + 1) * kPageTokens : end;
+    const std::size_t first = kPageTokens * chunk + static_cast<std::size_t>(slot) * width + dim;
+    const Element* value = run.values(page) + first;
+    const Element* ahead = run.stream[run.n_pages + page + run.pages_ahead] + first;
+    for (; position < page_end; ++position, value += width, ahead += width) {
+      for (std::size_t at = 0; at < D * 16; at += 64 / sizeof(Element)) __builtin_prefetch(ahead + at);
+      F values[D];
+      for (int i = 0; i < D; ++i) values[i] = Kv::load(value + 16 * i);
+      for (int q = 0; q < Q; ++q) {
+        const F weight = V::set(scores[q][position]);
+        for (int i = 0; i < D; ++i) acc[q][i] = V::fma(weight, values[i], acc[q][i]);
+      }
     }
   }
   for (int q = 0; q < Q; ++q) {
@@ -175,41 +198,46 @@ template <class V, class Kv, int Q, int D>
 }
 
 template <class V, class Kv, int Q>
-void add_slots(const Run<typename Kv::Element>& run, int page, int begin, int end, const RunQuery* queries,
-               const float (*scores)[kRunTokens]) {
-  if (begin >= end) return;
+void add_positions(const Run<typename Kv::Element>& run, int begin, int end, const RunQuery* queries,
+                   const float (*scores)[kRunTokens]) {
   constexpr int kDims = V::kAttendSums / Q < 1 ? 1 : V::kAttendSums / Q > 4 ? 4 : V::kAttendSums / Q;
   for (std::size_t chunk = 0; chunk < run.value_stride; chunk += kValueChunk) {
     const std::size_t width = run.value_stride - chunk < kValueChunk ? run.value_stride - chunk : kValueChunk;
     std::size_t dim = 0;
     for (; dim + kDims * 16 <= width; dim += kDims * 16)
-      add_values<V, Kv, Q, kDims>(run, page, begin, end, chunk, width, dim, queries, scores);
+      add_values<V, Kv, Q, kDims>(run, begin, end, chunk, width, dim, queries, scores);
     if constexpr (kDims > 1) {
-      for (; dim < width; dim += 16) add_values<V, Kv, Q, 1>(run, page, begin, end, chunk, width, dim, queries, scores);
+      for (; dim < width; dim += 16) add_values<V, Kv, Q, 1>(run, begin, end, chunk, width, dim, queries, scores);
     }
   }
 }
 
-/// Adds a page's values for Q queries: together those slots that all see, for each alone what lies before and after.
+/// Adds the values of pages [page, page_end) for Q queries: together those positions that all see, for each alone what lies
+/// before and after.
 template <class V, class Kv, int Q>
-void add_page(const Run<typename Kv::Element>& run, int page, const RunQuery* queries, const float (*scores)[kRunTokens]) {
-  const int first_position = (run.first_page + page) * kPageTokens;
+void add_pages(const Run<typename Kv::Element>& run, int page, int page_end, const RunQuery* queries,
+               const float (*scores)[kRunTokens]) {
+  const int low = page * kPageTokens, high = page_end * kPageTokens;
   int begin[Q], end[Q];
-  int all_begin = 0, all_end = kPageTokens;
+  int all_begin = low, all_end = high;
   for (int q = 0; q < Q; ++q) {
-    begin[q] = queries[q].first > first_position ? queries[q].first - first_position : 0;
-    end[q] = queries[q].last < first_position + kPageTokens ? queries[q].last - first_position + 1 : kPageTokens;
+    const int first = queries[q].first - run.first_position(), after = queries[q].last + 1 - run.first_position();
+    begin[q] = first > low ? first : low;
+    end[q] = after < high ? after : high;
     all_begin = begin[q] > all_begin ? begin[q] : all_begin;
     all_end = end[q] < all_end ? end[q] : all_end;
   }
+  const auto add_alone = [&](int q, int from, int to) __attribute__((always_inline)) {
+    if (from < to) add_positions<V, Kv, 1>(run, from, to, queries + q, scores + q);
+  };
   if constexpr (Q == 1) {
-    add_slots<V, Kv, 1>(run, page, all_begin, all_end, queries, scores);
+    add_alone(0, begin[0], end[0]);
   } else if (all_begin >= all_end) {
-    for (int q = 0; q < Q; ++q) add_slots<V, Kv, 1>(run, page, begin[q], end[q], queries + q, scores + q);
+    for (int q = 0; q < Q; ++q) add_alone(q, begin[q], end[q]);
   } else {
-    for (int q = 0; q < Q; ++q) add_slots<V, Kv, 1>(run, page, begin[q], all_begin, queries + q, scores + q);
-    add_slots<V, Kv, Q>(run, page, all_begin, all_end, queries, scores);
-    for (int q = 0; q < Q; ++q) add_slots<V, Kv, 1>(run, page, all_end, end[q], queries + q, scores + q);
+    for (int q = 0; q < Q; ++q) add_alone(q, begin[q], all_begin);
+    add_positions<V, Kv, Q>(run, all_begin, all_end, queries, scores);
+    for (int q = 0; q < Q; ++q) add_alone(q, all_end, end[q]);
   }
 }
 
@@ -263,21 +291,24 @@ void attend_run(const AttendArgs& args) {
       }
     }
 
-    // Keys that several groups of queries need stay in L1 from one to the next.
-    const int step = n_queries > 4 ? 2 : run.n_pages;
-    for (int page = 0; page < run.n_pages; page += step) {
-      const int end = page + step < run.n_pages ? page + step : run.n_pages;
+    for (int q = 0; q < n_queries; ++q) {
+      for (std::size_t dim = 0; dim < run.head_dim; dim += 16) __builtin_prefetch(queries[q].query + dim);
+      for (std::size_t dim = 0; dim < run.value_stride; dim += 16) V::store(queries[q].sum + dim, V::zero());
+    }
+    // What several groups of queries need stays in L1 from one to the next.
+    const int key_step = n_queries > 4 ? 2 : run.n_pages;
+    for (int page = 0; page < run.n_pages; page += key_step) {
+      const int end = page + key_step < run.n_pages ? page + key_step : run.n_pages;
       for_query_groups<V>(n_queries, [&](int q, auto count) __attribute__((always_inline)) {
         score_pages<V, Kv, count()>(run, queries + q, page, end, scores + q);
       });
     }
-    for (int q = 0; q < n_queries; ++q) {
-      weigh<V, Kv>(run, args.scale, args.soft_cap, queries[q], scores[q]);
-      for (std::size_t dim = 0; dim < run.value_stride; dim += 16) V::store(queries[q].sum + dim, V::zero());
-    }
-    for (int page = 0; page < run.n_pages; ++page) {
+    weigh_all<V, Kv>(run, args, queries, n_queries, scores);
+    const int value_step = n_queries <= 4 || page_bytes > kStepBytes / 2 ? 1 : kStepBytes / page_bytes;
+    for (int page = 0; page < run.n_pages; page += value_step) {
+      const int end = page + value_step < run.n_pages ? page + value_step : run.n_pages;
       for_query_groups<V>(n_queries, [&](int q, auto count) __attribute__((always_inline)) {
-        add_page<V, Kv, count()>(run, page, queries + q, scores + q);
+        add_pages<V, Kv, count()>(run, page, end, queries + q, scores + q);
       });
     }
   }

@@ -83,13 +83,6 @@ void score_latent_pages(const Run<typename Kv::Element>& run, std::size_t latent
   for (; half < 2 * end; half += kRest) score_latent_halves<V, Kv, Q, kRest>(run, latent_dim, queries, half, scores);
 }
 
-/// Lanes of a half of the run that lie in positions [begin, end) of it.
-[[gnu::always_inline]] inline unsigned lanes_within(int half, int begin, int end) {
-  const int from = begin - half * 16, to = end - half * 16;
-  if (to <= 0 || from >= 16) return 0u;
-  return (to >= 16 ? 0xffffu : (1u << to) - 1u) & (from > 0 ? 0xffffu << from : 0xffffu);
-}
-
 /// Weighted sums of D dimensions from `dim` on for Q queries, over halves that hold positions [begin, end) of the run.
 template <class V, class Kv, int Q, int D>
 [[gnu::always_inline]] inline void sum_latent_dims(const Run<typename Kv::Element>& run, int begin, int end, std::size_t dim,
@@ -184,7 +177,7 @@ void attend_latent_run(const AttendArgs& args) {
         score_latent_pages<V, Kv, count()>(run, latent_dim, queries + q, page, end, scores + q);
       });
     }
-    for (int q = 0; q < n_queries; ++q) weigh<V, Kv>(run, args.scale, args.soft_cap, queries[q], scores[q]);
+    weigh_all<V, Kv>(run, args, queries, n_queries, scores);
     for_query_groups<V>(n_queries, [&](int q, auto count) __attribute__((always_inline)) {
       sum_latents<V, Kv, count()>(run, latent_dim, queries + q, scores + q);
     });
