@@ -103,7 +103,7 @@ const Command& prune_command() {
                    {.name = "refit", .kind = OptionKind::kFlag, .default_value = "false",
                     .help = "Fit the weights that are left anew, by least squares."},
                    {.name = "structure", .default_value = "unstructured", .value_name = "PATTERN",
-                    .help = "unstructured; N:M, such as 2:4; or n:M, such as n:64, for as many of M neighbours as the sparsity says."},
+                    .help = "unstructured; 1x4: blocks of four neighbouring columns of a row; N:M, such as 2:4; or n:M, such as n:64, for as many of M neighbours as the sparsity says."},
                    {.name = "values", .kind = OptionKind::kChoice, .default_value = "bf16", .value_name = "VALUES",
                     .help = "Values that the weights that are left may take, rounded jointly with pruning.", .choices = {"bf16", "int8", "int4"}},
                    {.name = "layout", .kind = OptionKind::kChoice, .default_value = "dense", .value_name = "LAYOUT",

@@ -119,7 +119,7 @@ const Command& quality_command() {
                     {.name = "methods", .default_value = "magnitude,wanda,sparsegpt,sparsegpt+refit", .value_name = "METHOD,...",
                      .help = "magnitude, wanda, sparsegpt, each alone or with +refit."},
                     {.name = "structure", .default_value = "unstructured", .value_name = "PATTERN,...",
-                     .help = "unstructured; N:M, such as 2:4, which has a sparsity of its own; or n:M, such as n:64."},
+                     .help = "unstructured; 1x4, blocks of four neighbours; N:M, such as 2:4, which has a sparsity of its own; or n:M, such as n:64."},
                     {.name = "also", .value_name = "MODEL",
                      .help = "Another model to measure: packed as it is, else with all values. Several times for several.", .repeatable = true},
                     {.name = "head-values", .kind = OptionKind::kChoice, .value_name = "VALUES",

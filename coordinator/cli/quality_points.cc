@@ -33,7 +33,7 @@ Result<QualityMethod> parse_quality_method(std::string_view option, const std::s
 
 std::string PruneChoice::name() const {
   std::string out = method.name();
-  if (!structure.any()) out += " " + shard::structure_text(structure);
+  if (structure != shard::Structure{}) out += " " + shard::structure_text(structure);
   if (structure.kept == 0) out += " " + percent(sparsity);
   return out;
 }

@@ -1,20 +1,26 @@
 #include "shard/prune/shrink_mask.h"
 
+#include <algorithm>
 #include <vector>
 
 namespace colonnade::shard {
 
 void shrink_mask(const FloatMatrix& gram, const Structure& structure, double sparsity, RowGroup& group) {
-  const std::size_t cols = group.cols, rows = group.n_rows;
-  const auto score = [&](std::size_t col, std::size_t row) {
-    const float value = group.values(col)[row];
-    return group.keep(col)[row] != 0 ? value * value * gram.row(col)[col] : -1.0f;
+  const std::size_t cols = group.cols, rows = group.n_rows, unit = structure.unit, units = structure.units_of(cols);
+  const auto score = [&](std::size_t first, std::size_t row) {
+    if (group.keep(first)[row] == 0) return -1.0f;
+    float sum = 0;
+    for (std::size_t col = first; col < std::min(first + unit, cols); ++col) {
+      const float value = group.values(col)[row];
+      sum += value * value * gram.row(col)[col];
+    }
+    return sum;
   };
-  // (row, column), so that groups of columns are neighbours.
-  std::vector<float> scores(rows * cols), sorted(structure.any() ? rows * cols : structure.group);
-  std::vector<std::uint8_t> keep(rows * cols);
+  // (row, unit), so that groups of columns are neighbours.
+  std::vector<float> scores(rows * units), sorted(structure.any() ? rows * units : structure.group);
+  std::vector<std::uint8_t> keep(rows * units);
   for (std::size_t row = 0; row < rows; ++row)
-    for (std::size_t col = 0; col < cols; ++col) scores[row * cols + col] = score(col, row);
+    for (std::size_t u = 0; u < units; ++u) scores[row * units + u] = score(u * unit, row);
   if (structure.any()) {
     keep_largest(scores, count_zeros(scores.size(), sparsity), sorted, keep.data());
   } else {
@@ -25,7 +31,7 @@ void shrink_mask(const FloatMatrix& gram, const Structure& structure, double spa
       }
   }
   for (std::size_t col = 0; col < cols; ++col)
-    for (std::size_t row = 0; row < rows; ++row) group.keep(col)[row] = keep[row * cols + col];
+    for (std::size_t row = 0; row < rows; ++row) group.keep(col)[row] = keep[row * units + col / unit];
   group.clear_pruned();
 }
 

@@ -5,9 +5,13 @@
 #include <cmath>
 
 #include "engine/base/format_text.h"
+#include "engine/formats/zeros.h"
 
 namespace colonnade::shard {
 namespace {
+
+constexpr const char* kBlocks = "1x4";
+static_assert(engine::kBlockWeights == 4 && kMaxGroupColumns % engine::kBlockWeights == 0);
 
 bool read_number(std::string_view text, std::size_t& value) {
   const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
@@ -29,11 +33,12 @@ std::size_t Structure::kept_of(std::size_t columns, double sparsity) const {
 
 Result<Structure> parse_structure(std::string_view text) {
   if (text == "unstructured") return Structure{};
+  if (text == kBlocks) return Structure{.unit = engine::kBlockWeights};
   const auto colon = text.find(':');
   Structure structure;
   const auto invalid = [&] {
     return Error{ErrorCode::kInvalidArgument,
-                 colonnade::text("structure: expected unstructured, n:M or N:M with 0 < N < M <= ", kMaxGroupColumns, ", found ", text)};
+                 colonnade::text("structure: expected unstructured, 1x4, n:M or N:M with 0 < N < M <= ", kMaxGroupColumns, ", found ", text)};
   };
   if (colon == std::string_view::npos || !read_number(text.substr(colon + 1), structure.group)) return invalid();
   const std::string_view kept = text.substr(0, colon);
@@ -43,7 +48,7 @@ Result<Structure> parse_structure(std::string_view text) {
 }
 
 std::string structure_text(const Structure& structure) {
-  if (structure.any()) return "unstructured";
+  if (structure.any()) return structure.unit == 1 ? "unstructured" : kBlocks;
   return structure.kept == 0 ? text("n:", structure.group) : text(structure.kept, ":", structure.group);
 }
 

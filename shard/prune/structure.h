@@ -1,4 +1,4 @@
-// Which patterns of zeros are asked for: "unstructured", "2:4", "n:64".
+// Which patterns of zeros are asked for: "unstructured", "1x4", "2:4", "n:64".
 #pragma once
 
 #include <cstddef>
@@ -11,14 +11,19 @@
 
 namespace colonnade::shard {
 
-/// Groups of `group` neighbouring columns of which each row keeps the same number; group 0: any pattern.
+/// Groups of `group` neighbouring columns of which each row keeps the same number; group 0: any pattern of units.
 struct Structure {
   std::size_t group = 0;
   std::size_t kept = 0;  // of a group; 0: as many as the sparsity says
+  std::size_t unit = 1;  // so many neighbouring columns of a row, from a multiple of so many on, go or stay together; 1 with groups
 
   bool any() const { return group == 0; }
+  /// In rows of so many columns; the last one may be shorter.
+  std::size_t units_of(std::size_t columns) const { return (columns + unit - 1) / unit; }
   /// Columns of a group of `columns` (fewer at the end of a row) that stay.
   std::size_t kept_of(std::size_t columns, double sparsity) const;
+
+  bool operator==(const Structure&) const = default;
 };
 
 /// Columns of a group are within one block of columns that are pruned together.

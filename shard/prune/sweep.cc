@@ -1,5 +1,6 @@
 #include "shard/prune/sweep.h"
 
+#include <algorithm>
 #include <array>
 #include <vector>
 
@@ -41,19 +42,32 @@ class Sweep {
     return value * value * factor_.variance[col];
   }
 
+  /// What is lost when columns [first, last) of a row go together and those after them make up for it: of each what it loses once
+  /// those before it are gone. That is w_B inverse([inverse(H)]_BB) transposed(w_B) over the columns from `first` on (Kurtic et al. 2022,
+  /// arXiv:2203.07259), for six multiplications more than the sum over single columns takes.
+  float unit_score(std::size_t first, std::size_t last, std::size_t row) {
+    float sum = 0;
+    for (std::size_t col = first; col < last; ++col) {
+      float value = wanted(col)[row];
+      for (std::size_t gone = first; gone < col; ++gone) value += group_.target(gone)[row] * factor_.feedback.row(gone)[col];
+      sum += value * value * factor_.variance[col];
+    }
+    return sum;
+  }
+
   void choose_in_block() {
-    const std::size_t count = (end_ - begin_) * group_.n_rows;
+    const std::size_t unit = rules_.structure.unit;
+    const std::size_t count = rules_.structure.units_of(end_ - begin_) * group_.n_rows;
     scores_.resize(count);
     sorted_.resize(count);
     keep_.resize(count);
     std::size_t i = 0;
-    for (std::size_t col = begin_; col < end_; ++col)
-      for (std::size_t row = 0; row < group_.n_rows; ++row) scores_[i++] = score(col, row);
+    for (std::size_t col = begin_; col < end_; col += unit)
+      for (std::size_t row = 0; row < group_.n_rows; ++row) scores_[i++] = unit_score(col, std::min(col + unit, end_), row);
     keep_largest(scores_, count_zeros(count, rules_.sparsity), sorted_, keep_.data());
-    i = 0;
     for (std::size_t col = begin_; col < end_; ++col) {
       std::fill_n(group_.keep(col), kRowGroup, std::uint8_t{0});
-      for (std::size_t row = 0; row < group_.n_rows; ++row) group_.keep(col)[row] = keep_[i++];
+      std::copy_n(keep_.data() + (col - begin_) / unit * group_.n_rows, group_.n_rows, group_.keep(col));
     }
   }
 

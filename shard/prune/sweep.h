@@ -17,7 +17,7 @@ struct SweepRules {
 };
 
 /// Replaces the group's values by pruned (and rounded) ones that stand for its targets; with choose_mask also
-/// `keep`. Blocks of columns are pruned together: by the smallest loss e² * variance among their weights in all rows of the group,
+/// `keep`. Blocks of columns are pruned together: by the smallest loss e² * variance among their weights (or units of them) in all rows of the group,
 /// or in each row's group of columns where a structure is asked for. Uses difference and scratch 0.
 void sweep(const Compute& compute, const Factor& factor, const SweepRules& rules, RowGroup& group);
 

@@ -83,6 +83,17 @@ class Bench(unittest.TestCase):
         self.assertEqual((row["structure"], row["sparsity"]), ("4:64", 0.9375))
         self.assertTrue(row["weights"].startswith("permute-int8 "), row["weights"])
 
+    def test_blocks_of_four(self):
+        status, out, err = run("--synthetic", self.shape, "--values", "int8", "--structure", "1x4", "--sparsity", "0.75", "--pp", 0, "--tg", 2,
+                               "--repetitions", 1, "--format", "json", "--layouts", "1x1")
+        self.assertEqual(status, 0, err)
+        row = json.loads(out)[0]
+        self.assertEqual((row["structure"], row["sparsity"]), ("1x4", 0.75))
+        status, out, err = run("kernels", "--weight-format", "bitmask-int8", "--tokens", "1", "--sparsity", "0.5", "--structure", "1x4,2:4",
+                               "--cols", 256, "--repetitions", 1, "--isa", "scalar", "--format", "csv")
+        self.assertEqual(status, 0, err)
+        self.assertEqual({(r["structure"], r["density"]) for r in csv.DictReader(io.StringIO(out))}, {("1x4", "0.5000"), ("2:4", "0.5000")})
+
     def test_files_that_cannot_be_written_are_refused_before_anything_is_measured(self):
         for option, what in (("--plot", ("--synthetic", self.shape)), ("--write-costs", ("kernels",))):
             for path, why in ((self.folder, "a directory"), (self.folder / "none" / "file", f"there is no directory {self.folder / 'none'}")):
@@ -122,6 +133,7 @@ class Bench(unittest.TestCase):
         self.refused(run("--synthetic", "llama-9"), "llama-9", "llama-3.1-8b", status=1)
         self.refused(run("--synthetic", self.shape, "--sparsity", "1.5"), "--sparsity", "1.5")
         self.refused(run("--synthetic", self.shape, "--structure", "5:4"), "--structure", "5:4")
+        self.refused(run("--synthetic", self.shape, "--structure", "1x3"), "--structure", "1x3")
         self.refused(run("--synthetic", self.shape, "--batch", "0"), "--batch")
         self.refused(run("--synthetic", self.shape, "--layouts", "2"), "--layouts")
         self.refused(run("--synthetic", self.shape, "--weight-format", "int9"), "--weight-format", "int9")

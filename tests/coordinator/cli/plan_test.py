@@ -52,6 +52,8 @@ class Plan(unittest.TestCase):
         self.assertLess(pruned["model_bytes"] - head, 0.75 * (dense["model_bytes"] - head))
         self.assertEqual(run("llama-3.2-1b", "--sparsity", "2")[0], 2)
         self.assertEqual(run("llama-3.2-1b", "--sparsity", "0.5", "--structure", "5:4")[0], 2)
+        blocks = plan("llama-3.2-1b", "--values", "int8", "--memory", "0", "--sparsity", "0.9", "--structure", "1x4")
+        self.assertLess(blocks["model_bytes"] - head, 0.75 * (dense["model_bytes"] - head))
 
     def test_bytes_add_up(self):
         found = plan("llama-3.1-8b", "--ranks", "3", "--values", "int8", "--memory", "64G", "--context", "8192", "--kv", "f32")

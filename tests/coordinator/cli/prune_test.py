@@ -68,6 +68,20 @@ class Prune(unittest.TestCase):
         self.assertIn("built-in text", err)
         self.assertIn("sparse-bitmask", (self.out / "config.json").read_text())
 
+    def test_blocks_of_four(self):
+        status, out, err = run("prune", DEMO, "-o", self.out, "--method", "magnitude", "--structure", "1x4", "--sparsity", "0.75")
+        self.assertEqual(status, 0, err)
+        name = "model.layers.1.self_attn.q_proj.weight"
+        file = json.loads((self.out / "model.safetensors.index.json").read_text())["weight_map"][name]
+        content = (self.out / file).read_bytes()
+        size = int.from_bytes(content[:8], "little")
+        tensor = json.loads(content[8:8 + size])[name]
+        begin, end = tensor["data_offsets"]
+        self.assertEqual((tensor["dtype"], tensor["shape"][1] % 4), ("BF16", 0))
+        blocks = [content[at:at + 8] for at in range(8 + size + begin, 8 + size + end, 8)]
+        zeros = sum(block == bytes(8) for block in blocks)
+        self.assertLessEqual(abs(zeros - 0.75 * len(blocks)), 1)  # the demo has zeros elsewhere already, so other blocks may have some
+
     def test_a_disk_without_room(self):
         def limit_files():
             resource.setrlimit(resource.RLIMIT_FSIZE, (1 << 20, 1 << 20))
@@ -83,6 +97,7 @@ class Prune(unittest.TestCase):
         self.assert_refused(run("prune", DEMO), "--output")
         self.assert_refused(run("prune", DEMO, "-o", self.out, "--sparsity", "1.5"), "sparsity", "1.5")
         self.assert_refused(run("prune", DEMO, "-o", self.out, "--structure", "5:4"), "structure", "5:4")
+        self.assert_refused(run("prune", DEMO, "-o", self.out, "--structure", "4x1"), "expected unstructured, 1x4, n:M or N:M", "4x1")
         self.assert_refused(run("prune", DEMO, "-o", self.out, "--structure", "2:4", "--sparsity", "0.7"), "2:4", "0.7")
         self.assert_refused(run("prune", DEMO, "-o", self.out, "--method", "wandas"), "method", "wanda")
         self.assert_refused(run("prune", DEMO, "-o", self.out, "--calibration", self.folder / "none.txt"), "none.txt", expected_status=1)

@@ -72,4 +72,13 @@ TEST_CASE("names tell structures and shares apart") {
   CHECK(name("unstructured", 0.505) == "wanda 50.5 %");
   CHECK(name("n:64", 0.7) == "wanda n:64 70 %");
   CHECK(name("4:16", 0.75) == "wanda 4:16");
+  CHECK(name("1x4", 0.75) == "wanda 1x4 75 %");
+  const auto points = quality_points({.methods = {method("wanda")},
+                                      .structures = {*shard::parse_structure("unstructured"), *shard::parse_structure("1x4")},
+                                      .sparsities = {0.5, 0.9},
+                                      .values = {"int4"},
+                                      .also = {},
+                                      .also_packed = {}});
+  CHECK(names(points) == std::vector<std::string>{"dense int4", "wanda 50 % int4", "wanda 90 % int4", "wanda 1x4 50 % int4", "wanda 1x4 90 % int4"});
+  CHECK_FALSE(same_pruned_model(points[1], points[3]));
 }

@@ -18,11 +18,16 @@ TEST_CASE("structures are read, and what makes none is refused") {
   CHECK(parse_structure("n:64")->kept == 0);
   CHECK(parse_structure("n:64")->kept_of(64, 0.9) == 6);
   CHECK(structure_text(*parse_structure("n:64")) == "n:64");
-  for (const char* text : {"5:4", "4:4", "0:4", "2:", ":4", "2:4:8", "2:1000", "m:4", "", "2.5:4", "-1:4"}) {
+  CHECK(parse_structure("1x4")->any());
+  CHECK(parse_structure("1x4")->unit == 4);
+  CHECK(parse_structure("1x4")->units_of(9) == 3);
+  CHECK(parse_structure("unstructured")->units_of(9) == 9);
+  for (const char* text : {"unstructured", "1x4", "2:4"}) CHECK(structure_text(*parse_structure(text)) == text);
+  for (const char* text : {"1x3", "4x1", "1x4:", "1x", "x4", "1x8", "1x4 ", "5:4", "4:4", "0:4", "2:", ":4", "2:4:8", "2:1000", "m:4", "", "2.5:4", "-1:4"}) {
     CAPTURE(text);
     const auto structure = parse_structure(text);
     REQUIRE_FALSE(structure.ok());
-    CHECK(structure.error().message.find(text) != std::string::npos);
+    CHECK(structure.error().message == std::string("structure: expected unstructured, 1x4, n:M or N:M with 0 < N < M <= 128, found ") + text);
   }
 }
 

@@ -10,6 +10,7 @@
 #include "engine/base/aligned_buffer.h"
 #include "engine/base/json.h"
 #include "shard/blob.h"
+#include "shard/pack.h"
 #include "shard/model_source.h"
 #include "shard/source_model.h"
 #include "tests/shard/prune/model_weights.h"
@@ -83,6 +84,34 @@ TEST_CASE("every family is pruned to what was asked for, and better than by magn
       error[method] = rms_difference(logits_of(out, engine::FormatId::kBf16, golden.tokens), golden.logits);
     }
     CHECK(error[PruneMethod::kSparseGpt] < error[PruneMethod::kMagnitude]);
+  }
+}
+
+TEST_CASE("blocks of four that are zero stay blocks where they are packed") {
+  for (const char* family : {"llama3", "phi3", "qwen2", "qwen3_moe", "glm4_moe", "gpt_oss", "bert", "deepseek_v2"}) {
+    CAPTURE(family);
+    const auto source = golden_folder(family);
+    const auto out = new_folder(std::string("prune-blocks-") + family);
+    PruneOptions options = options_for(source, 40);
+    options.rules.structure = *parse_structure("1x4");
+    options.rules.sparsity = 0.75;
+    prune(source, out, options);
+    const auto packed = pack_model(out, new_folder(std::string("packed-blocks-") + family), {});
+    if (!packed.ok()) FAIL(packed.error().message);
+    engine::ZeroCount all;
+    for (const PathSpec& path : packed->paths) {
+      if (!is_projection(path.kind)) continue;
+      for (const MatrixSpec& m : path.matrices) {
+        CAPTURE(path_title(path), static_cast<int>(m.role), m.cols, m.zeros.density);
+        // Stored with its rows as columns, by which it is pruned.
+        if (m.role == MatrixRole::kIntoLatent) continue;
+        // A shorter last block has fewer weights than others.
+        if (m.cols % 4 == 0) CHECK(m.zeros.block_density == Approx(m.zeros.density).margin(1e-9));
+        all.blocks += std::uint64_t{m.rows} * ((m.cols + 3) / 4);
+        all.kept_blocks += static_cast<std::uint64_t>(std::llround(m.zeros.block_density * m.rows * ((m.cols + 3) / 4)));
+      }
+    }
+    CHECK(static_cast<double>(all.kept_blocks) / static_cast<double>(all.blocks) == Approx(0.25).epsilon(0.05));
   }
 }
 

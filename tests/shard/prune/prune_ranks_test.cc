@@ -77,7 +77,7 @@ TEST_CASE("one, two, three and five ranks write the same bytes") {
       {"mistral", 60, 48, {.method = PruneMethod::kWanda}, RateRule::kOwl},
       {"phi3", 1, 48, {.method = PruneMethod::kMagnitude}, RateRule::kUniform},
       {"mixtral", 1, 17, {.structure = {.group = 4, .kept = 2}}, RateRule::kUniform},  // experts that no token reaches
-      {"gpt_oss", 30, 48, {.refit = true}, RateRule::kUniform},                        // experts in one tensor
+      {"gpt_oss", 30, 48, {.refit = true, .structure = {.unit = 4}}, RateRule::kUniform},  // experts in one tensor
       {"bert", 20, 48, {.refit = true, .sparsity = 0.7}, RateRule::kOwl},  // whole windows at a time, positions beside the embedding
       {"deepseek_v3", 40, 48, {.refit = true, .values = PrunedValues::kInt8}, RateRule::kUniform}};
   for (const Case& one : cases) {
