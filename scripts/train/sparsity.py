@@ -16,6 +16,7 @@ class Schedule:
     begin: int  # the step of the first masks
     end: int  # the step of the last ones
     every: int  # steps from one choice of masks to the next
+    together: int = 1  # of STRUCTURES
 
     def __post_init__(self) -> None:
         if not 0 <= self.target < 1:
@@ -39,14 +40,25 @@ class Schedule:
         return self.target > 0 and step >= self.end
 
 
-def largest(weight: Tensor, sparsity: float) -> Tensor:
-    """The mask of each matrix of (…, rows, columns) that keeps its largest values; of equal ones the first."""
-    flat = weight.detach().abs().flatten(-2)
+STRUCTURES = {"unstructured": 1, "1x4": 4}  # neighbouring columns of a row that are kept or zero together
+
+
+def scores(weight: Tensor, together: int) -> Tensor:
+    """Of each weight its size; of several columns, of which the last ones of a row may be fewer, the sum of squares."""
+    if together == 1:
+        return weight.abs()
+    return nn.functional.pad(weight, (0, -weight.shape[-1] % together)).square().unflatten(-1, (-1, together)).sum(-1)
+
+
+def largest(weight: Tensor, sparsity: float, together: int = 1) -> Tensor:
+    """The mask of each matrix of (…, rows, columns) that keeps its largest values, or blocks of so many columns; of equal ones the first."""
+    found = scores(weight.detach(), together)
+    flat = found.flatten(-2)
     n_zero = int(round(flat.shape[-1] * sparsity))
     order = flat.argsort(dim=-1, stable=True, descending=True)
     kept = torch.ones_like(flat, dtype=torch.bool)
     kept.scatter_(-1, order[..., flat.shape[-1] - n_zero :], False)
-    return kept.view(weight.shape)
+    return kept.view(found.shape).repeat_interleave(together, -1)[..., : weight.shape[-1]]
 
 
 class Pruner:
@@ -62,7 +74,7 @@ class Pruner:
         """Sets the weights that are masked to zero, and keeps them aside while the masks may still change."""
         if self.schedule.changes(step):
             share = self.schedule.sparsity(step)
-            self.masks = {name: largest(weight, share) for name, weight in self.projections.items()}
+            self.masks = {name: largest(weight, share, self.schedule.together) for name, weight in self.projections.items()}
         for name, mask in self.masks.items():
             if not self.schedule.is_frozen(step):
                 self.hidden[name] = self.projections[name].clone()

@@ -105,6 +105,21 @@ class Recipe(unittest.TestCase):
                 self.assertEqual(zeros, 0, name)
         self.assertEqual(n_pruned, 2 * (4 + 4 * 3))
 
+    def test_zeros_in_blocks_of_four(self):
+        out = self.folder / "blocks"
+        recipe("train", self.data, "-o", out, *SHAPE, *STEPS, *PRUNING, "--structure", "1x4")
+        recipe("export", self.data, out / "state.pt", "-o", self.folder / "model-blocks", "--dtype", "float32")
+        for name, (shape, size, data) in read_tensors(self.folder / "model-blocks" / "model.safetensors").items():
+            if "_proj." not in name:
+                continue
+            self.assertEqual(shape[-1] % 4, 0, name)
+            zeros = [sum(data[j : j + size] == bytes(size) for j in range(i, i + 4 * size, size))
+                     for i in range(0, len(data), 4 * size)]
+            self.assertLessEqual(set(zeros), {0, 4}, name)
+            self.assertEqual(zeros.count(4), round(0.8 * len(zeros)), name)
+        message = recipe("train", self.data, "-o", out, *SHAPE, *STEPS, *PRUNING, expect=1)
+        self.assertIn("expected the --structure with which the run began, 1x4, found unstructured", message)
+
     def test_a_run_that_was_stopped_goes_on_to_the_same_weights(self):
         again = self.folder / "again"
         again.mkdir()
