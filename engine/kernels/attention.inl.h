@@ -60,6 +60,9 @@ struct Run {
   }
 };
 
+/// How many sums of a query there are registers for: a power of two, at most `most`.
+constexpr int sums_each(int registers, int most) { return most > 1 && most > registers ? sums_each(registers, most / 2) : most; }
+
 /// Scores of H times 16 positions for Q queries, before any scale.
 template <class V, class Kv, int Q, int H>
 [[gnu::always_inline]] inline void score_halves(const Run<typename Kv::Element>& run, const RunQuery* queries, int half,
@@ -103,8 +106,7 @@ template <class V, class Kv, int Q>
 void score_pages(const Run<typename Kv::Element>& run, const RunQuery* queries, int page, int end, float (*scores)[kRunTokens]) {
   // Eight sums hide the latency of their additions where there are registers for them; of four queries sixteen are faster,
   // because each broadcast serves more of them.
-  constexpr int kMost = Q > 1 ? 4 : 8, kSums = V::kAttendSums / Q;
-  constexpr int kHalves = kSums > kMost ? kMost : kSums > 1 ? kSums : 1;
+  constexpr int kHalves = sums_each(V::kAttendSums / Q, Q > 1 ? 4 : 8);
   int half = 2 * page;
   for (; half + kHalves <= 2 * end; half += kHalves) score_halves<V, Kv, Q, kHalves>(run, queries, half, scores);
   constexpr int kRest = kHalves > 2 ? 2 : 1;
@@ -118,15 +120,15 @@ void score_pages(const Run<typename Kv::Element>& run, const RunQuery* queries, 
   return (to >= 16 ? 0xffffu : (1u << to) - 1u) & (from > 0 ? 0xffffu << from : 0xffffu);
 }
 
-/// Turns a query's scores into weights; those outside of its positions become 0.
+/// Gives a query's scores their scale and cap, -infinity outside of its positions, and finds the largest.
 template <class V, class Kv, bool Capped>
-void weigh(const Run<typename Kv::Element>& run, float scale, float soft_cap, RunQuery& query, float* scores) {
+[[gnu::always_inline]] inline void finish_scores(const Run<typename Kv::Element>& run, float scale, float soft_cap, RunQuery& query,
+                                                 float* scores) {
   using F = typename V::F;
   const int begin = query.first - run.first_position(), end = query.last + 1 - run.first_position();
-  const int first_half = begin / 16, end_half = (end + 15) / 16;
   const F lowest = V::set(-__builtin_inff());
   F largest = lowest;
-  const auto finish_scores = [&](int half, unsigned counted) __attribute__((always_inline)) {
+  const auto finish_half = [&](int half, unsigned counted) __attribute__((always_inline)) {
     F score = V::mul(V::load(scores + half * 16), V::set(scale));
     if constexpr (Kv::kScaledScores) score = V::mul(score, V::load(run.scales(half / 2) + half % 2 * 16));
     if constexpr (Capped) score = soft_capped<V>(score, soft_cap);
@@ -135,33 +137,52 @@ void weigh(const Run<typename Kv::Element>& run, float scale, float soft_cap, Ru
     V::store(scores + half * 16, score);
     largest = V::max(largest, score);
   };
-  int whole = first_half;
-  if (begin % 16 != 0 || end < begin + 16) finish_scores(whole++, lanes_within(first_half, begin, end));
-  for (; whole < end / 16; ++whole) finish_scores(whole, 0xffffu);
-  if (whole < end_half) finish_scores(whole, lanes_within(whole, begin, end));
+  int half = begin / 16;
+  if (begin % 16 != 0 || end < begin + 16) {
+    finish_half(half, lanes_within(half, begin, end));
+    ++half;
+  }
+  for (; half < end / 16; ++half) finish_half(half, 0xffffu);
+  if (half * 16 < end) finish_half(half, lanes_within(half, begin, end));
   query.largest = V::largest(largest);
+}
+
+/// Turns a query's scores into weights; those outside of its positions become 0.
+template <class V, class Kv>
+[[gnu::always_inline]] inline void weigh(const Run<typename Kv::Element>& run, RunQuery& query, float* scores) {
+  using F = typename V::F;
+  const int begin = query.first - run.first_position(), end = query.last + 1 - run.first_position();
   const F offset = V::set(query.largest);
   F total = V::zero();
-  for (int half = first_half; half < end_half; ++half) {
-    const F weight = exp_of_negative<V>(V::sub(V::load(scores + half * 16), offset));
-    total = V::add(total, weight);
-    if constexpr (Kv::kScaled) {
+  const auto weigh_halves = [&](int half, auto count) __attribute__((always_inline)) {
+    F weights[count()];
+    // No score is above the largest.
+    for (int i = 0; i < count(); ++i) weights[i] = V::max(V::set(-105.0f), V::sub(V::load(scores + (half + i) * 16), offset));
+    exps_within<V, count()>(weights);
+    for (int i = 0; i < count(); ++i) {
+      total = V::add(total, weights[i]);
       // Outside of the query's positions the product may be anything; it is not looked at.
-      V::store(scores + half * 16, V::mul(weight, V::load(run.scales(half / 2) + kPageTokens + half % 2 * 16)));
-    } else {
-      V::store(scores + half * 16, weight);
+      if constexpr (Kv::kScaled) weights[i] = V::mul(weights[i], V::load(run.scales((half + i) / 2) + kPageTokens + (half + i) % 2 * 16));
+      V::store(scores + (half + i) * 16, weights[i]);
     }
+  };
+  int half = begin / 16;
+  for (; half + V::kMathVectors <= (end + 15) / 16; half += V::kMathVectors) weigh_halves(half, std::integral_constant<int, V::kMathVectors>{});
+  if constexpr (V::kMathVectors > 1) {
+    for (; half * 16 < end; ++half) weigh_halves(half, std::integral_constant<int, 1>{});
   }
   query.total = V::sum(total);
 }
 
-/// The same for each of the queries of a walk.
+/// Turns the scores of all queries of a walk into weights: in two rounds, so that none waits for its own largest score.
 template <class V, class Kv>
 void weigh_all(const Run<typename Kv::Element>& run, const AttendArgs& args, RunQuery* queries, int n_queries, float (*scores)[kRunTokens]) {
-  for (int q = 0; q < n_queries; ++q) {
-    if (args.soft_cap != 0.0f) weigh<V, Kv, true>(run, args.scale, args.soft_cap, queries[q], scores[q]);
-    else weigh<V, Kv, false>(run, args.scale, args.soft_cap, queries[q], scores[q]);
+  if (args.soft_cap != 0.0f) {
+    for (int q = 0; q < n_queries; ++q) finish_scores<V, Kv, true>(run, args.scale, args.soft_cap, queries[q], scores[q]);
+  } else {
+    for (int q = 0; q < n_queries; ++q) finish_scores<V, Kv, false>(run, args.scale, 0.0f, queries[q], scores[q]);
   }
+  for (int q = 0; q < n_queries; ++q) weigh<V, Kv>(run, queries[q], scores[q]);
 }
 
 /// Adds the weighted values of positions [begin, end) of the run for Q queries: D * 16 of the `width` dimensions from
@@ -200,7 +221,7 @@ template <class V, class Kv, int Q, int D>
 template <class V, class Kv, int Q>
 void add_positions(const Run<typename Kv::Element>& run, int begin, int end, const RunQuery* queries,
                    const float (*scores)[kRunTokens]) {
-  constexpr int kDims = V::kAttendSums / Q < 1 ? 1 : V::kAttendSums / Q > 4 ? 4 : V::kAttendSums / Q;
+  constexpr int kDims = sums_each(V::kAttendSums / Q, 4);
   for (std::size_t chunk = 0; chunk < run.value_stride; chunk += kValueChunk) {
     const std::size_t width = run.value_stride - chunk < kValueChunk ? run.value_stride - chunk : kValueChunk;
     std::size_t dim = 0;

@@ -75,7 +75,7 @@ template <class V, class Kv, int Q>
 void score_latent_pages(const Run<typename Kv::Element>& run, std::size_t latent_dim, const RunQuery* queries, int page,
                         int end, float (*scores)[kRunTokens]) {
   constexpr int kSums = V::kAttendSums < 8 ? V::kAttendSums : 8;
-  constexpr int kHalves = kSums / Q > 1 ? kSums / Q : 1;
+  constexpr int kHalves = sums_each(kSums / Q, 8);
   int half = 2 * page;
   for (; half + kHalves <= 2 * end; half += kHalves)
     score_latent_halves<V, Kv, Q, kHalves>(run, latent_dim, queries, half, scores);
@@ -117,7 +117,7 @@ template <class V, class Kv, int Q, int D>
 template <class V, class Kv, int Q>
 void sum_latents(const Run<typename Kv::Element>& run, std::size_t latent_dim, const RunQuery* queries,
                  float (*scores)[kRunTokens]) {
-  constexpr int kDims = V::kAttendSums / Q < 1 ? 1 : V::kAttendSums / Q > 4 ? 4 : V::kAttendSums / Q;
+  constexpr int kDims = sums_each(V::kAttendSums / Q, 4);
   const int first_position = run.first_position();
   int begin = queries[0].first - first_position, end = queries[0].last + 1 - first_position;
   for (int q = 1; q < Q; ++q) {

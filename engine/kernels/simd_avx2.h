@@ -25,10 +25,12 @@ struct Simd {
   static constexpr int kFewTokens = 1, kFloatTokens = 3, kFloatStrips = 1, kFloatChains = 2;
   static constexpr int kFewInt8Tokens = 4, kInt8Tokens = 4, kInt8Strips = 1;
   static constexpr int kFewWideTokens = 1, kPairTokens = 2, kGapTokens = 2;
-  // Attention: 4 sums in 8 registers, of up to 4 query heads.
-  static constexpr int kAttendSums = 4, kAttendQueries = 4;
+  // Attention: 6 sums in 12 registers, of up to 6 query heads: 8 loads feed 12 multiplications.
+  static constexpr int kAttendSums = 6, kAttendQueries = 6;
   // Products: 6 rows x 1 vector in 12 registers, 2 for the other factor.
   static constexpr int kProductRows = 6, kProductVectors = 1;
+  // Exponentials computed at once: 2 hide most of what each step waits for.
+  static constexpr int kMathVectors = 2;
 
   /// All bits set in the first n of 8 lanes.
   COLONNADE_OP __m256i first(std::size_t n) {
@@ -115,8 +117,8 @@ struct Simd {
   COLONNADE_OP F from_bits(I a) { return {_mm256_castsi256_ps(a.lo), _mm256_castsi256_ps(a.hi)}; }
   COLONNADE_OP F to_float(I a) { return {_mm256_cvtepi32_ps(a.lo), _mm256_cvtepi32_ps(a.hi)}; }
   COLONNADE_OP I to_int(F a) { return {_mm256_cvtps_epi32(a.lo), _mm256_cvtps_epi32(a.hi)}; }
-  COLONNADE_OP F times_power_of_two(F a, F n) {
-    const I exponent = to_int(n), half = shift_right<1>(exponent), rest = sub_i(exponent, half), bias = set_i(127);
+  COLONNADE_OP F times_power_of_two(F a, F, I n) {
+    const I half = shift_right<1>(n), rest = sub_i(n, half), bias = set_i(127);
     return mul(mul(a, from_bits(shift_left<23>(add_i(half, bias)))), from_bits(shift_left<23>(add_i(rest, bias))));
   }
   COLONNADE_OP void store_bytes(std::int8_t* p, I a) {

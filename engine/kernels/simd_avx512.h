@@ -38,6 +38,8 @@ struct Simd {
   static constexpr int kAttendSums = 16, kAttendQueries = 4;
   // Products: 6 rows x 4 vectors = 24 sums; 4 loads and 6 broadcasts feed 24 multiplications.
   static constexpr int kProductRows = 6, kProductVectors = 4;
+  // Exponentials computed at once: 4 chains hide what each step waits for.
+  static constexpr int kMathVectors = 4;
 
   COLONNADE_OP __mmask16 first(std::size_t n) { return static_cast<__mmask16>((1u << n) - 1u); }
 
@@ -97,7 +99,7 @@ struct Simd {
   COLONNADE_OP F from_bits(I a) { return _mm512_castsi512_ps(a); }
   COLONNADE_OP F to_float(I a) { return _mm512_cvtepi32_ps(a); }
   COLONNADE_OP I to_int(F a) { return _mm512_cvtps_epi32(a); }
-  COLONNADE_OP F times_power_of_two(F a, F n) { return _mm512_scalef_ps(a, n); }
+  COLONNADE_OP F times_power_of_two(F a, F n, I) { return _mm512_scalef_ps(a, n); }
   COLONNADE_OP void store_bytes(std::int8_t* p, I a) {
     _mm_storeu_si128(reinterpret_cast<__m128i*>(p), _mm512_cvtepi32_epi8(a));
   }

@@ -18,12 +18,13 @@ struct Simd {
   struct Bytes { std::uint8_t v[64]; };  // 16 rows x 4 columns of int8 weights + 128
   struct Quad { std::int8_t v[4]; };     // 4 activations for every row
 
-  // Register blocking: see strips_float.inl.h, strips_int8.inl.h, attention.inl.h and product.inl.h.
+  // Register blocking: see strips_float.inl.h, strips_int8.inl.h, attention.inl.h, product.inl.h and vector_math.inl.h.
   static constexpr int kFewTokens = 1, kFloatTokens = 1, kFloatStrips = 1, kFloatChains = 4;
   static constexpr int kFewInt8Tokens = 1, kInt8Tokens = 1, kInt8Strips = 1;
   static constexpr int kFewWideTokens = 1, kPairTokens = 1, kGapTokens = 1;
   static constexpr int kAttendSums = 1, kAttendQueries = 1;
   static constexpr int kProductRows = 1, kProductVectors = 1;
+  static constexpr int kMathVectors = 1;
 
   static F zero() { return F{}; }
   static F set(float x) { F r; COLONNADE_LANES r.v[lane] = x; return r; }
@@ -113,10 +114,10 @@ struct Simd {
     const float magic = 12582912.0f;  // 1.5 * 2^23: the sum's low bits are the integer
     return sub_i(bits(add(a, set(magic))), bits(set(magic)));
   }
-  /// a * 2^n, rounded once; n: a whole number within +-160. In two factors, because 2^n itself may be subnormal or too large
-  /// while the result is neither.
-  static F times_power_of_two(F a, F n) {
-    const I exponent = to_int(n), half = shift_right<1>(exponent), rest = sub_i(exponent, half), bias = set_i(127);
+  /// a * 2^n, rounded once; n: a whole number within +-160, as a float and as an integer. In two factors, because 2^n itself
+  /// may be subnormal or too large while the result is neither.
+  static F times_power_of_two(F a, F, I n) {
+    const I half = shift_right<1>(n), rest = sub_i(n, half), bias = set_i(127);
     return mul(mul(a, from_bits(shift_left<23>(add_i(half, bias)))), from_bits(shift_left<23>(add_i(rest, bias))));
   }
   /// The lanes as bytes; they are within int8.

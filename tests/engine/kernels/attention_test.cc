@@ -240,6 +240,33 @@ TEST_CASE("a query's result does not depend on the queries beside it, nor on wha
   }
 }
 
+TEST_CASE("tokens of a prompt that each see one position more, and a sliding window, give what each alone gives") {
+  std::vector<const KernelTable*> tables = vector_tables();
+  tables.push_back(&scalar_table());
+  for (const KernelTable* table : tables) {
+    for (const KvType type : kTypes) {
+      for (const int head_dim : {32, 64, 128}) {
+        Cache cache(type, head_dim);
+        const Queries together(16, head_dim);
+        for (const int begin : {0, 3, 77, 116, 250, 500}) {
+          for (const int seen : {1000, 90, 7}) {
+            std::vector<Window> windows;
+            for (int q = 0; q < together.count; ++q) windows.push_back({std::max(0, begin + q - seen), begin + q});
+            const auto out = attend(*table, cache, together, windows);
+            for (std::size_t q = 0; q < windows.size(); q += 5) {
+              Queries alone(1, head_dim);
+              std::copy_n(&together.values[q * together.stride], together.stride, alone.values.begin());
+              const auto single = attend(scalar_table(), cache, alone, {windows[q]});
+              CAPTURE(table->name, static_cast<int>(type), head_dim, begin, seen, q);
+              CHECK(std::memcmp(single.data(), &out[q * single.size()], single.size() * sizeof(float)) == 0);
+            }
+          }
+        }
+      }
+    }
+  }
+}
+
 TEST_CASE("attention with scores far apart neither overflows nor gives NaN") {
   std::vector<const KernelTable*> tables = vector_tables();
   tables.push_back(&scalar_table());
