@@ -312,19 +312,28 @@ void attend_run(const AttendArgs& args) {
       }
     }
 
-    for (int q = 0; q < n_queries; ++q) {
-      for (std::size_t dim = 0; dim < run.head_dim; dim += 16) __builtin_prefetch(queries[q].query + dim);
-      for (std::size_t dim = 0; dim < run.value_stride; dim += 16) V::store(queries[q].sum + dim, V::zero());
-    }
+    const auto fetch_queries = [&](int begin, int end) __attribute__((always_inline)) {
+      for (int q = begin; q < end && q < n_queries; ++q)
+        for (std::size_t dim = 0; dim < run.head_dim; dim += 16) __builtin_prefetch(queries[q].query + dim);
+    };
+    fetch_queries(0, V::kAttendQueries);
     // What several groups of queries need stays in L1 from one to the next.
     const int key_step = n_queries > 4 ? 2 : run.n_pages;
     for (int page = 0; page < run.n_pages; page += key_step) {
       const int end = page + key_step < run.n_pages ? page + key_step : run.n_pages;
       for_query_groups<V>(n_queries, [&](int q, auto count) __attribute__((always_inline)) {
+        if (page == 0) {
+          // Meanwhile the next queries arrive, and the lines for these queries' sums, which another core may own.
+          fetch_queries(q + count(), q + count() + V::kAttendQueries);
+          for (int i = q; i < q + count(); ++i)
+            for (std::size_t dim = 0; dim < run.value_stride; dim += 16) V::prefetch_for_writing(queries[i].sum + dim);
+        }
         score_pages<V, Kv, count()>(run, queries + q, page, end, scores + q);
       });
     }
     weigh_all<V, Kv>(run, args, queries, n_queries, scores);
+    for (int q = 0; q < n_queries; ++q)
+      for (std::size_t dim = 0; dim < run.value_stride; dim += 16) V::store(queries[q].sum + dim, V::zero());
     const int value_step = n_queries <= 4 || page_bytes > kStepBytes / 2 ? 1 : kStepBytes / page_bytes;
     for (int page = 0; page < run.n_pages; page += value_step) {
       const int end = page + value_step < run.n_pages ? page + value_step : run.n_pages;

@@ -26,6 +26,8 @@ struct Simd {
   static constexpr int kProductRows = 1, kProductVectors = 1;
   static constexpr int kMathVectors = 1;
 
+  static void prefetch_for_writing(const float* p) { __builtin_prefetch(p, 1); }
+
   static F zero() { return F{}; }
   static F set(float x) { F r; COLONNADE_LANES r.v[lane] = x; return r; }
   static F load(const float* p) { F r; COLONNADE_LANES r.v[lane] = p[lane]; return r; }

@@ -10,6 +10,8 @@ namespace {
 
 /// With this many blocks for each core nobody waits long for the last one.
 constexpr std::size_t kBlocksPerThread = 4;
+/// Blocks that a thread takes at once, and how often at least each thread takes some: whoever ends last, ends soon after the others.
+constexpr std::size_t kMostTogether = 8, kTakesPerThread = 64;
 
 std::size_t n_queries(const QueryBlock& block) {
   return static_cast<std::size_t>(block.n_tokens) * static_cast<std::size_t>(block.n_heads);
@@ -158,9 +160,11 @@ void CacheAttention::begin_wave() {
   next_item_.store(0);
   if (!shares_runs_) {
     n_items_ = next_block_ = blocks_.size();
+    grain_ = std::clamp(n_items_ / (kTakesPerThread * static_cast<std::size_t>(context_.team.size())), std::size_t{1}, kMostTogether);
     return;
   }
   n_items_ = 0;
+  grain_ = 1;
   for (std::size_t part = 0; next_block_ < blocks_.size(); ++next_block_) {
     Shared& shared = shared_[next_block_];
     const std::size_t n_parts = shared.runs.count() * n_queries(blocks_[next_block_]);

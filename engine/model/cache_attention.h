@@ -79,9 +79,11 @@ class CacheAttention {
   template <typename Finish>
   void work(const CacheLayout& layout, const Batch& batch, int thread, const Finish& finish) {
     for (;;) {
-      for (std::size_t i = next_item_.fetch_add(1); i < n_items_; i = next_item_.fetch_add(1)) {
-        const QueryBlock* const done = do_item(layout, batch, i, thread);
-        if (done != nullptr) finish(*done);
+      for (std::size_t first = next_item_.fetch_add(grain_); first < n_items_; first = next_item_.fetch_add(grain_)) {
+        for (std::size_t i = first; i < std::min(first + grain_, n_items_); ++i) {
+          const QueryBlock* const done = do_item(layout, batch, i, thread);
+          if (done != nullptr) finish(*done);
+        }
       }
       if (next_block_ == blocks_.size()) return;
       context_.team.barrier();
@@ -134,6 +136,7 @@ class CacheAttention {
   bool shares_runs_ = false;
   std::size_t next_block_ = 0;  // of the next wave
   std::size_t n_items_ = 0;
+  std::size_t grain_ = 1;  // neighbouring items that a thread takes at once: they share keys and values
   std::atomic<std::size_t> next_item_{0};
   std::unique_ptr<Shared[]> shared_;  // by block
 
