@@ -37,6 +37,12 @@ std::vector<std::vector<int>> cpus_of_ranks(const engine::Topology& topology, co
   return ranks;
 }
 
+/// Of a packed model, whose zeros are where they are: nearer to whole blocks than to anywhere, as rounding adds some.
+engine::Sparsity sparsity_of(const engine::Zeros& zeros) {
+  const double middle = (zeros.density + engine::Zeros::anywhere(zeros.density).block_density) / 2;
+  return {.density = zeros.density, .in_blocks = zeros.density < 1 && zeros.block_density < middle};
+}
+
 }  // namespace
 
 Result<Subject> open_subject(const BenchOptions& bench) {
@@ -44,7 +50,7 @@ Result<Subject> open_subject(const BenchOptions& bench) {
   Subject subject;
   subject.packed = std::move(opened.manifest);
   subject.directory = std::move(opened.directory);
-  subject.sparsity = {.density = projection_density(subject.packed.paths), .block = 0};  // zeros are where they are
+  subject.sparsity = sparsity_of(projection_zeros(subject.packed.paths));
   return subject;
 }
 

@@ -1,6 +1,7 @@
 #include "coordinator/cli/format_settings.h"
 
 #include <algorithm>
+#include <cmath>
 #include <cstdio>
 #include <map>
 
@@ -77,16 +78,19 @@ std::string format_summary(const std::vector<shard::PathSpec>& paths, bool with_
   return out;
 }
 
-double projection_density(const std::vector<shard::PathSpec>& paths) {
-  double weights = 0, kept = 0;
+engine::Zeros projection_zeros(const std::vector<shard::PathSpec>& paths) {
+  double weights = 0, kept = 0, blocks = 0, kept_blocks = 0;
   for (const shard::PathSpec& path : paths) {
     if (!shard::is_projection(path.kind)) continue;
     for (const shard::MatrixSpec& m : path.matrices) {
+      const double of_row = std::ceil(static_cast<double>(m.cols) / engine::kBlockWeights);
       weights += static_cast<double>(m.rows) * m.cols;
       kept += m.zeros.density * static_cast<double>(m.rows) * m.cols;
+      blocks += m.rows * of_row;
+      kept_blocks += m.zeros.block_density * m.rows * of_row;
     }
   }
-  return weights > 0 ? kept / weights : 1.0;
+  return weights > 0 ? engine::Zeros{kept / weights, kept_blocks / blocks} : engine::Zeros{};
 }
 
 std::string projection_values(const std::vector<shard::PathSpec>& paths) {

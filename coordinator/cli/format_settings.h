@@ -25,8 +25,8 @@ Result<FormatSettings> read_format_settings(const Options& options, const char* 
 /// part, of which a token reads one row, is left out unless `with_embedding`.
 std::string format_summary(const std::vector<shard::PathSpec>& paths, bool with_embedding);
 
-/// Of the weights of attention and feed-forward, those that are not zero; 1 where there are none.
-double projection_density(const std::vector<shard::PathSpec>& paths);
+/// How the zeros of attention and feed-forward lie; all kept where there are no weights.
+engine::Zeros projection_zeros(const std::vector<shard::PathSpec>& paths);
 
 /// The values that attention and feed-forward are packed with: "int4".
 std::string projection_values(const std::vector<shard::PathSpec>& paths);

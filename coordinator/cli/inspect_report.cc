@@ -213,6 +213,7 @@ OrderedJson paths_json(const shard::Manifest& manifest) {
                           {"cols", m.cols},
                           {"format", engine::find_format(m.format)->name()},
                           {"density", m.zeros.density},
+                          {"block_density", m.zeros.block_density},
                           {"bytes", m.bytes}});
     paths.push_back({{"path", shard::path_title(path)},
                      {"layer", path.layer},

@@ -250,7 +250,7 @@ class QualityRunner {
     row.structure = point.prune ? shard::structure_text(point.prune->structure) : "dense";
     row.values = point.values.empty() ? projection_values(manifest.paths) : point.values;
     row.asked_sparsity = point.prune ? point.prune->sparsity : 0;
-    row.sparsity = 1 - projection_density(manifest.paths);
+    row.sparsity = 1 - projection_zeros(manifest.paths).density;
     row.bytes_per_token = step_weight_bytes(manifest, job->plan(), 1);
     row.packed_bytes = std::accumulate(manifest.blob_files.begin(), manifest.blob_files.end(), std::uint64_t{0},
                                        [](std::uint64_t sum, const shard::BlobFile& file) { return sum + file.bytes; });
