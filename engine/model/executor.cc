@@ -139,6 +139,7 @@ class Executor final : public RankExecutor {
     const ModelConfig& config = context_.config;
     COLONNADE_TRY(check_step(step, step_limits_));
     batch_.set(step);
+    rest_ = {};
     const int n_tokens = batch_.n_tokens();
     const std::size_t count = static_cast<std::size_t>(n_tokens) * context_.dim();
     float* const x = residual_.data();  // (n_tokens, dim): the residual stream, the same on every rank of the stage
@@ -163,15 +164,16 @@ class Executor final : public RankExecutor {
                         : attention_->run(shape, layer, caches_[l], batch_, normed_,
                                           by_columns(layer.attention.size(), n_tokens), *join_));
       COLONNADE_TRY(add_joined(layer.attention_post_norm, layer.output_bias, n_tokens));
-      if (config.norm_after) normalize_residual(layer.attention_norm, layer.attention_norm_bias, n_tokens);
+      if (config.norm_after) rest_.norm_by(layer.attention_norm, layer.attention_norm_bias);
 
       prepare_input(layer.feed_forward_norm, layer.feed_forward_norm_bias, inputs_[l].feed_forward, n_tokens);
       COLONNADE_TRY(router_.route(shape, layer, normed_, n_tokens, *join_));
       const std::size_t n_paths = feed_forward_.choose_paths(layer, router_);
       feed_forward_.run(normed_, n_tokens, by_columns(n_paths, n_tokens), join_->contribution());
       COLONNADE_TRY(add_joined(layer.feed_forward_post_norm, nullptr, n_tokens));
-      if (config.norm_after) normalize_residual(layer.feed_forward_norm, layer.feed_forward_norm_bias, n_tokens);
+      if (config.norm_after) rest_.norm_by(layer.feed_forward_norm, layer.feed_forward_norm_bias);
     }
+    finish_residual(n_tokens);
 
     for (const int target : place_.targets)
       COLONNADE_TRY(comm_.send(target, Channel::kActivations, std::as_bytes(std::span(x, count))));
@@ -215,9 +217,28 @@ class Executor final : public RankExecutor {
     for_tokens(n_tokens, row, 0, [](std::size_t) {});
   }
 
+  /// What rows of the residual stream lack after a join. Whoever reads a row next does it, while the row is in its cache.
+  struct Rest {
+    const float* bias = nullptr;
+    const float *norm = nullptr, *norm_bias = nullptr;
+    void norm_by(const float* weight, const float* with_bias) { norm = weight, norm_bias = with_bias; }
+  };
+
+  void finish_row(std::size_t t) {
+    float* const row = residual_.data() + t * context_.dim();
+    if (rest_.bias != nullptr) context_.kernels.add_scaled(row, rest_.bias, context_.config.residual_scale, context_.dim());
+    if (rest_.norm != nullptr) context_.normalize(row, rest_.norm, rest_.norm_bias, row);
+  }
+
+  void finish_residual(int n_tokens) {
+    if (rest_.bias != nullptr || rest_.norm != nullptr) for_tokens(n_tokens, [&](std::size_t t) { finish_row(t); });
+    rest_ = {};
+  }
+
   /// What a block reads: the residual stream, normalised before where the model does that.
   void prepare_input(const float* norm, const float* norm_bias, const ActivationKinds& wanted, int n_tokens) {
     const auto row = [&](std::size_t t) {
+      finish_row(t);
       const float* const from = residual_.data() + t * context_.dim();
       if (context_.config.norm_after) {
         std::copy_n(from, context_.dim(), normed_.row(t));
@@ -232,13 +253,7 @@ class Executor final : public RankExecutor {
       normed_.turn(context_.kernels, first, std::min<std::size_t>(kTurnedTokens, static_cast<std::size_t>(n_tokens) - first), i % n_groups, block);
     };
     for_tokens(n_tokens, row, wanted.wide && context_.by_blocks(n_tokens) ? n_token_blocks(n_tokens) * n_groups : 0, turn);
-  }
-
-  void normalize_residual(const float* norm, const float* norm_bias, int n_tokens) {
-    for_tokens(n_tokens, [&](std::size_t t) {
-      float* const row = residual_.data() + t * context_.dim();
-      context_.normalize(row, norm, norm_bias, row);
-    });
+    rest_ = {};
   }
 
   void add_positions(int n_tokens) {
@@ -249,10 +264,11 @@ class Executor final : public RankExecutor {
       if (const int type = batch_.token_type(static_cast<int>(t)); type > 0)
         context_.kernels.add(residual_.data() + t * dim, weights_.token_types + static_cast<std::size_t>(type - 1) * dim, dim);
     });
-    normalize_residual(weights_.embedding_norm, weights_.embedding_norm_bias, n_tokens);
+    rest_.norm_by(weights_.embedding_norm, weights_.embedding_norm_bias);
   }
 
-  /// Adds what the ranks' contributions come to, and `bias`, to the residual stream, normalised first where there is a norm.
+  /// Adds what the ranks' contributions come to, and `bias`, to the residual stream, normalised first where there is a norm. Without
+  /// one the bias is left to do.
   Status add_joined(const float* post_norm, const float* bias, int n_tokens) {
     const KernelTable& kernels = context_.kernels;
     const float scale = context_.config.residual_scale;
@@ -261,7 +277,7 @@ class Executor final : public RankExecutor {
     if (post_norm == nullptr) {
       if (scale != 1.0f) kernels.scale(join_->contribution(), scale, count);
       COLONNADE_TRY(join_->reduce(x, count, context_.team));
-      if (bias != nullptr) for_tokens(n_tokens, [&](std::size_t t) { kernels.add_scaled(x + t * dim, bias, scale, dim); });
+      rest_.bias = bias;
       return {};
     }
     float* const sum = joined_.data();
@@ -296,6 +312,7 @@ class Executor final : public RankExecutor {
   StepLimits step_limits_;
   Batch batch_;
   AlignedBuffer<float> residual_;  // (max_tokens, dim)
+  Rest rest_;
   ActivationRows normed_;          // (max_tokens, dim)
   AlignedBuffer<float> joined_;    // (max_tokens, dim): what a block gives, where it is normalised before it is added
   Router router_;
