@@ -45,8 +45,9 @@ void clamped_swish_gate_rows(float* gate, const float* up, float limit, float st
 
 /// - erfc(|x| / sqrt 2) / 2 in eight pieces of equal width, which end at |x| = 5.25: piece i has a polynomial of u = t - i - 0.5,
 /// where t = |x| * 7.75 / 5.25. Minimax: the error of |x| times it is below 8e-8 * max(1, |x|). The last piece is 0 at its end.
-inline constexpr float kGeluScale = 1.47619045f, kGeluEnd = 7.25f;
-inline constexpr float kGeluPieces[6][8] = {
+/// Not inline: a table of one instruction set's object is not shared with others (tests/engine/kernels/check_objects.sh).
+constexpr float kGeluScale = 1.47619045f, kGeluEnd = 7.25f;
+constexpr float kGeluPieces[6][8] = {
     {-0.367414266f, -0.154784054f, -0.0451755077f, -0.00887075253f, -0.00115037244f, -9.73523274e-05f, -5.33408047e-06f, -1.12043551e-07f},
     {0.255184203f, 0.161272064f, 0.0644119829f, 0.016258318f, 0.00259351684f, 0.000261467969f, 1.66606642e-05f, 6.71237274e-07f},
     {-0.0292705875f, -0.0554992668f, -0.0369520746f, -0.013059183f, -0.00267743063f, -0.000329490169f, -2.47416792e-05f, -1.15683827e-06f},

@@ -155,11 +155,12 @@ template <class V, class Kv>
   const F offset = V::set(query.largest);
   F total = V::zero();
   const auto weigh_halves = [&](int half, auto count) __attribute__((always_inline)) {
-    F weights[count()];
+    constexpr int N = count();
+    F weights[N];
     // No score is above the largest.
-    for (int i = 0; i < count(); ++i) weights[i] = V::max(V::set(-105.0f), V::sub(V::load(scores + (half + i) * 16), offset));
-    exps_within<V, count()>(weights);
-    for (int i = 0; i < count(); ++i) {
+    for (int i = 0; i < N; ++i) weights[i] = V::max(V::set(-105.0f), V::sub(V::load(scores + (half + i) * 16), offset));
+    exps_within<V, N>(weights);
+    for (int i = 0; i < N; ++i) {
       total = V::add(total, weights[i]);
       // Outside of the query's positions the product may be anything; it is not looked at.
       if constexpr (Kv::kScaled) weights[i] = V::mul(weights[i], V::load(run.scales((half + i) / 2) + kPageTokens + (half + i) % 2 * 16));
@@ -323,9 +324,10 @@ void attend_run(const AttendArgs& args) {
       const int end = page + key_step < run.n_pages ? page + key_step : run.n_pages;
       for_query_groups<V>(n_queries, [&](int q, auto count) __attribute__((always_inline)) {
         if (page == 0) {
+          constexpr int N = count();
           // Meanwhile the next queries arrive, and the lines for these queries' sums, which another core may own.
-          fetch_queries(q + count(), q + count() + V::kAttendQueries);
-          for (int i = q; i < q + count(); ++i)
+          fetch_queries(q + N, q + N + V::kAttendQueries);
+          for (int i = q; i < q + N; ++i)
             for (std::size_t dim = 0; dim < run.value_stride; dim += 16) V::prefetch_for_writing(queries[i].sum + dim);
         }
         score_pages<V, Kv, count()>(run, queries + q, page, end, scores + q);

@@ -21,9 +21,11 @@ template <class V, int N>
   // ln 2 in two parts: n times the first is exact.
   for (int i = 0; i < N; ++i) x[i] = V::fma(n[i], V::set(-0.693359375f), x[i]);
   for (int i = 0; i < N; ++i) x[i] = V::fma(n[i], V::set(2.12194440e-4f), x[i]);
+  constexpr float kSeries[] = {1.0f / 720.0f, 1.0f / 120.0f, 1.0f / 24.0f, 1.0f / 6.0f, 0.5f, 1.0f, 1.0f};
   for (int i = 0; i < N; ++i) power[i] = V::set(1.0f / 5040.0f);
-  for (const float coefficient : {1.0f / 720.0f, 1.0f / 120.0f, 1.0f / 24.0f, 1.0f / 6.0f, 0.5f, 1.0f, 1.0f})
-    for (int i = 0; i < N; ++i) power[i] = V::fma(power[i], x[i], V::set(coefficient));
+  for (int k = 0; k < 7; ++k) {
+    for (int i = 0; i < N; ++i) power[i] = V::fma(power[i], x[i], V::set(kSeries[k]));
+  }
   for (int i = 0; i < N; ++i) x[i] = V::times_power_of_two(power[i], n[i], exponent[i]);
 }
 
