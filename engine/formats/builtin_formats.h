@@ -15,6 +15,8 @@ const Format& bitmask_int4_format();
 const Format& permute_int8_format();
 const Format& permute_int4_format();
 const Format& gap_int4_format();
+const Format& quad_int8_format();
+const Format& quad_int4_format();
 
 /// `cols` rounded up to a multiple of `granule`.
 constexpr std::size_t padded_cols(std::size_t cols, std::size_t granule) {

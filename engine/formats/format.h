@@ -36,6 +36,8 @@ enum class FormatId : std::uint32_t {
   kPermuteInt8 = 8,
   kPermuteInt4 = 9,
   kGapInt4 = 10,
+  kQuadInt8 = 11,
+  kQuadInt4 = 12,
 };
 inline constexpr int kFormatSlots = 16;  // table size; ids stay below
 

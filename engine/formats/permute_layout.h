@@ -32,9 +32,15 @@ namespace colonnade::engine {
 //
 //   PermuteHeader | GapGroup x groups | bases: 1 byte a step | 0 … 63 bytes | steps
 
+// quad-int8 and quad-int4 are for weights that are left in blocks of one row and four neighbouring columns, from a multiple of
+// four on: quads. A step has one quad for each lane: its number within the group, and its four values, which lie as those of
+// a permute step do. The window is the whole group, so each lane takes its quads in any order.
+//
+//   PermuteHeader | PermuteGroup x groups | quads: 16 bytes a step | 0 … 63 bytes | values: 64 bytes a step, or two steps
+
 struct PermuteHeader {
   std::uint32_t n_steps;
-  std::uint32_t window;  // 64, 128 or 256 columns
+  std::uint32_t window;  // 64, 128 or 256 columns; 512 of quads
   std::uint64_t reserved;
 };
 
@@ -78,6 +84,19 @@ constexpr std::size_t permute_values_at(std::size_t step, bool int4) {
   return int4 ? step / 2 * 3 * kPermuteStep : step * 2 * kPermuteStep + kPermuteStep;
 }
 
+inline constexpr std::size_t kQuadColumns = 4;
+inline constexpr std::size_t kWideQuads = kWideGroup / kQuadColumns;
+constexpr std::size_t quads_offset(std::size_t n_groups) { return sizeof(PermuteHeader) + n_groups * sizeof(PermuteGroup); }
+constexpr std::size_t quad_values_offset(std::size_t n_groups, std::size_t n_steps) {
+  const std::size_t end = quads_offset(n_groups) + n_steps * kStripRows;
+  return (end + kStripAlignment - 1) / kStripAlignment * kStripAlignment;
+}
+constexpr std::size_t quad_values_bytes(std::size_t n_steps, bool int4) {
+  return (int4 ? (n_steps + 1) / 2 : n_steps) * kPermuteStep;
+}
+constexpr std::size_t quad_values_at(std::size_t step, bool int4) { return (int4 ? step / 2 : step) * kPermuteStep; }
+
+static_assert(kQuadColumns == kPermuteEntries && kWideQuads == 128);
 static_assert(sizeof(PermuteHeader) == 16 && sizeof(PermuteGroup) == 56 && sizeof(GapGroup) == 72);
 static_assert(kPermuteStep == 64 && kPermuteStep % kStripAlignment == 0);
 static_assert(kWideGroup / kPermuteBaseUnit <= 256);

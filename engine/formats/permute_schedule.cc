@@ -4,6 +4,7 @@
 #include <span>
 
 #include "engine/base/check.h"
+#include "engine/formats/lane_shares.h"
 
 namespace colonnade::engine {
 namespace {
@@ -36,42 +37,21 @@ std::size_t count_steps(const Lanes& lanes, const PermuteWindows& windows) {
   return steps;
 }
 
-/// Own steps for the first `quota` entries of each row; the rest is shared out in pairs, the row with the most left and
-/// the one with the fewest.
+/// The entries of each lane in its own steps and in its shared ones.
 struct Shares {
   Lanes own, shared;
-  std::array<std::uint8_t, kStripRows> donor;
-  std::uint16_t kept = 0;
+  LaneShares lanes;
 };
 
 Shares share_out(const PermuteRows& rows, std::size_t quota) {
+  std::array<std::size_t, kStripRows> counts;
+  for (std::size_t r = 0; r < kStripRows; ++r) counts[r] = rows[r].size();
   Shares shares;
-  shares.donor.fill(kNoDonor);
-  std::array<std::span<const PermuteEntry>, kStripRows> rest;
-  std::array<std::size_t, kStripRows> order;
-  for (std::size_t r = 0; r < kStripRows; ++r) {
-    const std::span<const PermuteEntry> all(rows[r]);
-    const std::size_t own = std::min(quota, all.size());
-    shares.own[r] = all.first(own);
-    rest[r] = all.subspan(own);
-    order[r] = r;
-  }
-  std::stable_sort(order.begin(), order.end(), [&](std::size_t a, std::size_t b) { return rest[a].size() < rest[b].size(); });
-  const auto keep = [&](std::size_t r) {
-    shares.shared[r] = rest[r];
-    if (!rest[r].empty()) shares.kept = static_cast<std::uint16_t>(shares.kept | 1u << r);
-  };
-  for (std::size_t i = 0; i < kStripRows / 2; ++i) {
-    const std::size_t light = order[i], heavy = order[kStripRows - 1 - i];
-    keep(heavy);
-    if (!rest[light].empty() || rest[heavy].size() < 2) {
-      keep(light);
-      continue;
-    }
-    const std::size_t half = (rest[heavy].size() + 1) / 2;
-    shares.shared[heavy] = rest[heavy].first(half);
-    shares.shared[light] = rest[heavy].subspan(half);
-    shares.donor[heavy] = static_cast<std::uint8_t>(light);
+  shares.lanes = share_lanes(counts, quota);
+  const auto entries = [&](const LaneShares::Part& part) { return std::span<const PermuteEntry>(rows[part.row]).subspan(part.begin, part.size()); };
+  for (std::size_t l = 0; l < kStripRows; ++l) {
+    shares.own[l] = entries(shares.lanes.own[l]);
+    shares.shared[l] = entries(shares.lanes.shared[l]);
   }
   return shares;
 }
@@ -112,8 +92,8 @@ PermuteSchedule schedule_group(const PermuteRows& rows, const PermuteWindows& wi
   }
   const Shares shares = share_out(rows, best_quota);
   PermuteSchedule schedule;
-  schedule.donor = shares.donor;
-  schedule.kept = shares.kept;
+  schedule.donor = shares.lanes.donor;
+  schedule.kept = shares.lanes.kept;
   add_steps(shares.own, windows, schedule.steps);
   schedule.n_own = schedule.steps.size();
   add_steps(shares.shared, windows, schedule.steps);

@@ -9,9 +9,10 @@ void Format::decode_strip(const std::byte* strip, int n_rows, std::size_t cols, 
 }
 
 std::span<const Format* const> all_formats() {
-  static const std::array<const Format*, 10> formats = {
+  static const std::array<const Format*, 12> formats = {
       &f32_format(),          &bf16_format(),         &int8_format(),         &int4_format(),         &bitmask_bf16_format(),
-      &bitmask_int8_format(), &bitmask_int4_format(), &permute_int8_format(), &permute_int4_format(), &gap_int4_format()};
+      &bitmask_int8_format(), &bitmask_int4_format(), &permute_int8_format(), &permute_int4_format(), &gap_int4_format(),
+      &quad_int8_format(),    &quad_int4_format()};
   return formats;
 }
 

@@ -271,10 +271,24 @@ struct Simd {
       lo = _mm256_or_si256(lo, _mm256_shuffle_epi8(table, _mm256_adds_epu8(_mm256_xor_si256(at.lo, high), limit)));
       hi = _mm256_or_si256(hi, _mm256_shuffle_epi8(table, _mm256_adds_epu8(_mm256_xor_si256(at.hi, high), limit)));
     }
-    const Bytes picked = widen_bytes({lo, hi});
+    return dot_values(acc, {lo, hi}, w);
+  }
+  COLONNADE_OP I dot_values(I acc, Raw x, const Values& w) {
+    const Bytes picked = widen_bytes(x);
     const __m256i low = _mm256_add_epi32(_mm256_madd_epi16(picked.lo_even, w.lo_even), _mm256_madd_epi16(picked.lo_odd, w.lo_odd));
     const __m256i top = _mm256_add_epi32(_mm256_madd_epi16(picked.hi_even, w.hi_even), _mm256_madd_epi16(picked.hi_odd, w.hi_odd));
     return {_mm256_add_epi32(acc.lo, low), _mm256_add_epi32(acc.hi, top)};
+  }
+  struct QuadIndices { __m256i lo, hi; };
+  COLONNADE_OP QuadIndices load_quad_indices(const std::byte* p) {
+    const __m128i all = _mm_loadu_si128(reinterpret_cast<const __m128i*>(p));
+    // Of bytes that are no quad the lower bits: what is gathered lies in the group.
+    const __m256i most = _mm256_set1_epi32(127);
+    return {_mm256_and_si256(_mm256_cvtepu8_epi32(all), most), _mm256_and_si256(_mm256_cvtepu8_epi32(_mm_srli_si128(all, 8)), most)};
+  }
+  COLONNADE_OP I dot_quads(I acc, const QuadIndices& at, const Values& w, const std::uint8_t* x) {
+    const int* const quads = reinterpret_cast<const int*>(x);
+    return dot_values(acc, {_mm256_i32gather_epi32(quads, at.lo, 4), _mm256_i32gather_epi32(quads, at.hi, 4)}, w);
   }
   COLONNADE_OP I add_128_times(I acc, const Values& w) {
     const __m256i factor = _mm256_set1_epi16(128);

@@ -248,6 +248,20 @@ struct Simd {
 #endif
     return in_register(_mm512_dpbusd_epi32(acc, picked, w));
   }
+  struct QuadIndices { __m512i index; __mmask16 odd, far; };
+  COLONNADE_OP QuadIndices load_quad_indices(const std::byte* p) {
+    const __m512i index = _mm512_cvtepu8_epi32(_mm_loadu_si128(reinterpret_cast<const __m128i*>(p)));
+    return {index, _mm512_test_epi32_mask(index, _mm512_set1_epi32(32)), _mm512_test_epi32_mask(index, _mm512_set1_epi32(64))};
+  }
+  /// One of 32 quads, by the lower five bits of the index.
+  COLONNADE_OP __m512i pick_quads(__m512i index, const std::uint8_t* x) {
+    return _mm512_permutex2var_epi32(_mm512_loadu_si512(x), index, _mm512_loadu_si512(x + 64));
+  }
+  COLONNADE_OP I dot_quads(I acc, const QuadIndices& at, Values w, const std::uint8_t* x) {
+    const __m512i near = _mm512_mask_blend_epi32(at.odd, pick_quads(at.index, x), pick_quads(at.index, x + 128));
+    const __m512i far = _mm512_mask_blend_epi32(at.odd, pick_quads(at.index, x + 256), pick_quads(at.index, x + 384));
+    return in_register(_mm512_dpbusd_epi32(acc, _mm512_mask_blend_epi32(at.far, near, far), w));
+  }
   COLONNADE_OP I add_128_times(I acc, Values w) {
     return in_register(_mm512_dpbusd_epi32(acc, _mm512_set1_epi8(static_cast<char>(0x80)), w));
   }

@@ -4,6 +4,7 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "engine/formats/permute_layout.h"
 #include "engine/kernels/nibble.h"
 
 #define COLONNADE_LANES for (int lane = 0; lane < 16; ++lane)
@@ -248,6 +249,17 @@ struct Simd {
   template <int Window>
   static I dot_picked(I acc, const Indices& at, const Values& w, const std::uint8_t* x) {
     for (int i = 0; i < 64; ++i) acc.v[i / 4] += static_cast<std::uint32_t>(w.v[i] * static_cast<std::int32_t>(x[at.v[i]]));
+    return acc;
+  }
+  struct QuadIndices { std::uint8_t v[16]; };  // of a quad step: which quad of the group each lane has
+  static QuadIndices load_quad_indices(const std::byte* p) {
+    QuadIndices r;
+    for (int lane = 0; lane < 16; ++lane) r.v[lane] = static_cast<std::uint8_t>(std::to_integer<unsigned>(p[lane]) & (kWideQuads - 1));
+    return r;
+  }
+  /// acc + the exact dot product of each lane's 4 values with its quad of a group's bytes.
+  static I dot_quads(I acc, const QuadIndices& at, const Values& w, const std::uint8_t* x) {
+    for (int i = 0; i < 64; ++i) acc.v[i / 4] += static_cast<std::uint32_t>(w.v[i] * static_cast<std::int32_t>(x[4 * at.v[i / 4] + i % 4]));
     return acc;
   }
   static I add_128_times(I acc, const Values& w) {

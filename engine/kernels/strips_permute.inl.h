@@ -1,4 +1,4 @@
-// Multiplication of index-permute and gap strips with wide int8 activations (see formats/permute_layout.h).
+// Multiplication of index-permute, gap and quad strips with wide int8 activations (see formats/permute_layout.h).
 //
 // For every (row, token): per group of kWideGroup columns an exact integer, the dot product of the weights with
 // (activation + 128) less 128 times the sum of the weights; then acc = fma(float(integer), weight scale * activation
@@ -87,12 +87,12 @@ struct PermuteStrip {
                                                       I (&sums)[T], I& offset) {
     if (count == 0) return;
     do {
-      typename V::Indices index;
+      typename Steps::Indices index;
       typename V::Values values;
       const auto window = x.window(steps.template next<Fetch>(index, values));
       offset = V::add_128_times(offset, values);
       for (int t = 0; t < T; ++t)
-        sums[t] = V::template dot_picked<Steps::kWindow>(sums[t], index, values, x.at(window, t));
+        sums[t] = Steps::dot(sums[t], index, values, x.at(window, t));
     } while (--count > 0);
   }
 
@@ -272,6 +272,13 @@ void multiply_gap_strips(const MatrixView& matrix, std::uint32_t first, std::uin
                          int n_tokens, float* out, std::size_t out_stride) {
   multiply_stepped_strips<V, T, V::kGapTokens, Add>(matrix, first, last, activations, n_tokens, T::kLeastGapStrips, out, out_stride,
                                                    ChooseGapSteps<V>());
+}
+
+template <class V, class T, bool Int4, bool Add>
+void multiply_quad_strips(const MatrixView& matrix, std::uint32_t first, std::uint32_t last, const Activations& activations,
+                          int n_tokens, float* out, std::size_t out_stride) {
+  multiply_stepped_strips<V, T, V::kPairTokens, Add>(matrix, first, last, activations, n_tokens, T::kLeastStrips, out, out_stride,
+                                                    ChooseQuadSteps<V, Int4>());
 }
 
 }  // namespace colonnade::engine

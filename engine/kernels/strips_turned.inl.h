@@ -1,14 +1,15 @@
-// Multiplication of index-permute and gap strips with many tokens: lanes are tokens, not rows.
+// Multiplication of index-permute, gap and quad strips with many tokens: lanes are tokens, not rows.
 //
 // Activations are turned (TurnedGroup), so an entry (value, column) of a row takes one line of 64 bytes whole, in place of a
 // byte that is looked for among 64 to 256. Four entries of a row are four loads, eight shuffles that make quads of their
-// bytes, and a dot product for every 16 tokens. The integers are those of strips_permute.inl.h, and so are the bits of
+// bytes, and a dot product for every 16 tokens. Of a quad the lines are neighbours, and are interleaved once for many strips. The integers are those of strips_permute.inl.h, and so are the bits of
 // the results.
 #pragma once
 
 #include <cstddef>
 #include <cstdint>
 #include <span>
+#include <type_traits>
 
 #include "engine/formats/permute_layout.h"
 #include "engine/kernels/kernels.h"
@@ -26,8 +27,9 @@ template <class Number>
   return b < a ? b : a;
 }
 
-/// A strip and a group of columns times kVectors * 16 tokens of a block: half of them, or all.
-template <class V, class T, int kVectors>
+/// A strip and a group of columns times kVectors * 16 tokens of a block: half of them, or all. With kQuads the group's
+/// lines are the quads that interleave_group() makes of them.
+template <class V, class T, bool kQuads, int kVectors>
 class TurnedStrip {
   using F = typename V::F;
   using I = typename V::I;
@@ -47,9 +49,9 @@ class TurnedStrip {
   static void fetch_steps(const std::byte* strip, std::size_t n_groups, std::size_t group, std::size_t first_step) {
     const PermuteGroup& lanes = Steps::lanes(header_of<Steps>(strip, group));
     const Steps steps(strip, n_groups, n_steps_of(strip), first_step);
-    __builtin_prefetch(steps.bases());
-    const std::size_t bytes = (std::size_t{lanes.n_own} + lanes.n_shared) * Steps::kBytes;
-    for (std::size_t i = 0; i < bytes; i += 64) __builtin_prefetch(steps.bytes() + i);
+    const std::size_t count = std::size_t{lanes.n_own} + lanes.n_shared;
+    for (std::size_t i = 0; i < count * Steps::kBaseBytes; i += 64) __builtin_prefetch(steps.bases() + i);
+    for (std::size_t i = 0; i < count * Steps::kBytes; i += 64) __builtin_prefetch(steps.bytes() + i);
   }
 
   /// `first_step`: of the group; becomes that of the next. results: (kStripRows, kTurnedTokens); of the first group written,
@@ -104,18 +106,21 @@ class TurnedStrip {
 
   template <class Steps>
   [[gnu::always_inline]] static inline void unpack(Steps& steps, UnpackedStep& to, I& offset) {
-    typename V::Indices index;
+    typename Steps::Indices index;
     typename V::Values values;
     const std::size_t base = steps.template next<false>(index, values);
     offset = V::add_128_times(offset, values);
-    T::template unpack<Steps::kWindow>(index, values, static_cast<unsigned>(base), to);
+    Steps::template unpack<T>(index, values, base, to);
   }
 
   /// Adds what `lane` has in steps [begin, end).
   [[gnu::always_inline]] static inline void add_lane(const UnpackedStep* steps, std::size_t lane, std::size_t begin, std::size_t end,
                                                      const TurnedGroup& x, I (&sums)[kVectors]) {
-    for (std::size_t i = begin; i < end; ++i)
-      T::template add_lines<kVectors>(sums, x.lines[0], steps[i].places + kPermuteEntries * lane, steps[i].values + kPermuteEntries * lane);
+    for (std::size_t i = begin; i < end; ++i) {
+      const std::int8_t* const values = steps[i].values + kPermuteEntries * lane;
+      if constexpr (kQuads) T::template add_quad<kVectors>(sums, x.lines[std::size_t{steps[i].places[lane]} * kQuadColumns], values);
+      else T::template add_lines<kVectors>(sums, x.lines[0], steps[i].places + kPermuteEntries * lane, values);
+    }
   }
 
   [[gnu::always_inline]] static inline void finish(const I (&sums)[kVectors], std::int32_t offset, float weight_scale, const float* scales,
@@ -133,9 +138,18 @@ class TurnedStrip {
   }
 };
 
+/// Four lines of neighbouring columns become one quad of each token: of 16 tokens in each line.
+template <class T, int kVectors>
+void interleave_group(const TurnedGroup& from, std::size_t n_columns, TurnedGroup& to) {
+  for (std::size_t column = 0; column < n_columns; column += kQuadColumns) T::template interleave<kVectors>(from.lines[column], to.lines[column]);
+  __builtin_memcpy(to.scales, from.scales, sizeof(to.scales));
+}
+
 /// Up to kMostTurnedStrips strips.
 template <class V, class T>
 class TurnedTile {
+  struct NoQuads {};
+
  public:
   void add(const std::byte* strip) { strips_[n_strips_++] = strip; }
   bool is_full() const { return n_strips_ == kMostTurnedStrips; }
@@ -147,19 +161,25 @@ class TurnedTile {
     return after;
   }
 
-  /// Times n_tokens of a block, group by group: group_at(g) is group g of the block. `next`: what is read after the last.
+  /// Columns [0, cols) times n_tokens of a block, group by group: group_at(g) is group g of the block. `next`: what is read
+  /// after the last.
   template <class Choose, class GroupAt>
-  void multiply(std::size_t n_groups, const GroupAt& group_at, const TurnedGroup* next, int n_tokens, bool add, float* out, const Choose& choose) {
-    if (n_tokens <= kTurnedTokens / 2) multiply_groups<TurnedStrip<V, T, 2>>(n_groups, group_at, next, add, out, choose);
-    else multiply_groups<TurnedStrip<V, T, 4>>(n_groups, group_at, next, add, out, choose);
+  void multiply(std::size_t cols, const GroupAt& group_at, const TurnedGroup* next, int n_tokens, bool add, float* out, const Choose& choose) {
+    if (n_tokens <= kTurnedTokens / 2) multiply_groups<2>(cols, group_at, next, add, out, choose);
+    else multiply_groups<4>(cols, group_at, next, add, out, choose);
   }
 
  private:
-  template <class Strip, class Choose, class GroupAt>
-  void multiply_groups(std::size_t n_groups, const GroupAt& group_at, const TurnedGroup* next, bool add, float* out, const Choose& choose) {
+  template <int kVectors, class Choose, class GroupAt>
+  void multiply_groups(std::size_t cols, const GroupAt& group_at, const TurnedGroup* next, bool add, float* out, const Choose& choose) {
+    using Strip = TurnedStrip<V, T, Choose::kQuads, kVectors>;
+    const std::size_t n_groups = (cols + kWideGroup - 1) / kWideGroup;
     std::size_t first_steps[kMostTurnedStrips] = {};
+    std::conditional_t<Choose::kQuads, TurnedGroup, NoQuads> quads;
     for (std::size_t group = 0; group < n_groups; ++group) {
-      const TurnedGroup& x = group_at(group);
+      const TurnedGroup& lines = group_at(group);
+      if constexpr (Choose::kQuads) interleave_group<T, kVectors>(lines, least(kWideGroup, cols - group * kWideGroup), quads);
+      const TurnedGroup& x = group_of(lines, quads);
       const TurnedGroup* const following = group + 1 < n_groups ? &group_at.next(group) : next;
       for (std::uint32_t i = 0; i < n_strips_; ++i) {
         if (following != nullptr) fetch_lines(*following, i);
@@ -178,6 +198,12 @@ class TurnedTile {
     for (std::size_t line = begin; line < end; ++line) __builtin_prefetch(group.lines[line], 0, 2);
   }
 
+  template <class Quads>
+  static const TurnedGroup& group_of(const TurnedGroup& lines, const Quads& quads) {
+    if constexpr (std::is_same_v<Quads, TurnedGroup>) return quads;
+    else return lines;
+  }
+
   const std::byte* strips_[kMostTurnedStrips];
   std::uint32_t n_strips_ = 0;
 };
@@ -185,7 +211,7 @@ class TurnedTile {
 template <class V, class T, class Choose, bool Add>
 void multiply_turned(std::span<const StripRange> strips, const TurnedGroup* groups, const TurnedGroup* next, int n_tokens, float* out) {
   if (strips.empty()) return;
-  const std::size_t n_groups = (strips.front().matrix->cols + kWideGroup - 1) / kWideGroup;
+  const std::size_t cols = strips.front().matrix->cols;
   struct {
     const TurnedGroup* groups;
     const TurnedGroup& operator()(std::size_t group) const { return groups[group]; }
@@ -193,7 +219,7 @@ void multiply_turned(std::span<const StripRange> strips, const TurnedGroup* grou
   } const group_at{groups};
   TurnedTile<V, T> tile;
   const auto multiply = [&](const TurnedGroup* after) {
-    tile.multiply(n_groups, group_at, after, n_tokens, Add, out, Choose());
+    tile.multiply(cols, group_at, after, n_tokens, Add, out, Choose());
     out = tile.clear(out);
   };
   for (const StripRange& range : strips) {
@@ -248,12 +274,11 @@ void turn_and_multiply(const MatrixView& matrix, std::uint32_t first, std::uint3
     }
     const TurnedGroup& next(std::size_t) const { return x; }
   } const group_at{activations, token, count, x};
-  const std::size_t n_groups = (matrix.cols + kWideGroup - 1) / kWideGroup;
   for (std::uint32_t s = first; s < last; s += least(last - s, kMostTurnedStrips)) {
     const std::uint32_t n_strips = least(last - s, kMostTurnedStrips);
     TurnedTile<V, T> tile;
     for (std::uint32_t i = 0; i < n_strips; ++i) tile.add(matrix.strip(s + i));
-    tile.multiply(n_groups, group_at, nullptr, count, false, results, choose);
+    tile.multiply(matrix.cols, group_at, nullptr, count, false, results, choose);
     float* const to = out + std::size_t{s} * kStripRows;
     if constexpr (!Add) {
       turn_back_columns<T>(results, n_strips * kStripRows, count, to, out_stride);

@@ -42,6 +42,10 @@ constexpr KernelTable make_table(const char* name) {
   table.add_strips[static_cast<int>(FormatId::kPermuteInt4)] = multiply_permute_strips<V, T, true, true>;
   table.strips[static_cast<int>(FormatId::kGapInt4)] = multiply_gap_strips<V, T, false>;
   table.add_strips[static_cast<int>(FormatId::kGapInt4)] = multiply_gap_strips<V, T, true>;
+  table.strips[static_cast<int>(FormatId::kQuadInt8)] = multiply_quad_strips<V, T, false, false>;
+  table.add_strips[static_cast<int>(FormatId::kQuadInt8)] = multiply_quad_strips<V, T, false, true>;
+  table.strips[static_cast<int>(FormatId::kQuadInt4)] = multiply_quad_strips<V, T, true, false>;
+  table.add_strips[static_cast<int>(FormatId::kQuadInt4)] = multiply_quad_strips<V, T, true, true>;
   const auto turned = [&]<class Choose>(FormatId format) {
     table.turned[static_cast<int>(format)] = multiply_turned<V, T, Choose, false>;
     table.add_turned[static_cast<int>(format)] = multiply_turned<V, T, Choose, true>;
@@ -49,6 +53,8 @@ constexpr KernelTable make_table(const char* name) {
   turned.template operator()<ChoosePairSteps<V, false>>(FormatId::kPermuteInt8);
   turned.template operator()<ChoosePairSteps<V, true>>(FormatId::kPermuteInt4);
   turned.template operator()<ChooseGapSteps<V>>(FormatId::kGapInt4);
+  turned.template operator()<ChooseQuadSteps<V, false>>(FormatId::kQuadInt8);
+  turned.template operator()<ChooseQuadSteps<V, true>>(FormatId::kQuadInt4);
   table.least_turned_tokens = T::kLeastTokens;
   table.turn = turn_group<T>;
   table.quantize_turned = quantize_turned_columns<V, T>;

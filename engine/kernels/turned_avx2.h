@@ -29,9 +29,35 @@ struct Turned {
     // Half a line has lanes 0 and 1 of every vector, or lanes 2 and 3: the half's quads are in the order of the tokens.
     __m256i quads[Vectors];
     interleave<Vectors>(at, 0, quads);
-    for (int v = 0; v < Vectors; ++v) sums[v].lo = add_quad(sums[v].lo, quads[v], w);
+    for (int v = 0; v < Vectors; ++v) sums[v].lo = add_words(sums[v].lo, quads[v], w);
     interleave<Vectors>(at, 32, quads);
-    for (int v = 0; v < Vectors; ++v) sums[v].hi = add_quad(sums[v].hi, quads[v], w);
+    for (int v = 0; v < Vectors; ++v) sums[v].hi = add_words(sums[v].hi, quads[v], w);
+  }
+
+  COLONNADE_OP void unpack_quads(const Simd::QuadIndices& index, const Simd::Values& values, UnpackedStep& to) {
+    const __m256i words = _mm256_permute4x64_epi64(_mm256_packus_epi32(index.lo, index.hi), 0xd8);
+    _mm256_store_si256(reinterpret_cast<__m256i*>(to.places), words);
+    store_values(values.lo_even, values.lo_odd, to.values);
+    store_values(values.hi_even, values.hi_odd, to.values + 32);
+  }
+
+  template <int Vectors>
+  COLONNADE_OP void interleave(const std::uint8_t* lines, std::uint8_t* to) {
+    const std::uint8_t* const at[4] = {lines, lines + kTurnedTokens, lines + 2 * kTurnedTokens, lines + 3 * kTurnedTokens};
+    for (std::size_t half = 0; half < 64; half += 32) {
+      __m256i quads[Vectors];
+      interleave<Vectors>(at, half, quads);
+      for (std::size_t v = 0; v < Vectors; ++v) _mm256_store_si256(reinterpret_cast<__m256i*>(to + 64 * v + half), quads[v]);
+    }
+  }
+
+  template <int Vectors>
+  COLONNADE_OP void add_quad(I (&sums)[Vectors], const std::uint8_t* quads, const std::int8_t* values) {
+    const Simd::Quad w = Simd::load_quad(values);
+    for (std::size_t v = 0; v < Vectors; ++v) {
+      sums[v].lo = add_words(sums[v].lo, Simd::load_words(quads + 64 * v), w);
+      sums[v].hi = add_words(sums[v].hi, Simd::load_words(quads + 64 * v + 32), w);
+    }
   }
 
   COLONNADE_OP void turn_rows(const std::uint8_t* const (&rows)[kTurnedTokens], TurnedGroup& to) {
@@ -78,8 +104,12 @@ struct Turned {
     auto* const places = reinterpret_cast<__m256i*>(to.places + first);
     _mm256_store_si256(places, _mm256_slli_epi16(_mm256_and_si256(lo, most), kPlaceBits));
     _mm256_store_si256(places + 1, _mm256_slli_epi16(_mm256_and_si256(hi, most), kPlaceBits));
+    store_values(even, odd, to.values + first);
+  }
+
+  COLONNADE_OP void store_values(__m256i even, __m256i odd, std::int8_t* to) {
     const __m256i low_bytes = _mm256_and_si256(even, _mm256_set1_epi16(0xff));
-    _mm256_store_si256(reinterpret_cast<__m256i*>(to.values + first), _mm256_or_si256(low_bytes, _mm256_slli_epi16(odd, 8)));
+    _mm256_store_si256(reinterpret_cast<__m256i*>(to), _mm256_or_si256(low_bytes, _mm256_slli_epi16(odd, 8)));
   }
 
   /// Half of four lines as quads of 8 tokens each.
@@ -97,7 +127,7 @@ struct Turned {
     }
   }
 
-  COLONNADE_OP __m256i add_quad(__m256i sum, __m256i quad, const Simd::Quad& w) {
+  COLONNADE_OP __m256i add_words(__m256i sum, __m256i quad, const Simd::Quad& w) {
     const __m256i even = _mm256_and_si256(quad, _mm256_set1_epi16(0xff)), odd = _mm256_srli_epi16(quad, 8);
     return _mm256_add_epi32(sum, _mm256_add_epi32(_mm256_madd_epi16(even, w.even), _mm256_madd_epi16(odd, w.odd)));
   }

@@ -56,6 +56,32 @@ struct Turned {
     }
   }
 
+  COLONNADE_OP void unpack_quads(const Simd::QuadIndices& index, Simd::Values values, UnpackedStep& to) {
+    // Of bytes that are no quad the lower bits.
+    _mm256_store_si256(reinterpret_cast<__m256i*>(to.places),
+                       _mm512_cvtepi32_epi16(_mm512_and_si512(index.index, _mm512_set1_epi32(kWideQuads - 1))));
+    _mm512_store_si512(to.values, values);
+  }
+
+  template <int Vectors>
+  COLONNADE_OP void interleave(const std::uint8_t* lines, std::uint8_t* to) {
+    const __m512i a = line(lines, 0), b = line(lines, 1 << kPlaceBits), c = line(lines, 2 << kPlaceBits), d = line(lines, 3 << kPlaceBits);
+    const __m512i ab_lo = _mm512_unpacklo_epi8(a, b), cd_lo = _mm512_unpacklo_epi8(c, d);
+    _mm512_store_si512(to, _mm512_unpacklo_epi16(ab_lo, cd_lo));
+    _mm512_store_si512(to + 64, _mm512_unpackhi_epi16(ab_lo, cd_lo));
+    if constexpr (Vectors == 4) {
+      const __m512i ab_hi = _mm512_unpackhi_epi8(a, b), cd_hi = _mm512_unpackhi_epi8(c, d);
+      _mm512_store_si512(to + 128, _mm512_unpacklo_epi16(ab_hi, cd_hi));
+      _mm512_store_si512(to + 192, _mm512_unpackhi_epi16(ab_hi, cd_hi));
+    }
+  }
+
+  template <int Vectors>
+  COLONNADE_OP void add_quad(I (&sums)[Vectors], const std::uint8_t* quads, const std::int8_t* values) {
+    const __m512i w = Simd::load_quad(values);
+    for (int v = 0; v < Vectors; ++v) sums[v] = _mm512_dpbusd_epi32(sums[v], _mm512_load_si512(quads + 64 * v), w);
+  }
+
   COLONNADE_OP void turn_rows(const std::uint8_t* const (&rows)[kTurnedTokens], TurnedGroup& to) {
     for (std::size_t lane = 0; lane < 4; ++lane)
       for (std::size_t column = 0; column < kWideGroup; column += 64) turn_square(rows, lane, column, to);

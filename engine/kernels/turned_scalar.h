@@ -31,6 +31,26 @@ struct Turned {
     }
   }
 
+  static void unpack_quads(const Simd::QuadIndices& index, const Simd::Values& values, UnpackedStep& to) {
+    for (int lane = 0; lane < 16; ++lane) to.places[lane] = index.v[lane];
+    for (int i = 0; i < 64; ++i) to.values[i] = values.v[i];
+  }
+
+  /// Four lines become the quads of 16 * Vectors tokens, in the order in which add_quad() wants them; `to` has room for four lines.
+  template <int Vectors>
+  static void interleave(const std::uint8_t* lines, std::uint8_t* to) {
+    for (std::size_t t = 0; t < 16 * Vectors; ++t)
+      for (std::size_t column = 0; column < 4; ++column) to[4 * t + column] = lines[column * kTurnedTokens + turned_byte(static_cast<int>(t))];
+  }
+
+  /// add_lines() with four neighbouring columns that are interleaved.
+  template <int Vectors>
+  static void add_quad(I (&sums)[Vectors], const std::uint8_t* quads, const std::int8_t* values) {
+    for (int t = 0; t < 16 * Vectors; ++t)
+      for (int column = 0; column < 4; ++column)
+        sums[t / 16].v[t % 16] += static_cast<std::uint32_t>(values[column] * static_cast<std::int32_t>(quads[4 * t + column]));
+  }
+
   /// The lines of all columns of a group.
   static void turn_rows(const std::uint8_t* const (&rows)[kTurnedTokens], TurnedGroup& to) {
     for (std::size_t column = 0; column < kWideGroup; ++column)

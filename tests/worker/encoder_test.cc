@@ -100,7 +100,7 @@ TEST_CASE("sequences in several blocks of tokens have the bits that each has alo
   const EncoderGolden golden = read_encoder_golden();
   const int n_tokens = static_cast<int>(golden.tokens.size()), n_sequences = 7;
   REQUIRE(n_tokens == 24);
-  for (const FormatId values : {FormatId::kPermuteInt8, FormatId::kGapInt4}) {
+  for (const FormatId values : {FormatId::kPermuteInt8, FormatId::kGapInt4, FormatId::kQuadInt8}) {
     for (const int n_ranks : {1, 3}) {
       const PackedModel& packed = packed_model(folder(), values, n_ranks == 1 ? 4 : 1);
       std::vector<std::vector<std::int32_t>> sequences;

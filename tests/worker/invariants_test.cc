@@ -40,7 +40,8 @@ const Case kCases[] = {{"llama", FormatId::kBf16, 1},     {"llama", FormatId::kI
                        {"olmoe", FormatId::kBf16, 3}, {"qwen2_moe", FormatId::kInt4, 1},
                        {"gemma2", FormatId::kInt8, 2}, {"gpt_oss", FormatId::kInt8, 2}, {"granitemoe", FormatId::kBf16, 2},
                        {"llama", FormatId::kGapInt4, 1, 4}, {"gpt_oss", FormatId::kPermuteInt8, 3, 3},
-                       {"olmoe", FormatId::kInt8, 2, 2}, {"deepseek_v3", FormatId::kGapInt4, 3, 2}};
+                       {"olmoe", FormatId::kInt8, 2, 2}, {"deepseek_v3", FormatId::kGapInt4, 3, 2},
+                       {"llama", FormatId::kQuadInt4, 2, 2}, {"qwen3_moe", FormatId::kQuadInt8, 1}};
 
 /// The goldens' contexts are short: their weights for contexts of 1024.
 std::filesystem::path with_long_context(const std::string& name, int sliding_window = 0) {
@@ -131,7 +132,7 @@ TEST_CASE("prompts of several tiles of tokens give the bits of short chunks, in 
   const auto tokens = many_tokens(2 * engine::kWideTileTokens + 21);
   const Case cases[] = {{"llama", FormatId::kGapInt4, 1, 2}, {"llama", FormatId::kPermuteInt8, 2}, {"qwen3_moe", FormatId::kGapInt4, 1},
                         {"deepseek_v3", FormatId::kPermuteInt4, 1, 2}, {"qwen2", FormatId::kPermuteInt4, 1}, {"gpt_oss", FormatId::kGapInt4, 1},
-                        {"gemma2", FormatId::kGapInt4, 2}};
+                        {"gemma2", FormatId::kGapInt4, 2}, {"llama", FormatId::kQuadInt8, 2}, {"deepseek_v3", FormatId::kQuadInt4, 1}};
   for (const Case& c : cases) {
     const PackedModel& packed = packed_model(with_long_context(c.name), c.values, c.output_heads);
     worker::LocalRanksOptions options;

@@ -50,7 +50,7 @@ void check_kept(std::string_view name, const std::vector<float>& weights) {
 TEST_CASE("weights that are multiples of a power of two by at most 127 keep their values in int8 formats") {
   for (const double density : {1.0, 0.5, 0.1}) {
     const auto weights = rounded_weights(-127, 127, kCols, true, density);
-    for (const char* name : {"int8", "bitmask-int8", "permute-int8"}) check_kept(name, weights);
+    for (const char* name : {"int8", "bitmask-int8", "permute-int8", "quad-int8"}) check_kept(name, weights);
   }
 }
 
@@ -58,7 +58,7 @@ TEST_CASE("weights that are multiples of a bf16 scale by -8 to 7 keep their valu
   for (const double density : {1.0, 0.5, 0.1}) {
     check_kept("int4", rounded_weights(-8, 7, 64, false, density));
     for (const char* name : {"int4", "bitmask-int4"}) check_kept(name, rounded_weights(-8, 7, 128, false, density));
-    for (const char* name : {"int4", "bitmask-int4", "permute-int4"})
+    for (const char* name : {"int4", "bitmask-int4", "permute-int4", "quad-int4"})
       check_kept(name, rounded_weights(-8, 7, 512, false, density));
   }
 }

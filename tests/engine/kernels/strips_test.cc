@@ -14,7 +14,7 @@ namespace {
 constexpr FormatId kFormats[] = {FormatId::kF32,        FormatId::kBf16,        FormatId::kInt8,
                                  FormatId::kInt4,       FormatId::kBitmaskBf16, FormatId::kBitmaskInt8,
                                  FormatId::kBitmaskInt4, FormatId::kPermuteInt8, FormatId::kPermuteInt4,
-                                 FormatId::kGapInt4};
+                                 FormatId::kGapInt4,     FormatId::kQuadInt8,    FormatId::kQuadInt4};
 
 /// Dense formats get dense matrices; sparse ones something else each time.
 double density_of(FormatId format, unsigned number) {

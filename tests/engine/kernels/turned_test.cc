@@ -11,7 +11,7 @@ using namespace colonnade::tests;
 
 namespace {
 
-constexpr FormatId kWideFormats[] = {FormatId::kPermuteInt8, FormatId::kPermuteInt4, FormatId::kGapInt4};
+constexpr FormatId kWideFormats[] = {FormatId::kPermuteInt8, FormatId::kPermuteInt4, FormatId::kGapInt4, FormatId::kQuadInt8, FormatId::kQuadInt4};
 constexpr std::size_t kBlock = kTurnedTokens;
 
 std::vector<const KernelTable*> all_tables() {

@@ -77,7 +77,7 @@ TEST_CASE("rounded weights are bf16 numbers, near to what they were, and keep th
       const std::string name = engine::find_format(values == PrunedValues::kInt4 ? "int4" : "int8")->name();
       std::vector<std::string> formats = {name, "bitmask-" + name};
       // Their int4 scales are for 512 columns: not chosen where much is left.
-      if (values != PrunedValues::kInt4 || density < 0.27) formats.push_back("permute-" + name);
+      if (values != PrunedValues::kInt4 || density < 0.27) formats.insert(formats.end(), {"permute-" + name, "quad-" + name});
       if (values == PrunedValues::kInt4 && density < 0.27) formats.push_back("gap-int4");
       for (const std::string& format : formats) {
         CAPTURE(format, density);
