@@ -79,7 +79,12 @@ struct Turned {
   template <int Vectors>
   COLONNADE_OP void add_quad(I (&sums)[Vectors], const std::uint8_t* quads, const std::int8_t* values) {
     const __m512i w = Simd::load_quad(values);
-    for (int v = 0; v < Vectors; ++v) sums[v] = _mm512_dpbusd_epi32(sums[v], _mm512_load_si512(quads + 64 * v), w);
+    sums[0] = _mm512_dpbusd_epi32(sums[0], _mm512_load_si512(quads), w);
+    sums[1] = _mm512_dpbusd_epi32(sums[1], _mm512_load_si512(quads + 64), w);
+    if constexpr (Vectors == 4) {
+      sums[2] = _mm512_dpbusd_epi32(sums[2], _mm512_load_si512(quads + 128), w);
+      sums[3] = _mm512_dpbusd_epi32(sums[3], _mm512_load_si512(quads + 192), w);
+    }
   }
 
   COLONNADE_OP void turn_rows(const std::uint8_t* const (&rows)[kTurnedTokens], TurnedGroup& to) {
