@@ -48,6 +48,9 @@ enum class ActivationKind {
   kWide,  // bytes of int8 + 128 with one fp32 scale per kWideGroup columns
 };
 
+/// Formats whose entries are blocks of four neighbouring columns.
+constexpr bool has_quads(FormatId format) { return format == FormatId::kQuadInt8 || format == FormatId::kQuadInt4; }
+
 /// Columns that share one activation scale. A group never crosses the start of a matrix's input, so groups depend
 /// on the model only. 64 keeps outliers local and costs 2 instructions in 16 + 2 in the VNNI loop.
 inline constexpr int kActivationGroup = 64;

@@ -32,7 +32,10 @@ inline constexpr int kTurnedTokens = 64;
 struct alignas(64) TurnedGroup {
   std::uint8_t lines[kWideGroup][kTurnedTokens];  // token t at turned_byte(t)
   float scales[kTurnedTokens];
+  bool quads;  // each four lines from a multiple of four on are (kTurnedTokens, 4): what quad formats read
+  std::uint8_t padding[63];
 };
+static_assert(sizeof(TurnedGroup) / 64 % 2 == 1);
 
 /// Lines of four columns whose bytes and then 16-bit words are interleaved within 128 bits give quads of the tokens in order.
 constexpr std::size_t turned_byte(int token) {
@@ -154,10 +157,11 @@ struct KernelTable {
   /// The same per kWideGroup columns, as q + 128; group g is written to wide[g * rows].
   void (*quantize_wide)(const float* x, std::size_t count, WideGroup* wide, std::size_t rows);
 
-  /// One group of up to kTurnedTokens rows of wide activations, turned.
-  void (*turn)(const Activations& rows, int n_tokens, std::size_t group, TurnedGroup& to);
+  /// One group of up to kTurnedTokens rows of wide activations, turned. Lines are for every format; quads are for quad
+  /// formats alone, which take lines too but make quads of them again and again.
+  void (*turn)(const Activations& rows, int n_tokens, std::size_t group, bool quads, TurnedGroup& to);
   /// quantize_wide of a group of at most kWideGroup columns of a block of tokens: values is (n_columns, kTurnedTokens).
-  void (*quantize_turned)(const float* values, std::size_t n_columns, TurnedGroup& to);
+  void (*quantize_turned)(const float* values, std::size_t n_columns, bool quads, TurnedGroup& to);
   /// (n_columns, kTurnedTokens), a multiple of 16 columns, to a row of `out` for each of the first n_tokens.
   void (*turn_back)(const float* turned, std::size_t n_columns, int n_tokens, float* out, std::size_t out_stride);
   /// turned (n_columns, kTurnedTokens) += columns[column]

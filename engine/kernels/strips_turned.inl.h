@@ -27,8 +27,8 @@ template <class Number>
   return b < a ? b : a;
 }
 
-/// A strip and a group of columns times kVectors * 16 tokens of a block: half of them, or all. With kQuads the group's
-/// lines are the quads that interleave_group() makes of them.
+/// A strip and a group of columns times kVectors * 16 tokens of a block: half of them, or all. With kQuads the group
+/// has quads.
 template <class V, class T, bool kQuads, int kVectors>
 class TurnedStrip {
   using F = typename V::F;
@@ -67,10 +67,10 @@ class TurnedStrip {
 
     UnpackedStep unpacked[kMostUnpacked];
     alignas(64) std::int32_t unfinished[kStripRows][kTurnedTokens];  // of groups with more steps than that
-    I own_offset = V::zero_i(), shared_offset = V::zero_i();
     steps.begin_own();
     std::size_t begin = 0;
     do {
+      I own_offset = V::zero_i(), shared_offset = V::zero_i();
       const std::size_t end = least(n_steps, begin + kMostUnpacked);
       for (std::size_t step = begin; step < end; ++step) {
         if (step == n_own) steps.begin_shared(header);
@@ -79,18 +79,22 @@ class TurnedStrip {
       const std::size_t middle = (n_own < begin ? begin : least(n_own, end)) - begin, last = end - begin;  // own steps, then shared ones
       alignas(64) std::int32_t offsets[kStripRows];
       alignas(64) float weight_scales[kStripRows];
-      V::store_i(offsets, V::add_i(own_offset, V::add_i(V::keep_lanes(lanes.kept, shared_offset), V::lanes_from(lanes.donor, shared_offset))));
+      const I offset = V::add_i(own_offset, V::add_i(V::keep_lanes(lanes.kept, shared_offset), V::lanes_from(lanes.donor, shared_offset)));
+      V::store_i(offsets, V::sub_i(V::zero_i(), offset));
       V::store(weight_scales, V::mul(V::load_bf16(lanes.scales), V::set(Steps::kFactor)));
       for (std::size_t row = 0; row < kStripRows; ++row) {
         I sums[kVectors];
-        for (int v = 0; v < kVectors; ++v) sums[v] = begin == 0 ? V::zero_i() : V::load_i(unfinished[row] + 16 * v);
+        for (int v = 0; v < kVectors; ++v) sums[v] = V::set_i(offsets[row]);
+        if (begin != 0) {
+          for (int v = 0; v < kVectors; ++v) sums[v] = V::add_i(sums[v], V::load_i(unfinished[row] + 16 * v));
+        }
         add_lane(unpacked, row, 0, middle, x, sums);
         if ((lanes.kept >> row & 1u) != 0) add_lane(unpacked, row, middle, last, x, sums);
         if (lanes.donor[row] < kStripRows) add_lane(unpacked, lanes.donor[row], middle, last, x, sums);
         if (end < n_steps) {
           for (int v = 0; v < kVectors; ++v) V::store_i(unfinished[row] + 16 * v, sums[v]);
         } else {
-          finish(sums, offsets[row], weight_scales[row], x.scales, group == 0, add, results + row * kTurnedTokens);
+          finish(sums, weight_scales[row], x.scales, group == 0, add, results + row * kTurnedTokens);
         }
       }
       begin = end;
@@ -116,18 +120,26 @@ class TurnedStrip {
   /// Adds what `lane` has in steps [begin, end).
   [[gnu::always_inline]] static inline void add_lane(const UnpackedStep* steps, std::size_t lane, std::size_t begin, std::size_t end,
                                                      const TurnedGroup& x, I (&sums)[kVectors]) {
-    for (std::size_t i = begin; i < end; ++i) {
-      const std::int8_t* const values = steps[i].values + kPermuteEntries * lane;
-      if constexpr (kQuads) T::template add_quad<kVectors>(sums, x.lines[std::size_t{steps[i].places[lane]} * kQuadColumns], values);
-      else T::template add_lines<kVectors>(sums, x.lines[0], steps[i].places + kPermuteEntries * lane, values);
+    const auto add = [&](const UnpackedStep& step) __attribute__((always_inline)) {
+      const std::int8_t* const values = step.values + kPermuteEntries * lane;
+      if constexpr (kQuads) T::template add_quad<kVectors>(sums, x.lines[0] + step.places[lane], values);
+      else T::template add_lines<kVectors>(sums, x.lines[0], step.places + kPermuteEntries * lane, values);
+    };
+    std::size_t i = begin;
+    if constexpr (kQuads) {
+      for (; i + 2 <= end; i += 2) {
+        add(steps[i]);
+        add(steps[i + 1]);
+      }
     }
+    for (; i < end; ++i) add(steps[i]);
   }
 
-  [[gnu::always_inline]] static inline void finish(const I (&sums)[kVectors], std::int32_t offset, float weight_scale, const float* scales,
+  [[gnu::always_inline]] static inline void finish(const I (&sums)[kVectors], float weight_scale, const float* scales,
                                                    bool first_group, bool add, float* to) {
     for (int v = 0; v < kVectors; ++v, to += 16) {
       const F scale = V::mul(V::set(weight_scale), V::load(scales + 16 * v));
-      const F sum = V::to_float(V::sub_i(sums[v], V::set_i(offset)));
+      const F sum = V::to_float(sums[v]);
       if (add) V::store(to, V::add(V::load(to), V::fma(sum, scale, V::zero())));
       else V::store(to, V::fma(sum, scale, first_group ? V::zero() : V::load(to)));
     }
@@ -138,11 +150,11 @@ class TurnedStrip {
   }
 };
 
-/// Four lines of neighbouring columns become one quad of each token: of 16 tokens in each line.
-template <class T, int kVectors>
+/// Four lines of neighbouring columns become one quad of each token, 16 tokens to a line; `to` may be `from`.
+template <class T>
 void interleave_group(const TurnedGroup& from, std::size_t n_columns, TurnedGroup& to) {
-  for (std::size_t column = 0; column < n_columns; column += kQuadColumns) T::template interleave<kVectors>(from.lines[column], to.lines[column]);
-  __builtin_memcpy(to.scales, from.scales, sizeof(to.scales));
+  for (std::size_t column = 0; column < n_columns; column += kQuadColumns) T::interleave(from.lines[column], to.lines[column]);
+  to.quads = true;
 }
 
 /// Up to kMostTurnedStrips strips.
@@ -177,9 +189,7 @@ class TurnedTile {
     std::size_t first_steps[kMostTurnedStrips] = {};
     std::conditional_t<Choose::kQuads, TurnedGroup, NoQuads> quads;
     for (std::size_t group = 0; group < n_groups; ++group) {
-      const TurnedGroup& lines = group_at(group);
-      if constexpr (Choose::kQuads) interleave_group<T, kVectors>(lines, least(kWideGroup, cols - group * kWideGroup), quads);
-      const TurnedGroup& x = group_of(lines, quads);
+      const TurnedGroup& x = group_for(group_at(group), least(kWideGroup, cols - group * kWideGroup), quads);
       const TurnedGroup* const following = group + 1 < n_groups ? &group_at.next(group) : next;
       for (std::uint32_t i = 0; i < n_strips_; ++i) {
         if (following != nullptr) fetch_lines(*following, i);
@@ -198,10 +208,12 @@ class TurnedTile {
     for (std::size_t line = begin; line < end; ++line) __builtin_prefetch(group.lines[line], 0, 2);
   }
 
-  template <class Quads>
-  static const TurnedGroup& group_of(const TurnedGroup& lines, const Quads& quads) {
-    if constexpr (std::is_same_v<Quads, TurnedGroup>) return quads;
-    else return lines;
+  static const TurnedGroup& group_for(const TurnedGroup& group, std::size_t, NoQuads&) { return group; }
+  static const TurnedGroup& group_for(const TurnedGroup& group, std::size_t n_columns, TurnedGroup& quads) {
+    if (group.quads) return group;
+    interleave_group<T>(group, n_columns, quads);
+    __builtin_memcpy(quads.scales, group.scales, sizeof(quads.scales));
+    return quads;
   }
 
   const std::byte* strips_[kMostTurnedStrips];
@@ -233,7 +245,7 @@ void multiply_turned(std::span<const StripRange> strips, const TurnedGroup* grou
 
 /// Tokens [token, token + count) of a group. What is past the last token is as the first, and nobody's.
 template <class T>
-void turn_tokens(const Activations& activations, int token, int count, std::size_t group, TurnedGroup& to) {
+void turn_tokens(const Activations& activations, int token, int count, std::size_t group, bool quads, TurnedGroup& to) {
   const std::uint8_t* rows[kTurnedTokens];
   for (int t = 0; t < kTurnedTokens; ++t) {
     const int which = token + (t < count ? t : 0);
@@ -243,11 +255,13 @@ void turn_tokens(const Activations& activations, int token, int count, std::size
     to.scales[t] = row.scale;
   }
   T::turn_rows(rows, to);
+  to.quads = false;
+  if (quads) interleave_group<T>(to, kWideGroup, to);
 }
 
 template <class T>
-void turn_group(const Activations& activations, int n_tokens, std::size_t group, TurnedGroup& to) {
-  turn_tokens<T>(activations, 0, n_tokens, group, to);
+void turn_group(const Activations& activations, int n_tokens, std::size_t group, bool quads, TurnedGroup& to) {
+  turn_tokens<T>(activations, 0, n_tokens, group, quads, to);
 }
 
 template <class T>
@@ -269,7 +283,7 @@ void turn_and_multiply(const MatrixView& matrix, std::uint32_t first, std::uint3
     int token, count;
     TurnedGroup& x;
     const TurnedGroup& operator()(std::size_t group) const {
-      turn_tokens<T>(activations, token, count, group, x);
+      turn_tokens<T>(activations, token, count, group, Choose::kQuads, x);
       return x;
     }
     const TurnedGroup& next(std::size_t) const { return x; }
@@ -299,7 +313,7 @@ void turn_and_multiply(const MatrixView& matrix, std::uint32_t first, std::uint3
 
 /// quantize_wide of a block of tokens, from (columns, kTurnedTokens).
 template <class V, class T>
-void quantize_turned_columns(const float* values, std::size_t n_columns, TurnedGroup& to) {
+void quantize_turned_columns(const float* values, std::size_t n_columns, bool quads, TurnedGroup& to) {
   using F = typename V::F;
   using I = typename V::I;
   constexpr int kVectors = kTurnedTokens / 16;
@@ -327,6 +341,8 @@ void quantize_turned_columns(const float* values, std::size_t n_columns, TurnedG
     }
     T::store_line(to.lines[column], q);
   }
+  to.quads = false;
+  if (quads) interleave_group<T>(to, kWideGroup, to);
 }
 
 /// values (columns, kTurnedTokens): what `columns` has for each is added.

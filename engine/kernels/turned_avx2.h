@@ -36,18 +36,17 @@ struct Turned {
 
   COLONNADE_OP void unpack_quads(const Simd::QuadIndices& index, const Simd::Values& values, UnpackedStep& to) {
     const __m256i words = _mm256_permute4x64_epi64(_mm256_packus_epi32(index.lo, index.hi), 0xd8);
-    _mm256_store_si256(reinterpret_cast<__m256i*>(to.places), words);
+    _mm256_store_si256(reinterpret_cast<__m256i*>(to.places), _mm256_slli_epi16(words, kQuadPlaceBits));
     store_values(values.lo_even, values.lo_odd, to.values);
     store_values(values.hi_even, values.hi_odd, to.values + 32);
   }
 
-  template <int Vectors>
   COLONNADE_OP void interleave(const std::uint8_t* lines, std::uint8_t* to) {
     const std::uint8_t* const at[4] = {lines, lines + kTurnedTokens, lines + 2 * kTurnedTokens, lines + 3 * kTurnedTokens};
     for (std::size_t half = 0; half < 64; half += 32) {
-      __m256i quads[Vectors];
-      interleave<Vectors>(at, half, quads);
-      for (std::size_t v = 0; v < Vectors; ++v) _mm256_store_si256(reinterpret_cast<__m256i*>(to + 64 * v + half), quads[v]);
+      __m256i quads[4];
+      interleave<4>(at, half, quads);
+      for (std::size_t v = 0; v < 4; ++v) _mm256_store_si256(reinterpret_cast<__m256i*>(to + 64 * v + half), quads[v]);
     }
   }
 

@@ -58,22 +58,19 @@ struct Turned {
 
   COLONNADE_OP void unpack_quads(const Simd::QuadIndices& index, Simd::Values values, UnpackedStep& to) {
     // Of bytes that are no quad the lower bits.
-    _mm256_store_si256(reinterpret_cast<__m256i*>(to.places),
-                       _mm512_cvtepi32_epi16(_mm512_and_si512(index.index, _mm512_set1_epi32(kWideQuads - 1))));
+    const __m512i quad = _mm512_and_si512(index.index, _mm512_set1_epi32(kWideQuads - 1));
+    _mm256_store_si256(reinterpret_cast<__m256i*>(to.places), _mm512_cvtepi32_epi16(_mm512_slli_epi32(quad, kQuadPlaceBits)));
     _mm512_store_si512(to.values, values);
   }
 
-  template <int Vectors>
   COLONNADE_OP void interleave(const std::uint8_t* lines, std::uint8_t* to) {
     const __m512i a = line(lines, 0), b = line(lines, 1 << kPlaceBits), c = line(lines, 2 << kPlaceBits), d = line(lines, 3 << kPlaceBits);
     const __m512i ab_lo = _mm512_unpacklo_epi8(a, b), cd_lo = _mm512_unpacklo_epi8(c, d);
+    const __m512i ab_hi = _mm512_unpackhi_epi8(a, b), cd_hi = _mm512_unpackhi_epi8(c, d);
     _mm512_store_si512(to, _mm512_unpacklo_epi16(ab_lo, cd_lo));
     _mm512_store_si512(to + 64, _mm512_unpackhi_epi16(ab_lo, cd_lo));
-    if constexpr (Vectors == 4) {
-      const __m512i ab_hi = _mm512_unpackhi_epi8(a, b), cd_hi = _mm512_unpackhi_epi8(c, d);
-      _mm512_store_si512(to + 128, _mm512_unpacklo_epi16(ab_hi, cd_hi));
-      _mm512_store_si512(to + 192, _mm512_unpackhi_epi16(ab_hi, cd_hi));
-    }
+    _mm512_store_si512(to + 128, _mm512_unpacklo_epi16(ab_hi, cd_hi));
+    _mm512_store_si512(to + 192, _mm512_unpackhi_epi16(ab_hi, cd_hi));
   }
 
   template <int Vectors>

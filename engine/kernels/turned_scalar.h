@@ -32,15 +32,16 @@ struct Turned {
   }
 
   static void unpack_quads(const Simd::QuadIndices& index, const Simd::Values& values, UnpackedStep& to) {
-    for (int lane = 0; lane < 16; ++lane) to.places[lane] = index.v[lane];
+    for (int lane = 0; lane < 16; ++lane) to.places[lane] = static_cast<std::uint16_t>(index.v[lane] << kQuadPlaceBits);
     for (int i = 0; i < 64; ++i) to.values[i] = values.v[i];
   }
 
-  /// Four lines become the quads of 16 * Vectors tokens, in the order in which add_quad() wants them; `to` has room for four lines.
-  template <int Vectors>
+  /// Four lines become the quads of their tokens; `to` may be `lines`.
   static void interleave(const std::uint8_t* lines, std::uint8_t* to) {
-    for (std::size_t t = 0; t < 16 * Vectors; ++t)
-      for (std::size_t column = 0; column < 4; ++column) to[4 * t + column] = lines[column * kTurnedTokens + turned_byte(static_cast<int>(t))];
+    std::uint8_t quads[4 * kTurnedTokens];
+    for (std::size_t t = 0; t < kTurnedTokens; ++t)
+      for (std::size_t column = 0; column < 4; ++column) quads[4 * t + column] = lines[column * kTurnedTokens + turned_byte(static_cast<int>(t))];
+    __builtin_memcpy(to, quads, sizeof(quads));
   }
 
   /// add_lines() with four neighbouring columns that are interleaved.

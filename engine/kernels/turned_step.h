@@ -13,8 +13,11 @@ inline constexpr int kPlaceBits = 3;
 
 /// Entries 4 l … 4 l + 3 are those of lane l.
 struct alignas(64) UnpackedStep {
-  std::uint16_t places[kPermuteStep];  // column of the group << kPlaceBits
+  std::uint16_t places[kPermuteStep];  // column of the group << kPlaceBits; of quads that of lane l: bytes from the group's first one
   std::int8_t values[kPermuteStep];
 };
+
+/// Bytes of a quad of columns in a turned group.
+inline constexpr int kQuadPlaceBits = 8;
 
 }  // namespace colonnade::engine

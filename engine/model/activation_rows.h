@@ -14,15 +14,18 @@ namespace colonnade::engine {
 struct ActivationKinds {
   bool int8 = false;
   bool wide = false;
+  bool lines = false;  // of wide ones: some reader takes turned blocks by lines, not by quads
 
   void add(FormatId format) {
     const ActivationKind kind = find_format(format)->activations();
     int8 = int8 || kind == ActivationKind::kInt8;
     wide = wide || kind == ActivationKind::kWide;
+    lines = lines || (kind == ActivationKind::kWide && !has_quads(format));
   }
   void add(const ActivationKinds& other) {
     int8 = int8 || other.int8;
     wide = wide || other.wide;
+    lines = lines || other.lines;
   }
 };
 
@@ -68,8 +71,9 @@ class ActivationRows {
   }
 
   /// Turns what n_rows rows from first_row on, at most kTurnedTokens, have in a group of the wide form.
-  void turn(const KernelTable& kernels, std::size_t first_row, std::size_t n_rows, std::size_t group, std::size_t block) {
-    kernels.turn(view(first_row), static_cast<int>(n_rows), group, turned_[block * wide_groups_ + group]);
+  void turn(const KernelTable& kernels, std::size_t first_row, std::size_t n_rows, std::size_t group, std::size_t block,
+            const ActivationKinds& wanted) {
+    kernels.turn(view(first_row), static_cast<int>(n_rows), group, !wanted.lines, turned_[block * wide_groups_ + group]);
   }
   /// The groups of a block, one after the other.
   const TurnedGroup* turned(std::size_t block) const { return turned_.data() + block * wide_groups_; }

@@ -413,7 +413,7 @@ void AttentionBlock::quantize_block(const Call& call, std::size_t local_output, 
   const std::size_t first = block * kTurnedTokens, last = std::min(first + kTurnedTokens, n_tokens);
   for (std::size_t t = first; t < last; ++t) quantize_attended(output, local_output, t);
   for (std::size_t group = 0; group < div_up(std::size_t{output.cols}, kWideGroup); ++group)
-    attended_.turn(context_.kernels, output_row(local_output, first), last - first, group, output_block(local_output, block));
+    attended_.turn(context_.kernels, output_row(local_output, first), last - first, group, output_block(local_output, block), wanted_by(output));
 }
 
 void AttentionBlock::output_turned(const Call& call, const ProductTile& tile, int thread) {

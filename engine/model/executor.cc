@@ -250,7 +250,7 @@ class Executor final : public RankExecutor {
     const std::size_t n_groups = div_up(context_.dim(), kWideGroup);
     const auto turn = [&](std::size_t i) {
       const std::size_t block = i / n_groups, first = block * kTurnedTokens;
-      normed_.turn(context_.kernels, first, std::min<std::size_t>(kTurnedTokens, static_cast<std::size_t>(n_tokens) - first), i % n_groups, block);
+      normed_.turn(context_.kernels, first, std::min<std::size_t>(kTurnedTokens, static_cast<std::size_t>(n_tokens) - first), i % n_groups, block, wanted);
     };
     for_tokens(n_tokens, row, wanted.wide && context_.by_blocks(n_tokens) ? n_token_blocks(n_tokens) * n_groups : 0, turn);
     rest_ = {};

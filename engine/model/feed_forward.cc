@@ -332,7 +332,7 @@ void FeedForwardBlock::gate_up_turned(const Unit& unit, std::size_t group, const
   if (tokens == kTurnedTokens) context_.activate(gate, up, n_neurons * kTurnedTokens);
   for (std::size_t n = 0; tokens < kTurnedTokens && n < n_neurons; ++n)
     context_.activate(gate + n * kTurnedTokens, up + n * kTurnedTokens, static_cast<std::size_t>(tokens));
-  kernels.quantize_turned(gate, n_neurons, turned(unit, block, n_blocks)[group]);
+  kernels.quantize_turned(gate, n_neurons, has_quads(path.down.format), turned(unit, block, n_blocks)[group]);
 }
 
 void FeedForwardBlock::down_turned(const ProductTile& tile, std::size_t n_blocks, int thread, float* contribution) {

@@ -2,6 +2,7 @@
 #include <catch2/catch.hpp>
 
 #include <algorithm>
+#include <functional>
 
 #include "tests/engine/kernels/fixtures.h"
 
@@ -30,15 +31,22 @@ std::vector<float> by_rows(const KernelTable& table, const PackedMatrix& matrix,
   return out;
 }
 
-AlignedBuffer<TurnedGroup> turned(const KernelTable& table, const Activations& activations, int n_tokens, std::size_t n_groups) {
+AlignedBuffer<TurnedGroup> turned(const KernelTable& table, const Activations& activations, int n_tokens, std::size_t n_groups, bool quads) {
   AlignedBuffer<TurnedGroup> groups(n_groups);
-  for (std::size_t g = 0; g < n_groups; ++g) table.turn(activations, n_tokens, g, groups[g]);
+  for (std::size_t g = 0; g < n_groups; ++g) table.turn(activations, n_tokens, g, quads, groups[g]);
   return groups;
 }
 
-std::vector<float> by_turning(const KernelTable& table, const PackedMatrix& matrix, const Activations& activations, int n_tokens, float before) {
+/// What a token has in a column.
+std::uint8_t byte_of(const TurnedGroup& group, std::size_t column, std::size_t token) {
+  if (!group.quads) return group.lines[column][turned_byte(static_cast<int>(token))];
+  return group.lines[column / 4 * 4 + token / 16][token % 16 * 4 + column % 4];
+}
+
+std::vector<float> by_turning(const KernelTable& table, const PackedMatrix& matrix, const Activations& activations, int n_tokens, float before,
+                              bool quads) {
   const std::size_t n_strips = matrix.view.n_strips(), width = n_strips * kStripRows;
-  const auto groups = turned(table, activations, n_tokens, (matrix.view.cols + kWideGroup - 1) / kWideGroup);
+  const auto groups = turned(table, activations, n_tokens, (matrix.view.cols + kWideGroup - 1) / kWideGroup, quads);
   AlignedBuffer<float> columns(width * kBlock);
   std::fill_n(columns.data(), width * kBlock, before == 0.0f ? -5.0f : before);  // what is written does not depend on it
   const auto format = static_cast<std::size_t>(matrix.view.format);
@@ -74,10 +82,13 @@ TEST_CASE("turned: products have the bits of rows") {
           for (const int n_tokens : {1, 32, 33, 64}) {
             CAPTURE(table->name, find_format(format)->name(), cols, density, n_tokens);
             const auto want = by_rows(scalar_table(), matrix, inputs.activations(), n_tokens, 0.0f);
-            CHECK(same_bits(by_turning(*table, matrix, inputs.activations(), n_tokens, 0.0f), want));
-            if (cols > kWideGroup) continue;
-            const auto added = by_rows(scalar_table(), matrix, inputs.activations(), n_tokens, 0.75f);
-            CHECK(same_bits(by_turning(*table, matrix, inputs.activations(), n_tokens, 0.75f), added));
+            for (const bool quads : {false, true}) {
+              if (quads && !has_quads(format)) continue;
+              CHECK(same_bits(by_turning(*table, matrix, inputs.activations(), n_tokens, 0.0f, quads), want));
+              if (cols > kWideGroup) continue;
+              const auto added = by_rows(scalar_table(), matrix, inputs.activations(), n_tokens, 0.75f);
+              CHECK(same_bits(by_turning(*table, matrix, inputs.activations(), n_tokens, 0.75f, quads), added));
+            }
           }
         }
       }
@@ -117,19 +128,20 @@ TEST_CASE("turned: quantised columns are quantised rows, turned") {
       for (std::size_t c = 0; c < n_columns; ++c) values[c * kBlock + 6] *= 1e-44f;
       AlignedBuffer<float> columns(n_columns * kBlock);
       std::copy(values.begin(), values.end(), columns.data());
-      AlignedBuffer<TurnedGroup> got(1);
-      table->quantize_turned(columns.data(), n_columns, got[0]);
+      AlignedBuffer<TurnedGroup> got(2);
+      for (const bool quads : {false, true}) table->quantize_turned(columns.data(), n_columns, quads, got[quads ? 1 : 0]);
       for (std::size_t t = 0; t < kBlock; ++t) {
         std::vector<float> row(n_columns);
         for (std::size_t c = 0; c < n_columns; ++c) row[c] = values[c * kBlock + t];
         AlignedBuffer<WideGroup> want(1);
         scalar_table().quantize_wide(row.data(), n_columns, want.data(), 1);
         CAPTURE(table->name, n_columns, t);
-        CHECK(got[0].scales[t] == want[0].scale);
-        std::size_t wrong = 0;
-        for (std::size_t c = 0; c < kWideGroup; ++c)
-          wrong += got[0].lines[c][turned_byte(static_cast<int>(t))] != want[0].bytes[c] ? 1u : 0u;
-        CHECK(wrong == 0);
+        for (const TurnedGroup& group : {std::cref(got[0]), std::cref(got[1])}) {
+          CHECK(group.scales[t] == want[0].scale);
+          std::size_t wrong = 0;
+          for (std::size_t c = 0; c < kWideGroup; ++c) wrong += byte_of(group, c, t) != want[0].bytes[c] ? 1u : 0u;
+          CHECK(wrong == 0);
+        }
       }
     }
   }
