@@ -89,6 +89,21 @@ struct Turned {
       for (std::size_t column = 0; column < kWideGroup; column += 64) turn_square(rows, lane, column, to);
   }
 
+  COLONNADE_OP void turn_4(const float* from, std::size_t stride, int count, float* out, std::size_t out_stride) {
+    __m512 a[4];  // 128-bit lane l of a[i]: column 4 l + i
+    for (std::size_t i = 0; i < 4; ++i) {
+      a[i] = _mm512_castps128_ps512(_mm_loadu_ps(from + i * stride));
+      a[i] = _mm512_insertf32x4(a[i], _mm_loadu_ps(from + (4 + i) * stride), 1);
+      a[i] = _mm512_insertf32x4(a[i], _mm_loadu_ps(from + (8 + i) * stride), 2);
+      a[i] = _mm512_insertf32x4(a[i], _mm_loadu_ps(from + (12 + i) * stride), 3);
+    }
+    const __m512d ab_lo = _mm512_castps_pd(_mm512_unpacklo_ps(a[0], a[1])), ab_hi = _mm512_castps_pd(_mm512_unpackhi_ps(a[0], a[1]));
+    const __m512d cd_lo = _mm512_castps_pd(_mm512_unpacklo_ps(a[2], a[3])), cd_hi = _mm512_castps_pd(_mm512_unpackhi_ps(a[2], a[3]));
+    const __m512d rows[4] = {_mm512_unpacklo_pd(ab_lo, cd_lo), _mm512_unpackhi_pd(ab_lo, cd_lo), _mm512_unpacklo_pd(ab_hi, cd_hi),
+                             _mm512_unpackhi_pd(ab_hi, cd_hi)};
+    for (int t = 0; t < 4 && t < count; ++t) _mm512_storeu_ps(out + static_cast<std::size_t>(t) * out_stride, _mm512_castpd_ps(rows[t]));
+  }
+
   COLONNADE_OP void turn_16(const float* from, std::size_t stride, int count, float* out, std::size_t out_stride) {
     __m512i m[16], a[16];
     for (std::size_t i = 0; i < 16; ++i) m[i] = _mm512_loadu_si512(from + i * stride);

@@ -58,6 +58,12 @@ struct Turned {
       for (int t = 0; t < kTurnedTokens; ++t) to.lines[column][turned_byte(t)] = rows[t][column];
   }
 
+  /// 4 columns of 16 numbers become rows, of which the first `count` are written.
+  static void turn_4(const float* from, std::size_t stride, int count, float* out, std::size_t out_stride) {
+    for (std::size_t t = 0; t < 4 && static_cast<int>(t) < count; ++t)
+      for (std::size_t column = 0; column < 16; ++column) out[t * out_stride + column] = from[column * stride + t];
+  }
+
   /// 16 rows of 16 numbers become 16 columns, of which the first `count` are written as rows.
   static void turn_16(const float* from, std::size_t stride, int count, float* out, std::size_t out_stride) {
     for (std::size_t t = 0; t < 16 && static_cast<int>(t) < count; ++t)
