@@ -150,7 +150,7 @@ class TurnedStrip {
   }
 };
 
-/// Four lines of neighbouring columns become one quad of each token, 16 tokens to a line; `to` may be `from`.
+/// Four lines of neighbouring columns become one quad of each token, 16 tokens to a line.
 template <class T>
 void interleave_group(const TurnedGroup& from, std::size_t n_columns, TurnedGroup& to) {
   for (std::size_t column = 0; column < n_columns; column += kQuadColumns) T::interleave(from.lines[column], to.lines[column]);
@@ -254,9 +254,9 @@ void turn_tokens(const Activations& activations, int token, int count, std::size
     rows[t] = row.bytes;
     to.scales[t] = row.scale;
   }
-  T::turn_rows(rows, to);
-  to.quads = false;
-  if (quads) interleave_group<T>(to, kWideGroup, to);
+  to.quads = quads;
+  if (quads) T::turn_rows_to_quads(rows, to);
+  else T::turn_rows(rows, to);
 }
 
 template <class T>
@@ -332,21 +332,27 @@ void quantize_turned_columns(const float* values, std::size_t n_columns, bool qu
     for (int t = 0; t < 16; ++t) used |= static_cast<unsigned>(to.scales[16 * v + t] != 0.0f) << t;
     scale[v] = V::select(used, scale[v], V::set(1.0f));  // tokens of zeros
   }
-  for (std::size_t column = 0; column < kWideGroup; ++column) {
+  const auto quantized = [&](std::size_t column, int v) __attribute__((always_inline)) {
+    if (column >= n_columns) return V::zero_i();
+    // What has no scale is so near to 0 that it is 0 here too.
+    const F steps = V::div(V::load(values + column * kTurnedTokens + 16 * v), scale[v]);
+    return V::to_int(V::min(V::max(steps, V::set(-127.0f)), V::set(127.0f)));
+  };
+  to.quads = quads;
+  for (std::size_t column = 0; !quads && column < kWideGroup; ++column) {
     I q[kVectors];
-    for (int v = 0; v < kVectors; ++v) {
-      if (column >= n_columns) {
-        q[v] = V::zero_i();
-        continue;
-      }
-      // What has no scale is so near to 0 that it is 0 here too.
-      const F steps = V::div(V::load(values + column * kTurnedTokens + 16 * v), scale[v]);
-      q[v] = V::to_int(V::min(V::max(steps, V::set(-127.0f)), V::set(127.0f)));
-    }
+    for (int v = 0; v < kVectors; ++v) q[v] = quantized(column, v);
     T::store_line(to.lines[column], q);
   }
-  to.quads = false;
-  if (quads) interleave_group<T>(to, kWideGroup, to);
+  for (std::size_t column = 0; quads && column < kWideGroup; column += kQuadColumns) {
+    for (int v = 0; v < kVectors; ++v) {
+      const I zeros = V::set_i(static_cast<std::int32_t>(0x80808080u));
+      const I low = V::add_i(quantized(column, v), V::template shift_left<8>(quantized(column + 1, v)));
+      const I high = V::add_i(quantized(column + 2, v), V::template shift_left<8>(quantized(column + 3, v)));
+      V::store_i(reinterpret_cast<std::int32_t*>(to.lines[column + static_cast<std::size_t>(v)]),
+                 V::add_i(zeros, V::add_i(low, V::template shift_left<16>(high))));
+    }
+  }
 }
 
 /// values (columns, kTurnedTokens): what `columns` has for each is added.

@@ -64,6 +64,12 @@ struct Turned {
       for (std::size_t column = 0; column < kWideGroup; column += 16) turn_square(rows, lane, column, to);
   }
 
+  COLONNADE_OP void turn_rows_to_quads(const std::uint8_t* const (&rows)[kTurnedTokens], TurnedGroup& to) {
+    for (std::size_t column = 0; column < kWideGroup; column += 16)
+      for (std::size_t t = 0; t < kTurnedTokens; t += 4)
+        turn_quads(rows + t, column, to.lines[column] + 4 * t);
+  }
+
   COLONNADE_OP void turn_4(const float* from, std::size_t stride, int count, float* out, std::size_t out_stride) {
     for (std::size_t column = 0; column < 16; column += 4) {
       __m128 a = _mm_loadu_ps(from + column * stride), b = _mm_loadu_ps(from + (column + 1) * stride);
@@ -97,6 +103,15 @@ struct Turned {
   }
 
  private:
+  /// Four quads of four rows.
+  COLONNADE_OP void turn_quads(const std::uint8_t* const* rows, std::size_t column, std::uint8_t* to) {
+    const auto row = [&](std::size_t i) { return _mm_castsi128_ps(_mm_loadu_si128(reinterpret_cast<const __m128i*>(rows[i] + column))); };
+    __m128 a = row(0), b = row(1), c = row(2), d = row(3);
+    _MM_TRANSPOSE4_PS(a, b, c, d);
+    const __m128 quads[4] = {a, b, c, d};
+    for (std::size_t i = 0; i < 4; ++i) _mm_store_ps(reinterpret_cast<float*>(to + i * 4 * kTurnedTokens), quads[i]);
+  }
+
   template <int Window>
   COLONNADE_OP void unpack_half(__m256i index, __m256i even, __m256i odd, unsigned base, UnpackedStep& to, std::size_t first) {
     const __m256i within = _mm256_and_si256(index, _mm256_set1_epi8(static_cast<char>(Window - 1)));

@@ -89,6 +89,17 @@ struct Turned {
       for (std::size_t column = 0; column < kWideGroup; column += 64) turn_square(rows, lane, column, to);
   }
 
+  COLONNADE_OP void turn_rows_to_quads(const std::uint8_t* const (&rows)[kTurnedTokens], TurnedGroup& to) {
+    for (std::size_t first = 0; first < kTurnedTokens; first += 16) {
+      for (std::size_t column = 0; column < kWideGroup; column += 64) {
+        __m512i m[16];
+        for (std::size_t i = 0; i < 16; ++i) m[i] = _mm512_loadu_si512(rows[first + i] + column);
+        transpose(m);
+        for (std::size_t i = 0; i < 16; ++i) _mm512_store_si512(to.lines[column + 4 * i] + 4 * first, m[i]);
+      }
+    }
+  }
+
   COLONNADE_OP void turn_4(const float* from, std::size_t stride, int count, float* out, std::size_t out_stride) {
     __m512 a[4];  // 128-bit lane l of a[i]: column 4 l + i
     for (std::size_t i = 0; i < 4; ++i) {
@@ -105,28 +116,10 @@ struct Turned {
   }
 
   COLONNADE_OP void turn_16(const float* from, std::size_t stride, int count, float* out, std::size_t out_stride) {
-    __m512i m[16], a[16];
+    __m512i m[16];
     for (std::size_t i = 0; i < 16; ++i) m[i] = _mm512_loadu_si512(from + i * stride);
-    for (std::size_t i = 0; i < 8; ++i) {
-      a[2 * i] = _mm512_unpacklo_epi32(m[2 * i], m[2 * i + 1]);
-      a[2 * i + 1] = _mm512_unpackhi_epi32(m[2 * i], m[2 * i + 1]);
-    }
-    for (std::size_t i = 0; i < 4; ++i) {
-      m[4 * i] = _mm512_unpacklo_epi64(a[4 * i], a[4 * i + 2]);
-      m[4 * i + 1] = _mm512_unpackhi_epi64(a[4 * i], a[4 * i + 2]);
-      m[4 * i + 2] = _mm512_unpacklo_epi64(a[4 * i + 1], a[4 * i + 3]);
-      m[4 * i + 3] = _mm512_unpackhi_epi64(a[4 * i + 1], a[4 * i + 3]);
-    }
-    // m[4 i + j], 128-bit lane l: token 4 l + j, columns 4 i … 4 i + 3.
-    for (std::size_t j = 0; j < 4; ++j) {
-      const __m512i p = _mm512_shuffle_i32x4(m[j], m[4 + j], 0x44), q = _mm512_shuffle_i32x4(m[j], m[4 + j], 0xee);
-      const __m512i r = _mm512_shuffle_i32x4(m[8 + j], m[12 + j], 0x44), s = _mm512_shuffle_i32x4(m[8 + j], m[12 + j], 0xee);
-      a[j] = _mm512_shuffle_i32x4(p, r, 0x88);
-      a[4 + j] = _mm512_shuffle_i32x4(p, r, 0xdd);
-      a[8 + j] = _mm512_shuffle_i32x4(q, s, 0x88);
-      a[12 + j] = _mm512_shuffle_i32x4(q, s, 0xdd);
-    }
-    for (int t = 0; t < 16 && t < count; ++t) _mm512_storeu_si512(out + static_cast<std::size_t>(t) * out_stride, a[t]);
+    transpose(m);
+    for (int t = 0; t < 16 && t < count; ++t) _mm512_storeu_si512(out + static_cast<std::size_t>(t) * out_stride, m[t]);
   }
 
   COLONNADE_OP void store_line(std::uint8_t* line, const I (&q)[4]) {
@@ -140,6 +133,31 @@ struct Turned {
   }
 
  private:
+  /// 16 rows of 16 numbers become 16 columns.
+  COLONNADE_OP void transpose(__m512i (&m)[16]) {
+    __m512i a[16];
+    for (std::size_t i = 0; i < 8; ++i) {
+      a[2 * i] = _mm512_unpacklo_epi32(m[2 * i], m[2 * i + 1]);
+      a[2 * i + 1] = _mm512_unpackhi_epi32(m[2 * i], m[2 * i + 1]);
+    }
+    for (std::size_t i = 0; i < 4; ++i) {
+      m[4 * i] = _mm512_unpacklo_epi64(a[4 * i], a[4 * i + 2]);
+      m[4 * i + 1] = _mm512_unpackhi_epi64(a[4 * i], a[4 * i + 2]);
+      m[4 * i + 2] = _mm512_unpacklo_epi64(a[4 * i + 1], a[4 * i + 3]);
+      m[4 * i + 3] = _mm512_unpackhi_epi64(a[4 * i + 1], a[4 * i + 3]);
+    }
+    // m[4 i + j], 128-bit lane l: column 4 l + j of rows 4 i … 4 i + 3.
+    for (std::size_t j = 0; j < 4; ++j) {
+      const __m512i p = _mm512_shuffle_i32x4(m[j], m[4 + j], 0x44), q = _mm512_shuffle_i32x4(m[j], m[4 + j], 0xee);
+      const __m512i r = _mm512_shuffle_i32x4(m[8 + j], m[12 + j], 0x44), s = _mm512_shuffle_i32x4(m[8 + j], m[12 + j], 0xee);
+      a[j] = _mm512_shuffle_i32x4(p, r, 0x88);
+      a[4 + j] = _mm512_shuffle_i32x4(p, r, 0xdd);
+      a[8 + j] = _mm512_shuffle_i32x4(q, s, 0x88);
+      a[12 + j] = _mm512_shuffle_i32x4(q, s, 0xdd);
+    }
+    for (std::size_t i = 0; i < 16; ++i) m[i] = a[i];
+  }
+
   COLONNADE_OP __m512i line(const std::uint8_t* lines, std::uint64_t place) {
     return _mm512_load_si512(lines + (place << (6 - kPlaceBits)));
   }

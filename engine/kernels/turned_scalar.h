@@ -36,12 +36,10 @@ struct Turned {
     for (int i = 0; i < 64; ++i) to.values[i] = values.v[i];
   }
 
-  /// Four lines become the quads of their tokens; `to` may be `lines`.
+  /// Four lines become the quads of their tokens.
   static void interleave(const std::uint8_t* lines, std::uint8_t* to) {
-    std::uint8_t quads[4 * kTurnedTokens];
     for (std::size_t t = 0; t < kTurnedTokens; ++t)
-      for (std::size_t column = 0; column < 4; ++column) quads[4 * t + column] = lines[column * kTurnedTokens + turned_byte(static_cast<int>(t))];
-    __builtin_memcpy(to, quads, sizeof(quads));
+      for (std::size_t column = 0; column < 4; ++column) to[4 * t + column] = lines[column * kTurnedTokens + turned_byte(static_cast<int>(t))];
   }
 
   /// add_lines() with four neighbouring columns that are interleaved.
@@ -56,6 +54,12 @@ struct Turned {
   static void turn_rows(const std::uint8_t* const (&rows)[kTurnedTokens], TurnedGroup& to) {
     for (std::size_t column = 0; column < kWideGroup; ++column)
       for (int t = 0; t < kTurnedTokens; ++t) to.lines[column][turned_byte(t)] = rows[t][column];
+  }
+
+  /// The quads of all columns of a group.
+  static void turn_rows_to_quads(const std::uint8_t* const (&rows)[kTurnedTokens], TurnedGroup& to) {
+    for (std::size_t column = 0; column < kWideGroup; column += 4)
+      for (std::size_t t = 0; t < kTurnedTokens; ++t) __builtin_memcpy(to.lines[column] + 4 * t, rows[t] + column, 4);
   }
 
   /// 4 columns of 16 numbers become rows, of which the first `count` are written.
