@@ -82,26 +82,53 @@ class TurnedStrip {
       const I offset = V::add_i(own_offset, V::add_i(V::keep_lanes(lanes.kept, shared_offset), V::lanes_from(lanes.donor, shared_offset)));
       V::store_i(offsets, V::sub_i(V::zero_i(), offset));
       V::store(weight_scales, V::mul(V::load_bf16(lanes.scales), V::set(Steps::kFactor)));
-      for (std::size_t row = 0; row < kStripRows; ++row) {
+      const auto do_row = [&](std::size_t row, auto n_shared_lanes) __attribute__((always_inline)) {
         I sums[kVectors];
         for (int v = 0; v < kVectors; ++v) sums[v] = V::set_i(offsets[row]);
         if (begin != 0) {
           for (int v = 0; v < kVectors; ++v) sums[v] = V::add_i(sums[v], V::load_i(unfinished[row] + 16 * v));
         }
         add_lane(unpacked, row, 0, middle, x, sums);
-        if ((lanes.kept >> row & 1u) != 0) add_lane(unpacked, row, middle, last, x, sums);
-        if (lanes.donor[row] < kStripRows) add_lane(unpacked, lanes.donor[row], middle, last, x, sums);
+        if constexpr (n_shared_lanes() == 2) {
+          if ((lanes.kept >> row & 1u) != 0) add_lane(unpacked, row, middle, last, x, sums);  // encoders never leave it out
+          add_lane(unpacked, lanes.donor[row], middle, last, x, sums);
+        } else if constexpr (n_shared_lanes() == 1) {
+          add_lane(unpacked, row, middle, last, x, sums);
+        }
         if (end < n_steps) {
           for (int v = 0; v < kVectors; ++v) V::store_i(unfinished[row] + 16 * v, sums[v]);
         } else {
           finish(sums, weight_scales[row], x.scales, group == 0, add, results + row * kTurnedTokens);
         }
-      }
+      };
+      // Rows that have the same lanes one after the other: which lanes a row has is chance, and no processor foresees it.
+      const unsigned kept = lanes.kept, given = rows_with_donor(lanes);
+      for_rows(kept & ~given, [&](std::size_t row) __attribute__((always_inline)) { do_row(row, std::integral_constant<int, 1>()); });
+      for_rows(given, [&](std::size_t row) __attribute__((always_inline)) { do_row(row, std::integral_constant<int, 2>()); });
+      for_rows(~(kept | given) & kAllRows, [&](std::size_t row) __attribute__((always_inline)) { do_row(row, std::integral_constant<int, 0>()); });
       begin = end;
     } while (begin < n_steps);
   }
 
  private:
+  static constexpr unsigned kAllRows = (1u << kStripRows) - 1;
+  /// A bit for each row that a donor works for.
+  [[gnu::always_inline]] static inline unsigned rows_with_donor(const PermuteGroup& lanes) {
+    unsigned rows = 0;
+    for (std::size_t half = 0; half < 2; ++half) {
+      std::uint64_t donors;
+      __builtin_memcpy(&donors, lanes.donor + 8 * half, sizeof(donors));
+      // The top bits of the eight bytes, side by side.
+      const std::uint64_t none = (donors >> 7 & 0x0101010101010101u) * 0x0102040810204080u >> 56;
+      rows |= static_cast<unsigned>(~none & 0xffu) << 8 * half;
+    }
+    return rows;
+  }
+  template <class Row>
+  [[gnu::always_inline]] static inline void for_rows(unsigned rows, const Row& row) {
+    for (; rows != 0; rows &= rows - 1) row(static_cast<std::size_t>(__builtin_ctz(rows)));
+  }
+
   template <class Steps>
   static const typename Steps::Group& header_of(const std::byte* strip, std::size_t group) {
     return reinterpret_cast<const typename Steps::Group*>(strip + sizeof(PermuteHeader))[group];
