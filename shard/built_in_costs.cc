@@ -28,6 +28,10 @@ constexpr Entry kEntries[] = {
     {"avx512", "permute-int4", 11.5, 16.5, 331}, {"avx512", "gap-int4", 0.93, 2.8, 53},
     {"avx512", "gap-int4", 1.27, 3.8, 67}, {"avx512", "gap-int4", 2.2, 6.9, 109},
     {"avx512", "gap-int4", 7.78, 27.1, 366},
+    {"avx512", "quad-int8", 0.69, 1.6, 31}, {"avx512", "quad-int8", 1.28, 2.8, 52},
+    {"avx512", "quad-int8", 2.8, 5.8, 100}, {"avx512", "quad-int8", 10.06, 22, 365},
+    {"avx512", "quad-int4", 0.44, 1.8, 32}, {"avx512", "quad-int4", 0.8, 3, 50},
+    {"avx512", "quad-int4", 1.71, 6.2, 100}, {"avx512", "quad-int4", 6.06, 21.4, 345},
     {"avx512-vnni", "f32", 32, 28, 570}, {"avx512-vnni", "bf16", 16, 19, 525},
     {"avx512-vnni", "int8", 8.02, 5.3, 149}, {"avx512-vnni", "int4", 4.25, 4.9, 170},
     {"avx512-vnni", "bitmask-bf16", 1.8, 78, 1600}, {"avx512-vnni", "bitmask-bf16", 17, 78, 1600},
@@ -39,6 +43,10 @@ constexpr Entry kEntries[] = {
     {"avx512-vnni", "permute-int4", 3.14, 19.7, 101}, {"avx512-vnni", "permute-int4", 11.5, 50.6, 332},
     {"avx512-vnni", "gap-int4", 0.93, 7.8, 52}, {"avx512-vnni", "gap-int4", 1.27, 10.5, 64},
     {"avx512-vnni", "gap-int4", 2.2, 18.6, 107}, {"avx512-vnni", "gap-int4", 7.78, 66.6, 350},
+    {"avx512-vnni", "quad-int8", 0.69, 1.6, 31}, {"avx512-vnni", "quad-int8", 1.28, 2.8, 50},
+    {"avx512-vnni", "quad-int8", 2.8, 5.9, 100}, {"avx512-vnni", "quad-int8", 10.06, 22, 355},
+    {"avx512-vnni", "quad-int4", 0.44, 1.8, 32}, {"avx512-vnni", "quad-int4", 0.8, 3, 50},
+    {"avx512-vnni", "quad-int4", 1.71, 6.1, 103}, {"avx512-vnni", "quad-int4", 6.06, 21.5, 352},
     {"avx2", "f32", 32, 29.6, 1270}, {"avx2", "bf16", 16, 29.3, 1220}, {"avx2", "int8", 8.02, 20, 1070},
     {"avx2", "int4", 4.25, 24, 1110}, {"avx2", "bitmask-bf16", 1.8, 94, 6000}, {"avx2", "bitmask-bf16", 17, 97, 6100},
     {"avx2", "bitmask-int8", 1.4, 66, 1100}, {"avx2", "bitmask-int8", 9, 68, 1110},
@@ -49,6 +57,10 @@ constexpr Entry kEntries[] = {
     {"avx2", "permute-int4", 3.14, 44.1, 356}, {"avx2", "permute-int4", 11.5, 121, 1266},
     {"avx2", "gap-int4", 0.93, 16.8, 159}, {"avx2", "gap-int4", 1.27, 23.1, 204},
     {"avx2", "gap-int4", 2.2, 41.2, 364}, {"avx2", "gap-int4", 7.78, 146, 1300},
+    {"avx2", "quad-int8", 0.69, 7.2, 86}, {"avx2", "quad-int8", 1.28, 12.7, 147},
+    {"avx2", "quad-int8", 2.8, 26.3, 316}, {"avx2", "quad-int8", 10.06, 93.6, 1120},
+    {"avx2", "quad-int4", 0.44, 7.6, 86}, {"avx2", "quad-int4", 0.8, 12.6, 145},
+    {"avx2", "quad-int4", 1.71, 25.3, 305}, {"avx2", "quad-int4", 6.06, 87.4, 1080},
     // Plain branches over a mask: worst where half of it is set.
     {"scalar", "f32", 32, 1700, 230e3}, {"scalar", "bf16", 16, 1600, 230e3}, {"scalar", "int8", 8.02, 200, 27e3},
     {"scalar", "int4", 4.25, 300, 31e3}, {"scalar", "bitmask-bf16", 2.6, 3200, 580e3},
@@ -60,6 +72,9 @@ constexpr Entry kEntries[] = {
     {"scalar", "permute-int4", 1.4, 265, 26e3}, {"scalar", "permute-int4", 11.5, 2100, 235e3},
     {"scalar", "gap-int4", 0.93, 580, 58e3}, {"scalar", "gap-int4", 1.21, 780, 75e3},
     {"scalar", "gap-int4", 7.23, 5100, 700e3},
+    {"scalar", "quad-int8", 0.69, 97, 6200}, {"scalar", "quad-int8", 2.8, 386, 24.6e3},
+    {"scalar", "quad-int8", 10.06, 1370, 91e3}, {"scalar", "quad-int4", 0.44, 100, 6300},
+    {"scalar", "quad-int4", 1.71, 392, 24.6e3}, {"scalar", "quad-int4", 6.06, 1400, 91e3},
 };
 
 }  // namespace
