@@ -219,6 +219,7 @@ class Executor final : public RankExecutor {
 
   /// What rows of the residual stream lack after a join. Whoever reads a row next does it, while the row is in its cache.
   struct Rest {
+    const float* contribution = nullptr;  // (tokens, dim): where the stage has no other rank's
     const float* bias = nullptr;
     const float *norm = nullptr, *norm_bias = nullptr;
     void norm_by(const float* weight, const float* with_bias) { norm = weight, norm_bias = with_bias; }
@@ -226,12 +227,13 @@ class Executor final : public RankExecutor {
 
   void finish_row(std::size_t t) {
     float* const row = residual_.data() + t * context_.dim();
+    if (rest_.contribution != nullptr) context_.kernels.add(row, rest_.contribution + t * context_.dim(), context_.dim());
     if (rest_.bias != nullptr) context_.kernels.add_scaled(row, rest_.bias, context_.config.residual_scale, context_.dim());
     if (rest_.norm != nullptr) context_.normalize(row, rest_.norm, rest_.norm_bias, row);
   }
 
   void finish_residual(int n_tokens) {
-    if (rest_.bias != nullptr || rest_.norm != nullptr) for_tokens(n_tokens, [&](std::size_t t) { finish_row(t); });
+    if (rest_.contribution != nullptr || rest_.bias != nullptr || rest_.norm != nullptr) for_tokens(n_tokens, [&](std::size_t t) { finish_row(t); });
     rest_ = {};
   }
 
@@ -247,12 +249,25 @@ class Executor final : public RankExecutor {
       }
       normed_.quantize(context_.kernels, t, 0, context_.dim(), wanted);
     };
-    const std::size_t n_groups = div_up(context_.dim(), kWideGroup);
+    const std::size_t n_groups = div_up(context_.dim(), kWideGroup), n_rows = static_cast<std::size_t>(n_tokens);
     const auto turn = [&](std::size_t i) {
       const std::size_t block = i / n_groups, first = block * kTurnedTokens;
-      normed_.turn(context_.kernels, first, std::min<std::size_t>(kTurnedTokens, static_cast<std::size_t>(n_tokens) - first), i % n_groups, block, wanted);
+      normed_.turn(context_.kernels, first, std::min<std::size_t>(kTurnedTokens, n_rows - first), i % n_groups, block, wanted);
     };
-    for_tokens(n_tokens, row, wanted.wide && context_.by_blocks(n_tokens) ? n_token_blocks(n_tokens) * n_groups : 0, turn);
+    const std::size_t n_blocks = wanted.wide && context_.by_blocks(n_tokens) ? n_token_blocks(n_tokens) : 0;
+    if (const auto cores = static_cast<std::size_t>(context_.team.size()); n_blocks > 0 && (n_blocks % cores == 0 || n_blocks >= 4 * cores)) {
+      // A core turns the rows that it has just made.
+      context_.team.run([&](int thread) {
+        const Range blocks = part_of(n_blocks, thread, context_.team.size());
+        for (std::size_t block = blocks.begin; block < blocks.end; ++block) {
+          const std::size_t first = block * kTurnedTokens, last = std::min(first + kTurnedTokens, n_rows);
+          for (std::size_t t = first; t < last; ++t) row(t);
+          for (std::size_t group = 0; group < n_groups; ++group) turn(block * n_groups + group);
+        }
+      });
+    } else {
+      for_tokens(n_tokens, row, n_blocks * n_groups, turn);
+    }
     rest_ = {};
   }
 
@@ -268,7 +283,7 @@ class Executor final : public RankExecutor {
   }
 
   /// Adds what the ranks' contributions come to, and `bias`, to the residual stream, normalised first where there is a norm. Without
-  /// one the bias is left to do.
+  /// one the bias, and what a rank that is alone contributes, are left to do.
   Status add_joined(const float* post_norm, const float* bias, int n_tokens) {
     const KernelTable& kernels = context_.kernels;
     const float scale = context_.config.residual_scale;
@@ -276,9 +291,11 @@ class Executor final : public RankExecutor {
     float* const x = residual_.data();
     if (post_norm == nullptr) {
       if (scale != 1.0f) kernels.scale(join_->contribution(), scale, count);
-      COLONNADE_TRY(join_->reduce(x, count, context_.team));
       rest_.bias = bias;
-      return {};
+      const bool alone = join_->size() == 1;
+      if (alone) rest_.contribution = join_->contribution();
+      // Alone it adds nothing up, but the messages of other stages come in while it meets nobody.
+      return join_->reduce(x, alone ? 0 : count, context_.team);
     }
     float* const sum = joined_.data();
     std::memset(sum, 0, count * sizeof(float));
