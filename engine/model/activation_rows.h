@@ -10,19 +10,22 @@
 
 namespace colonnade::engine {
 
-/// Which forms beside fp32 the readers of some rows want.
+/// Which forms the readers of some rows want.
 struct ActivationKinds {
+  bool values = false;  // fp32
   bool int8 = false;
   bool wide = false;
   bool lines = false;  // of wide ones: some reader takes turned blocks by lines, not by quads
 
   void add(FormatId format) {
     const ActivationKind kind = find_format(format)->activations();
+    values = values || kind == ActivationKind::kF32;
     int8 = int8 || kind == ActivationKind::kInt8;
     wide = wide || kind == ActivationKind::kWide;
     lines = lines || (kind == ActivationKind::kWide && !has_quads(format));
   }
   void add(const ActivationKinds& other) {
+    values = values || other.values;
     int8 = int8 || other.int8;
     wide = wide || other.wide;
     lines = lines || other.lines;
@@ -60,13 +63,18 @@ class ActivationRows {
   /// and of kWideGroup for the wide form.
   void quantize(const KernelTable& kernels, std::size_t index, std::size_t first, std::size_t count,
                 const ActivationKinds& wanted) {
+    quantize(kernels, row(index) + first, index, first, count, wanted);
+  }
+  /// The same of values that lie elsewhere.
+  void quantize(const KernelTable& kernels, const float* values, std::size_t index, std::size_t first, std::size_t count,
+                const ActivationKinds& wanted) {
     if (wanted.int8) {
       const std::size_t group = first / kActivationGroup;
-      kernels.quantize(row(index) + first, count, q8_.data() + index * stride_ + first,
+      kernels.quantize(values, count, q8_.data() + index * stride_ + first,
                        scales_.data() + index * groups_ + group, sums_.data() + index * groups_ + group);
     }
     if (wanted.wide) {
-      kernels.quantize_wide(row(index) + first, count, wide_.data() + first / kWideGroup * wide_rows_ + index, wide_rows_);
+      kernels.quantize_wide(values, count, wide_.data() + first / kWideGroup * wide_rows_ + index, wide_rows_);
     }
   }
 

@@ -50,6 +50,7 @@ std::vector<LayerInputs> layer_inputs(const ModelConfig& config, const RankWeigh
   std::vector<LayerInputs> inputs;
   for (const LayerWeights& layer : weights.layers) {
     LayerInputs& one = inputs.emplace_back();
+    one.feed_forward.values = layer.router != nullptr;
     for (const LatentPath& path : layer.latents) one.attention.add(path.rows.format);
     for (const AttentionPath& path : layer.attention) {
       if (!config.latent.used()) {
@@ -239,15 +240,13 @@ class Executor final : public RankExecutor {
 
   /// What a block reads: the residual stream, normalised before where the model does that.
   void prepare_input(const float* norm, const float* norm_bias, const ActivationKinds& wanted, int n_tokens) {
+    const bool as_it_is = context_.config.norm_after, copied = as_it_is && (wanted.values || context_.tap != nullptr);
     const auto row = [&](std::size_t t) {
       finish_row(t);
       const float* const from = residual_.data() + t * context_.dim();
-      if (context_.config.norm_after) {
-        std::copy_n(from, context_.dim(), normed_.row(t));
-      } else {
-        context_.normalize(from, norm, norm_bias, normed_.row(t));
-      }
-      normed_.quantize(context_.kernels, t, 0, context_.dim(), wanted);
+      if (copied) std::copy_n(from, context_.dim(), normed_.row(t));
+      else if (!as_it_is) context_.normalize(from, norm, norm_bias, normed_.row(t));
+      normed_.quantize(context_.kernels, as_it_is ? from : normed_.row(t), t, 0, context_.dim(), wanted);
     };
     const std::size_t n_groups = div_up(context_.dim(), kWideGroup), n_rows = static_cast<std::size_t>(n_tokens);
     const auto turn = [&](std::size_t i) {

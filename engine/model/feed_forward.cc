@@ -326,12 +326,19 @@ void FeedForwardBlock::gate_up_turned(const Unit& unit, std::size_t group, const
   const auto tokens = static_cast<int>(std::min<std::size_t>(kTurnedTokens, unit.experts.tokens.size() - block * kTurnedTokens));
   multiply_turned(kernels, {&gate_strips, 1}, input.turned(block), gated ? input.turned(block) : next, tokens, gate);
   if (gated) multiply_turned(kernels, {&up_strips, 1}, input.turned(block), next, tokens, up);
-  if (path.gate_bias != nullptr) kernels.add_to_turned(gate, path.gate_bias + first_neuron, n_neurons);
-  if (path.up_bias != nullptr) kernels.add_to_turned(up, path.up_bias + first_neuron, n_neurons);
-  // Of a block that is not full only its tokens: kernels take 16 of them at once.
-  if (tokens == kTurnedTokens) context_.activate(gate, up, n_neurons * kTurnedTokens);
-  for (std::size_t n = 0; tokens < kTurnedTokens && n < n_neurons; ++n)
-    context_.activate(gate + n * kTurnedTokens, up + n * kTurnedTokens, static_cast<std::size_t>(tokens));
+  // Some neurons at a time, which stay in L1: 8 KiB of each.
+  constexpr std::size_t kNeurons = 32;
+  for (std::size_t n = 0; n < n_neurons; n += kNeurons) {
+    const std::size_t count = std::min(kNeurons, n_neurons - n);
+    float* const gates = gate + n * kTurnedTokens;
+    float* const ups = up + n * kTurnedTokens;
+    if (path.gate_bias != nullptr) kernels.add_to_turned(gates, path.gate_bias + first_neuron + n, count);
+    if (path.up_bias != nullptr) kernels.add_to_turned(ups, path.up_bias + first_neuron + n, count);
+    // Of a block that is not full only its tokens: kernels take 16 of them at once.
+    if (tokens == kTurnedTokens) context_.activate(gates, ups, count * kTurnedTokens);
+    for (std::size_t i = 0; tokens < kTurnedTokens && i < count; ++i)
+      context_.activate(gates + i * kTurnedTokens, ups + i * kTurnedTokens, static_cast<std::size_t>(tokens));
+  }
   kernels.quantize_turned(gate, n_neurons, has_quads(path.down.format), turned(unit, block, n_blocks)[group]);
 }
 
