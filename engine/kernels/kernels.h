@@ -162,8 +162,9 @@ struct KernelTable {
   void (*turn)(const Activations& rows, int n_tokens, std::size_t group, bool quads, TurnedGroup& to);
   /// quantize_wide of a group of at most kWideGroup columns of a block of tokens: values is (n_columns, kTurnedTokens).
   void (*quantize_turned)(const float* values, std::size_t n_columns, bool quads, TurnedGroup& to);
-  /// (n_columns, kTurnedTokens), a multiple of 16 columns, to a row of `out` for each of the first n_tokens.
+  /// (n_columns, kTurnedTokens), a multiple of 16 columns, to a row of `out` for each of the first n_tokens: written, or added.
   void (*turn_back)(const float* turned, std::size_t n_columns, int n_tokens, float* out, std::size_t out_stride);
+  void (*turn_back_and_add)(const float* turned, std::size_t n_columns, int n_tokens, float* out, std::size_t out_stride);
   /// turned (n_columns, kTurnedTokens) += columns[column]
   void (*add_to_turned)(float* turned, const float* columns, std::size_t n_columns);
 

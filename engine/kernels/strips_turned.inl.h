@@ -291,7 +291,7 @@ void turn_group(const Activations& activations, int n_tokens, std::size_t group,
   turn_tokens<T>(activations, 0, n_tokens, group, quads, to);
 }
 
-template <class T>
+template <class T, bool Add>
 void turn_back_columns(const float* turned, std::size_t n_columns, int n_tokens, float* out, std::size_t out_stride) {
   // A strip's 16 columns are one cache line of each row, and rows mostly fall into the same cache set: of more rows at a time
   // lines that are on their way for a store would push each other out.
@@ -300,7 +300,7 @@ void turn_back_columns(const float* turned, std::size_t n_columns, int n_tokens,
     for (std::size_t first = 0; first < n_columns; first += kColumns)
       for (int t = begin; t < least(begin + 16, n_tokens); t += 4)
         for (std::size_t column = first; column < least(first + kColumns, n_columns); column += kStripRows)
-          T::turn_4(turned + column * kTurnedTokens + t, kTurnedTokens, n_tokens - t, out + static_cast<std::size_t>(t) * out_stride + column, out_stride);
+          T::template turn_4<Add>(turned + column * kTurnedTokens + t, kTurnedTokens, n_tokens - t, out + static_cast<std::size_t>(t) * out_stride + column, out_stride);
 }
 
 /// The row form of the product, through the turned one.
@@ -326,7 +326,7 @@ void turn_and_multiply(const MatrixView& matrix, std::uint32_t first, std::uint3
     tile.multiply(matrix.cols, group_at, nullptr, count, false, results, choose);
     float* const to = out + std::size_t{s} * kStripRows;
     if constexpr (!Add) {
-      turn_back_columns<T>(results, n_strips * kStripRows, count, to, out_stride);
+      turn_back_columns<T, false>(results, n_strips * kStripRows, count, to, out_stride);
     } else {
       alignas(64) float rows[16][kStripRows];
       for (int t = 0; t < count; t += 16) {

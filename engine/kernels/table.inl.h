@@ -58,7 +58,8 @@ constexpr KernelTable make_table(const char* name) {
   table.least_turned_tokens = T::kLeastTokens;
   table.turn = turn_group<T>;
   table.quantize_turned = quantize_turned_columns<V, T>;
-  table.turn_back = turn_back_columns<T>;
+  table.turn_back = turn_back_columns<T, false>;
+  table.turn_back_and_add = turn_back_columns<T, true>;
   table.add_to_turned = add_to_turned<V>;
   table.store_kv[static_cast<int>(KvType::kF32)] = store_kv_f32;
   table.store_kv[static_cast<int>(KvType::kBf16)] = store_kv_bf16;

@@ -70,19 +70,23 @@ struct Turned {
         turn_quads(rows + t, column, to.lines[column] + 4 * t);
   }
 
+  template <bool Add>
   COLONNADE_OP void turn_4(const float* from, std::size_t stride, int count, float* out, std::size_t out_stride) {
     for (std::size_t column = 0; column < 16; column += 4) {
       __m128 a = _mm_loadu_ps(from + column * stride), b = _mm_loadu_ps(from + (column + 1) * stride);
       __m128 c = _mm_loadu_ps(from + (column + 2) * stride), d = _mm_loadu_ps(from + (column + 3) * stride);
       _MM_TRANSPOSE4_PS(a, b, c, d);
       const __m128 rows[4] = {a, b, c, d};
-      for (std::size_t t = 0; t < 4 && static_cast<int>(t) < count; ++t) _mm_storeu_ps(out + t * out_stride + column, rows[t]);
+      for (std::size_t t = 0; t < 4 && static_cast<int>(t) < count; ++t) {
+        float* const to = out + t * out_stride + column;
+        _mm_storeu_ps(to, Add ? _mm_add_ps(_mm_loadu_ps(to), rows[t]) : rows[t]);
+      }
     }
   }
 
   COLONNADE_OP void turn_16(const float* from, std::size_t stride, int count, float* out, std::size_t out_stride) {
     for (std::size_t t = 0; t < 16 && static_cast<int>(t) < count; t += 4)
-      turn_4(from + t, stride, count - static_cast<int>(t), out + t * out_stride, out_stride);
+      turn_4<false>(from + t, stride, count - static_cast<int>(t), out + t * out_stride, out_stride);
   }
 
   COLONNADE_OP void store_line(std::uint8_t* line, const I (&q)[4]) {

@@ -100,6 +100,7 @@ struct Turned {
     }
   }
 
+  template <bool Add>
   COLONNADE_OP void turn_4(const float* from, std::size_t stride, int count, float* out, std::size_t out_stride) {
     __m512 a[4];  // 128-bit lane l of a[i]: column 4 l + i
     for (std::size_t i = 0; i < 4; ++i) {
@@ -112,7 +113,11 @@ struct Turned {
     const __m512d cd_lo = _mm512_castps_pd(_mm512_unpacklo_ps(a[2], a[3])), cd_hi = _mm512_castps_pd(_mm512_unpackhi_ps(a[2], a[3]));
     const __m512d rows[4] = {_mm512_unpacklo_pd(ab_lo, cd_lo), _mm512_unpackhi_pd(ab_lo, cd_lo), _mm512_unpacklo_pd(ab_hi, cd_hi),
                              _mm512_unpackhi_pd(ab_hi, cd_hi)};
-    for (int t = 0; t < 4 && t < count; ++t) _mm512_storeu_ps(out + static_cast<std::size_t>(t) * out_stride, _mm512_castpd_ps(rows[t]));
+    for (int t = 0; t < 4 && t < count; ++t) {
+      float* const to = out + static_cast<std::size_t>(t) * out_stride;
+      const __m512 row = _mm512_castpd_ps(rows[t]);
+      _mm512_storeu_ps(to, Add ? _mm512_add_ps(_mm512_loadu_ps(to), row) : row);
+    }
   }
 
   COLONNADE_OP void turn_16(const float* from, std::size_t stride, int count, float* out, std::size_t out_stride) {

@@ -62,10 +62,12 @@ struct Turned {
       for (std::size_t t = 0; t < kTurnedTokens; ++t) __builtin_memcpy(to.lines[column] + 4 * t, rows[t] + column, 4);
   }
 
-  /// 4 columns of 16 numbers become rows, of which the first `count` are written.
+  /// 16 columns of 4 numbers become rows, of which the first `count` are written, or added to what is there.
+  template <bool Add>
   static void turn_4(const float* from, std::size_t stride, int count, float* out, std::size_t out_stride) {
     for (std::size_t t = 0; t < 4 && static_cast<int>(t) < count; ++t)
-      for (std::size_t column = 0; column < 16; ++column) out[t * out_stride + column] = from[column * stride + t];
+      for (std::size_t column = 0; column < 16; ++column)
+        out[t * out_stride + column] = Add ? out[t * out_stride + column] + from[column * stride + t] : from[column * stride + t];
   }
 
   /// 16 rows of 16 numbers become 16 columns, of which the first `count` are written as rows.

@@ -92,22 +92,23 @@ AttentionBlock::AttentionBlock(const RankContext& context, std::span<const Layer
   outputs_.reserve(most(layers, n_outputs));
 }
 
-Status AttentionBlock::run(const LayerConfig& shape, const LayerWeights& layer, const LayerCache& cache,
-                           const Batch& batch, const ActivationRows& input, bool columns, Join& join) {
+Result<bool> AttentionBlock::run(const LayerConfig& shape, const LayerWeights& layer, const LayerCache& cache, const Batch& batch,
+                                 const ActivationRows& input, bool columns, Join& join, float* residual) {
   lay_out(layer);
-  Call call{shape, layer, cache, batch, input, false, nullptr};
+  Call call{shape, layer, cache, batch, input, false, {}};
   if (context_.config.qk_norm_joint) {
     COLONNADE_TRY(project_jointly(call, join));
     call.projected = true;
   }
-  call.contribution = join.contribution();
+  const bool by_blocks = !columns && outputs_are_turned(batch.n_tokens());
+  call.sums = {join.contribution(), by_blocks ? residual : nullptr};
   if (columns) {
     run_columns(call);
   } else {
     run_rows(call);
   }
   if (context_.tap != nullptr) show(call);
-  return {};
+  return call.sums.residual != nullptr;
 }
 
 void AttentionBlock::show(const Call& call) const {
@@ -343,7 +344,7 @@ void AttentionBlock::run_columns(const Call& call) {
     const std::size_t count = range.end - range.begin;
     if (count == 0) return;
     for (int t = 0; t < n_tokens; ++t) {
-      float* const sum = call.contribution + static_cast<std::size_t>(t) * context_.dim() + range.begin;
+      float* const sum = call.sums.contribution + static_cast<std::size_t>(t) * context_.dim() + range.begin;
       std::memset(sum, 0, count * sizeof(float));
       for (std::size_t p = 0; p < layer.attention.size(); ++p)
         context_.kernels.add(sum, slot_of(p) + static_cast<std::size_t>(t) * padded_dim_ + range.begin, count);
@@ -376,11 +377,15 @@ void AttentionBlock::project_rows(const Call& call, int thread) {
   }
 }
 
+bool AttentionBlock::outputs_are_turned(int n_tokens) const {
+  return context_.by_blocks(n_tokens) &&
+         std::all_of(outputs_.begin(), outputs_.end(), [](const MatrixView* output) { return wanted_by(*output).wide; });
+}
+
 void AttentionBlock::run_rows(const Call& call) {
   const CacheLayout layout = cache_layout(call);
   const auto n_tokens = static_cast<std::size_t>(call.batch.n_tokens());
-  const bool wide = std::all_of(outputs_.begin(), outputs_.end(), [](const MatrixView* output) { return wanted_by(*output).wide; });
-  const bool turned = wide && context_.by_blocks(call.batch.n_tokens());
+  const bool turned = outputs_are_turned(call.batch.n_tokens());
   cache_attention_.clear();
   for (std::size_t p = 0; p < paths_.size(); ++p)
     for (std::size_t k = 0; k < call.layer.attention[p].key.size(); ++k) cache_attention_.add(call.batch, query_block(call, p, k));
@@ -438,7 +443,7 @@ void AttentionBlock::output_turned(const Call& call, const ProductTile& tile, in
     }
     if (p != 0 && outputs.size() != 1) kernels.add(sum, path_sum, floats);
   }
-  turn_back_tile(kernels, tile, sum, part, context_.dim(), call.contribution);
+  turn_back_tile(kernels, tile, sum, part, context_.dim(), call.sums);
 }
 
 void AttentionBlock::output_tile(const Call& call, const ProductTile& tile, int thread) {
@@ -463,7 +468,7 @@ void AttentionBlock::output_tile(const Call& call, const ProductTile& tile, int 
   const std::size_t begin = first * kStripRows;
   const std::size_t count = std::min<std::size_t>(width, context_.dim() - begin);
   for (int t = 0; t < n_tokens; ++t)
-    std::memcpy(call.contribution + static_cast<std::size_t>(tile.first_token + t) * context_.dim() + begin,
+    std::memcpy(call.sums.contribution + static_cast<std::size_t>(tile.first_token + t) * context_.dim() + begin,
                 sum + static_cast<std::size_t>(t) * width, count * sizeof(float));
 }
 

@@ -33,9 +33,9 @@ class AttentionBlock {
 
   /// join.contribution() (n_tokens, dim) = sum over the layer's paths and their output matrices of output(attention(…)).
   /// Writes the tokens' keys and values into `cache` first. `input` is the normalised block input, quantised where a
-  /// matrix needs it. Errors are those of a pre-join.
-  Status run(const LayerConfig& shape, const LayerWeights& layer, const LayerCache& cache, const Batch& batch,
-             const ActivationRows& input, bool columns, Join& join);
+  /// matrix needs it. True when the sum was added to `residual` instead, which may be nullptr. Errors are those of a pre-join.
+  Result<bool> run(const LayerConfig& shape, const LayerWeights& layer, const LayerCache& cache, const Batch& batch,
+                   const ActivationRows& input, bool columns, Join& join, float* residual);
 
  private:
   struct Projection {  // one of q, k, v of a path, and where its results lie in a row of projected_
@@ -63,7 +63,7 @@ class AttentionBlock {
     const Batch& batch;
     const ActivationRows& input;
     bool projected;  // with biases, and join_factors_ are there
-    float* contribution;
+    BlockSums sums;
   };
   /// For each token what its queries and its keys are to be multiplied by.
   struct NormFactors {
@@ -117,6 +117,8 @@ class AttentionBlock {
   /// Tells the tap what this block's matrices were multiplied with.
   void show(const Call& call) const;
   void output_tile(const Call& call, const ProductTile& tile, int thread);
+  /// Whether every output matrix of the layer takes blocks of so many tokens.
+  bool outputs_are_turned(int n_tokens) const;
   /// The same from what quantize_block() has turned.
   void quantize_block(const Call& call, std::size_t local_output, std::size_t block);
   void output_turned(const Call& call, const ProductTile& tile, int thread);

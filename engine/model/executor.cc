@@ -160,18 +160,21 @@ class Executor final : public RankExecutor {
       const LayerConfig& shape = config.layers[static_cast<std::size_t>(weights_.first_layer) + l];
 
       prepare_input(layer.attention_norm, layer.attention_norm_bias, inputs_[l].attention, n_tokens);
-      COLONNADE_TRY(latent_attention_
-                        ? latent_attention_->run(layer, caches_[l], batch_, normed_, *join_)
-                        : attention_->run(shape, layer, caches_[l], batch_, normed_,
-                                          by_columns(layer.attention.size(), n_tokens), *join_));
-      COLONNADE_TRY(add_joined(layer.attention_post_norm, layer.output_bias, n_tokens));
+      bool added = false;
+      if (latent_attention_) {
+        COLONNADE_TRY(latent_attention_->run(layer, caches_[l], batch_, normed_, *join_));
+      } else {
+        COLONNADE_ASSIGN(added, attention_->run(shape, layer, caches_[l], batch_, normed_, by_columns(layer.attention.size(), n_tokens), *join_,
+                                                own_sums(layer.attention_post_norm)));
+      }
+      COLONNADE_TRY(add_joined(layer.attention_post_norm, layer.output_bias, added, n_tokens));
       if (config.norm_after) rest_.norm_by(layer.attention_norm, layer.attention_norm_bias);
 
       prepare_input(layer.feed_forward_norm, layer.feed_forward_norm_bias, inputs_[l].feed_forward, n_tokens);
       COLONNADE_TRY(router_.route(shape, layer, normed_, n_tokens, *join_));
       const std::size_t n_paths = feed_forward_.choose_paths(layer, router_);
-      feed_forward_.run(normed_, n_tokens, by_columns(n_paths, n_tokens), join_->contribution());
-      COLONNADE_TRY(add_joined(layer.feed_forward_post_norm, nullptr, n_tokens));
+      added = feed_forward_.run(normed_, n_tokens, by_columns(n_paths, n_tokens), {join_->contribution(), own_sums(layer.feed_forward_post_norm)});
+      COLONNADE_TRY(add_joined(layer.feed_forward_post_norm, nullptr, added, n_tokens));
       if (config.norm_after) rest_.norm_by(layer.feed_forward_norm, layer.feed_forward_norm_bias);
     }
     finish_residual(n_tokens);
@@ -281,9 +284,14 @@ class Executor final : public RankExecutor {
     rest_.norm_by(weights_.embedding_norm, weights_.embedding_norm_bias);
   }
 
+  /// Where a block may add its sums at once: no other rank has any, and nothing is done to them before.
+  float* own_sums(const float* post_norm) {
+    return join_->size() == 1 && post_norm == nullptr && context_.config.residual_scale == 1.0f ? residual_.data() : nullptr;
+  }
+
   /// Adds what the ranks' contributions come to, and `bias`, to the residual stream, normalised first where there is a norm. Without
-  /// one the bias, and what a rank that is alone contributes, are left to do.
-  Status add_joined(const float* post_norm, const float* bias, int n_tokens) {
+  /// one the bias, and what a rank that is alone contributes, are left to do. `added`: that is done.
+  Status add_joined(const float* post_norm, const float* bias, bool added, int n_tokens) {
     const KernelTable& kernels = context_.kernels;
     const float scale = context_.config.residual_scale;
     const std::size_t dim = context_.dim(), count = static_cast<std::size_t>(n_tokens) * dim;
@@ -292,7 +300,7 @@ class Executor final : public RankExecutor {
       if (scale != 1.0f) kernels.scale(join_->contribution(), scale, count);
       rest_.bias = bias;
       const bool alone = join_->size() == 1;
-      if (alone) rest_.contribution = join_->contribution();
+      if (alone && !added) rest_.contribution = join_->contribution();
       // Alone it adds nothing up, but the messages of other stages come in while it meets nobody.
       return join_->reduce(x, alone ? 0 : count, context_.team);
     }

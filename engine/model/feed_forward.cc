@@ -96,16 +96,18 @@ FeedForwardBlock::FeedForwardBlock(const RankContext& context, std::span<const L
   cost_.reserve(most_paths_of_a_layer(layers) + 1);
 }
 
-void FeedForwardBlock::run(const ActivationRows& input, int n_tokens, bool columns, float* contribution) {
+bool FeedForwardBlock::run(const ActivationRows& input, int n_tokens, bool columns, const BlockSums& sums) {
   for (Unit& unit : units_) unit.whole = takes_all(unit.experts, n_tokens);
+  const bool by_blocks = !columns && takes_turned(n_tokens);
   if (columns) {
-    run_columns(input, n_tokens, contribution);
-  } else if (takes_turned(n_tokens)) {
-    run_turned(input, n_tokens, contribution);
+    run_columns(input, n_tokens, sums.contribution);
+  } else if (by_blocks) {
+    run_turned(input, n_tokens, sums);
   } else {
-    run_rows(input, n_tokens, contribution);
+    run_rows(input, n_tokens, sums.contribution);
   }
   if (context_.tap != nullptr) show(input);
+  return by_blocks && sums.residual != nullptr;
 }
 
 void FeedForwardBlock::show(const ActivationRows& input) const {
@@ -289,7 +291,7 @@ void FeedForwardBlock::down_tile(const ProductTile& tile, int thread, float* con
                 sum + static_cast<std::size_t>(t) * width, count * sizeof(float));
 }
 
-void FeedForwardBlock::run_turned(const ActivationRows& input, int n_tokens, float* contribution) {
+void FeedForwardBlock::run_turned(const ActivationRows& input, int n_tokens, const BlockSums& sums) {
   const std::size_t n_blocks = n_token_blocks(n_tokens);
   std::size_t n_all_groups = 0;
   for (Unit& unit : units_) {
@@ -307,7 +309,7 @@ void FeedForwardBlock::run_turned(const ActivationRows& input, int n_tokens, flo
     context_.team.barrier();
     const Range strips = part_of(padded_dim_ / kStripRows, thread, context_.team.size());
     for_each_tile(static_cast<std::uint32_t>(strips.begin), static_cast<std::uint32_t>(strips.end), kTileStrips, n_tokens, true,
-                  [&](const ProductTile& tile) { down_turned(tile, n_blocks, thread, contribution); });
+                  [&](const ProductTile& tile) { down_turned(tile, n_blocks, thread, sums); });
   });
 }
 
@@ -342,7 +344,7 @@ void FeedForwardBlock::gate_up_turned(const Unit& unit, std::size_t group, const
   kernels.quantize_turned(gate, n_neurons, has_quads(path.down.format), turned(unit, block, n_blocks)[group]);
 }
 
-void FeedForwardBlock::down_turned(const ProductTile& tile, std::size_t n_blocks, int thread, float* contribution) {
+void FeedForwardBlock::down_turned(const ProductTile& tile, std::size_t n_blocks, int thread, const BlockSums& sums) {
   const KernelTable& kernels = context_.kernels;
   float* const sum = sum_[static_cast<std::size_t>(thread)].data();
   float* const part = part_[static_cast<std::size_t>(thread)].data();
@@ -364,7 +366,7 @@ void FeedForwardBlock::down_turned(const ProductTile& tile, std::size_t n_blocks
       kernels.add_to_turned(to, unit.path->down_bias + begin, std::min<std::size_t>(tile.columns(), context_.dim() - begin));
     if (u != 0) kernels.add(sum, part, tile.columns() * kTurnedTokens);
   }
-  turn_back_tile(kernels, tile, sum, part, context_.dim(), contribution);
+  turn_back_tile(kernels, tile, sum, part, context_.dim(), sums);
 }
 
 }  // namespace colonnade::engine

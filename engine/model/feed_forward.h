@@ -21,11 +21,11 @@ class FeedForwardBlock {
   /// Which of the layer's paths the step's tokens go to, and how many these are: nothing else of the layer is read.
   std::size_t choose_paths(const LayerWeights& layer, const Router& router);
 
-  /// contribution (n_tokens, dim) = sum over the chosen paths of weight * down(activate(gate(x), up(x))), or with
+  /// sums.contribution (n_tokens, dim) = sum over the chosen paths of weight * down(activate(gate(x), up(x))), or with
   /// RouterConfig::weighs_input of down(activate(gate(weight * x), up(weight * x))), for the tokens that the router gave to
   /// the path's expert. `input` is the normalised block input, quantised where a matrix
-  /// needs it.
-  void run(const ActivationRows& input, int n_tokens, bool columns, float* contribution);
+  /// needs it. True when the sums were added to sums.residual instead.
+  bool run(const ActivationRows& input, int n_tokens, bool columns, const BlockSums& sums);
 
  private:
   /// A path with at least one token in this step. Its tokens' rows start at first_row of hidden_ and slots_.
@@ -50,11 +50,11 @@ class FeedForwardBlock {
   void run_rows(const ActivationRows& input, int n_tokens, float* contribution);
   /// Whether gate, up and down of every unit take turned activations of all tokens.
   bool takes_turned(int n_tokens) const;
-  void run_turned(const ActivationRows& input, int n_tokens, float* contribution);
+  void run_turned(const ActivationRows& input, int n_tokens, const BlockSums& sums);
   /// Gate, up and activation of a group of a unit's neurons, for a block of tokens.
   void gate_up_turned(const Unit& unit, std::size_t group, const ActivationRows& input, std::size_t block, std::size_t n_blocks,
                       int thread);
-  void down_turned(const ProductTile& tile, std::size_t n_blocks, int thread, float* contribution);
+  void down_turned(const ProductTile& tile, std::size_t n_blocks, int thread, const BlockSums& sums);
   /// The groups of a unit's neurons for a block of tokens.
   TurnedGroup* turned(const Unit& unit, std::size_t block, std::size_t n_blocks) {
     return turned_.data() + unit.first_group * n_blocks + block * n_groups(*unit.path);

@@ -120,14 +120,25 @@ inline void multiply(const KernelTable& kernels, const MatrixView& matrix, std::
   kernels.strips[static_cast<std::size_t>(matrix.format)](matrix, first, last, input, n_tokens, out, out_stride);
 }
 
-/// Writes a turned tile to rows of `width` columns, of which it may pass the last. `part`: room for a tile.
-inline void turn_back_tile(const KernelTable& kernels, const ProductTile& tile, const float* turned, float* part, std::size_t width, float* rows) {
+/// Where a block's sums go.
+struct BlockSums {
+  float* contribution;        // (n_tokens, dim): written
+  float* residual = nullptr;  // or, where this is given and the block can do that, added here
+};
+
+/// Writes a turned tile to rows of `width` columns, of which it may pass the last, or adds it. `part`: room for a tile.
+inline void turn_back_tile(const KernelTable& kernels, const ProductTile& tile, const float* turned, float* part, std::size_t width,
+                           const BlockSums& sums) {
+  const bool add = sums.residual != nullptr;
+  float* const rows = add ? sums.residual : sums.contribution;
   const std::size_t begin = std::size_t{tile.first} * kStripRows, columns = tile.columns();
   float* const to = rows + static_cast<std::size_t>(tile.first_token) * width + begin;
-  if (begin + columns <= width) return kernels.turn_back(turned, columns, tile.n_tokens(), to, width);
+  if (begin + columns <= width) return (add ? kernels.turn_back_and_add : kernels.turn_back)(turned, columns, tile.n_tokens(), to, width);
   kernels.turn_back(turned, columns, tile.n_tokens(), part, columns);
-  for (std::size_t t = 0; t < static_cast<std::size_t>(tile.n_tokens()); ++t)
-    std::copy_n(part + t * columns, width - begin, to + t * width);
+  for (std::size_t t = 0; t < static_cast<std::size_t>(tile.n_tokens()); ++t) {
+    if (add) kernels.add(to + t * width, part + t * columns, width - begin);
+    else std::copy_n(part + t * columns, width - begin, to + t * width);
+  }
 }
 
 /// Where strip 0 of a tile would be whose column 0 is strip `first`. Kernels add 16 * first again; the detour over integers

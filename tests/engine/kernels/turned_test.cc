@@ -165,6 +165,11 @@ TEST_CASE("turned: a number for each column is added, and nothing is written pas
       }
       CAPTURE(table->name, n_tokens);
       CHECK(wrong == 0);
+      std::vector<float> sums(kBlock * 50, 0.75f), want = sums;
+      for (std::size_t t = 0; t < static_cast<std::size_t>(n_tokens); ++t)
+        for (std::size_t c = 0; c < 48; ++c) want[t * 50 + c] += out[t * 50 + c];
+      table->turn_back_and_add(columns.data(), 48, n_tokens, sums.data(), 50);
+      CHECK(same_bits(sums, want));
     }
   }
 }
