@@ -143,7 +143,8 @@ std::string inspect_text(const shard::Manifest& manifest, const InspectReport& r
   out += table_line(report.matrices);
   out += text("\n", manifest.paths.size(), " paths, ", format_bytes(report.blob_bytes), " in ",
               manifest.blob_files.size(), manifest.blob_files.size() == 1 ? " file of " : " files of ",
-              format_bytes(report.file_bytes), "\nus/token: predicted time to decode one token, by ", report.costs, "\n");
+              format_bytes(report.file_bytes), "\nus/token: predicted time ",
+              config.encoder ? "of one token alone" : "to decode one token", ", by ", report.costs, "\n");
   return out;
 }
 

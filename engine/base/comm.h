@@ -28,13 +28,14 @@ class Join {
   virtual int size() const = 0;   // members
   virtual int index() const = 0;  // this rank's place among the members
 
-  /// Where this rank writes its contribution to the next reduce(): max_floats floats, 64-byte aligned. Valid until
-  /// that reduce(); the address changes from one reduce() to the next (two buffers alternate), so ask every time.
+  /// Where this rank writes its contribution to the next reduce(): max_floats floats, 64-byte aligned. To be written until
+  /// that reduce(); the address changes from one reduce() to the next (two buffers alternate), so ask every time. A join
+  /// of one member leaves what it holds as it is: it may be read until the next contribution is written.
   virtual float* contribution() = 0;
 
   /// x[i] = x[i] + (contribution of member 0)[i] + … + (member n-1)[i] for i < count, added in an order that
   /// depends on the group only; every member gets the same bits provided all pass the same x. `team` spreads the
-  /// additions over this rank's cores. kUnavailable or kTimeout when a member is gone.
+  /// additions over this rank's cores; count may be 0, to meet only. kUnavailable or kTimeout when a member is gone.
   virtual Status reduce(float* x, std::size_t count, Parallel& team) = 0;
 
   /// Every member gives `bytes_each` bytes and gets all members' bytes in member order: out has

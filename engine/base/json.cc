@@ -35,6 +35,8 @@ Result<Value> parse(std::string_view input, std::string_view what, int max_depth
   try {
     return Value::parse(input.begin(), input.end(), on_event);
   } catch (const nlohmann::json::parse_error& error) {
+    if (error.byte > input.size())
+      return Error{ErrorCode::kInvalidArgument, text(what, ": malformed JSON: ends too early, after ", input.size(), " bytes")};
     return Error{ErrorCode::kInvalidArgument, text(what, ": malformed JSON at byte ", error.byte, " of ", input.size())};
   } catch (const std::exception& error) {
     return Error{ErrorCode::kInvalidArgument, text(what, ": malformed JSON: ", error.what())};

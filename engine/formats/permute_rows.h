@@ -1,4 +1,4 @@
-// What index-permute and gap formats share: the weights of a strip that are left, as entries, quantised with one bf16
+// What index-permute, gap and quad formats share: the weights of a strip that are left, as entries, quantised with one bf16
 // scale for each row and kWideGroup columns; and where the parts of a strip lie.
 #pragma once
 

@@ -159,12 +159,13 @@ class QuadFormat final : public Format {
   /// Steps of a group of `cols` columns of which so many quads are left, from counts of random masks (see docs/formats.md).
   static double expected_steps(double cols, double density) {
     const double quads = cols / static_cast<double>(kQuadColumns) * density;  // of a row
-    // What sharing out in pairs leaves uneven.
+    // What sharing out in pairs leaves uneven, of random masks from 3 to 50 %: a part of the deviation of a row, and of a step.
     const double uneven = 0.45 * std::sqrt(quads * (1.0 - density)) + (density < 1.0 ? 0.4 : 0.0);
     return quads > 0 ? quads + uneven : 0.0;
   }
 
-  void write(const QuadRows& rows, const std::array<LaneShares::Part, kStripRows>& lanes, std::byte* strip, const Places& places, std::size_t first_step) const {
+  void write(const QuadRows& rows, const std::array<LaneShares::Part, kStripRows>& lanes, std::byte* strip, const Places& places,
+             std::size_t first_step) const {
     for (std::size_t l = 0; l < kStripRows; ++l) {
       for (std::size_t i = 0; i < lanes[l].size(); ++i) {
         const Quad& quad = rows[lanes[l].row][lanes[l].begin + i];

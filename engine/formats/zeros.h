@@ -11,7 +11,7 @@ inline constexpr std::size_t kBlockWeights = 4;
 
 struct Zeros {
   double density = 1.0;        // of the weights are not zero, 0 … 1
-  double block_density = 1.0;  // of the blocks have a weight that is not zero: from `density` (whole blocks) to 4 times as much
+  double block_density = 1.0;  // of the blocks have a weight that is not zero: about from `density` (whole blocks) to 4 times as much
 
   /// Anywhere, without any order: 1 - (1 - density)^4 of the blocks.
   static Zeros anywhere(double density);

@@ -325,20 +325,7 @@ void turn_and_multiply(const MatrixView& matrix, std::uint32_t first, std::uint3
     for (std::uint32_t i = 0; i < n_strips; ++i) tile.add(matrix.strip(s + i));
     tile.multiply(matrix.cols, group_at, nullptr, count, false, results, choose);
     float* const to = out + std::size_t{s} * kStripRows;
-    if constexpr (!Add) {
-      turn_back_columns<T, false>(results, n_strips * kStripRows, count, to, out_stride);
-    } else {
-      alignas(64) float rows[16][kStripRows];
-      for (int t = 0; t < count; t += 16) {
-        for (std::uint32_t i = 0; i < n_strips; ++i) {
-          T::turn_16(results + i * kStripRows * kTurnedTokens + t, kTurnedTokens, 16, rows[0], kStripRows);
-          for (int k = 0; k < 16 && t + k < count; ++k) {
-            float* const at = to + static_cast<std::size_t>(t + k) * out_stride + i * kStripRows;
-            V::store(at, V::add(V::load(at), V::load(rows[k])));
-          }
-        }
-      }
-    }
+    turn_back_columns<T, Add>(results, n_strips * kStripRows, count, to, out_stride);
   }
 }
 

@@ -12,7 +12,7 @@ namespace colonnade::engine {
 
 /// Which forms the readers of some rows want.
 struct ActivationKinds {
-  bool values = false;  // fp32
+  bool values = false;  // fp32: rows are there anyway where they are normalised
   bool int8 = false;
   bool wide = false;
   bool lines = false;  // of wide ones: some reader takes turned blocks by lines, not by quads

@@ -257,8 +257,9 @@ class Executor final : public RankExecutor {
       normed_.turn(context_.kernels, first, std::min<std::size_t>(kTurnedTokens, n_rows - first), i % n_groups, block, wanted);
     };
     const std::size_t n_blocks = wanted.wide && context_.by_blocks(n_tokens) ? n_token_blocks(n_tokens) : 0;
-    if (const auto cores = static_cast<std::size_t>(context_.team.size()); n_blocks > 0 && (n_blocks % cores == 0 || n_blocks >= 4 * cores)) {
-      // A core turns the rows that it has just made.
+    // A core turns the rows that it has just made, which are in its cache, unless some cores would have none or a third more than others.
+    constexpr std::size_t kManyBlocks = 4;  // of a core
+    if (const auto cores = static_cast<std::size_t>(context_.team.size()); n_blocks > 0 && (n_blocks % cores == 0 || n_blocks >= kManyBlocks * cores)) {
       context_.team.run([&](int thread) {
         const Range blocks = part_of(n_blocks, thread, context_.team.size());
         for (std::size_t block = blocks.begin; block < blocks.end; ++block) {

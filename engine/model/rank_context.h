@@ -30,7 +30,7 @@ struct RankContext {
   static std::size_t cache_block_bytes(const ModelConfig& config, KvType type) {
     return config.latent.used() ? latent_block_bytes(config.head_dim, type) : kv_block_bytes(config.head_dim, type);
   }
-  /// Whether so many tokens are multiplied with index-permute and gap matrices by blocks.
+  /// Whether so many tokens are multiplied with index-permute, gap and quad matrices by blocks.
   bool by_blocks(int n_tokens) const { return n_tokens >= kernels.least_turned_tokens; }
   float attention_scale() const {
     return config.attention_scale != 0.0f ? config.attention_scale : 1.0f / std::sqrt(static_cast<float>(config.head_dim));
@@ -61,7 +61,7 @@ inline constexpr int kMaxColumnTokens = 4;
 inline constexpr std::uint32_t kTileStrips = 4;
 inline constexpr std::size_t kTileColumns = kTileStrips * kStripRows;
 
-/// The same for matrices that are multiplied as they are packed (index-permute, gap) in blocks of tokens: a block is turned
+/// The same for matrices that are multiplied as they are packed (index-permute, gap, quads) in blocks of tokens: a block is turned
 /// once, and its groups of columns are read into L1 for each tile's strips, so tiles are as large, but of many strips and
 /// few tokens.
 inline constexpr std::uint32_t kWideTileStrips = 32;
@@ -122,8 +122,8 @@ inline void multiply(const KernelTable& kernels, const MatrixView& matrix, std::
 
 /// Where a block's sums go.
 struct BlockSums {
-  float* contribution;        // (n_tokens, dim): written
-  float* residual = nullptr;  // or, where this is given and the block can do that, added here
+  float* contribution;        // (n_tokens, dim): written,
+  float* residual = nullptr;  // or, where this is given and the block can do that, left alone, and the sums are added here
 };
 
 /// Writes a turned tile to rows of `width` columns, of which it may pass the last, or adds it. `part`: room for a tile.

@@ -8,6 +8,9 @@ TEST_CASE("malformed JSON is an error with a position") {
   const auto result = parse_json("{\"a\": [1, 2}", "request body");
   REQUIRE_FALSE(result.ok());
   CHECK(result.error().message == "request body: malformed JSON at byte 12 of 12");
+  const auto cut = parse_json("{\"a\": [1", "request body");
+  REQUIRE_FALSE(cut.ok());
+  CHECK(cut.error().message == "request body: malformed JSON: ends too early, after 8 bytes");
 }
 
 TEST_CASE("deep nesting is refused before it can exhaust the stack") {

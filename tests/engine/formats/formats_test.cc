@@ -334,6 +334,7 @@ TEST_CASE("blocks of four columns take a byte beside their values, and what rows
       const double quad_bytes = std::string(name) == "quad-int8" ? 5 : 3;
       CAPTURE(name, density, strip.size());
       const double headers = 16 + 8 * 56 + 128;
+      CHECK(format.expected_strip_bytes(cols, Zeros::in_blocks(density)) == Approx(static_cast<double>(strip.size())).epsilon(0.1));
       CHECK(static_cast<double>(strip.size()) <= 1.3 * quad_bytes * static_cast<double>(kept) + headers);
       const auto pairs = encode(*find_format(is_int4(format.id()) ? FormatId::kPermuteInt4 : FormatId::kPermuteInt8), weights, cols, 16, cols);
       CHECK(static_cast<double>(strip.size()) < 0.75 * static_cast<double>(pairs.size()));

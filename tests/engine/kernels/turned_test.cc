@@ -34,6 +34,7 @@ std::vector<float> by_rows(const KernelTable& table, const PackedMatrix& matrix,
 AlignedBuffer<TurnedGroup> turned(const KernelTable& table, const Activations& activations, int n_tokens, std::size_t n_groups, bool quads) {
   AlignedBuffer<TurnedGroup> groups(n_groups);
   for (std::size_t g = 0; g < n_groups; ++g) table.turn(activations, n_tokens, g, quads, groups[g]);
+  for (std::size_t g = 0; g < n_groups; ++g) CHECK(groups[g].quads == quads);
   return groups;
 }
 
@@ -130,6 +131,8 @@ TEST_CASE("turned: quantised columns are quantised rows, turned") {
       std::copy(values.begin(), values.end(), columns.data());
       AlignedBuffer<TurnedGroup> got(2);
       for (const bool quads : {false, true}) table->quantize_turned(columns.data(), n_columns, quads, got[quads ? 1 : 0]);
+      CHECK_FALSE(got[0].quads);
+      CHECK(got[1].quads);
       for (std::size_t t = 0; t < kBlock; ++t) {
         std::vector<float> row(n_columns);
         for (std::size_t c = 0; c < n_columns; ++c) row[c] = values[c * kBlock + t];
