@@ -9,8 +9,10 @@
 #include <memory>
 #include <random>
 #include <string>
+#include <tuple>
 
 #include "engine/formats/bf16.h"
+#include "engine/formats/permute_layout.h"
 
 using namespace colonnade::engine;
 
@@ -339,5 +341,19 @@ TEST_CASE("blocks of four columns take a byte beside their values, and what rows
       const auto pairs = encode(*find_format(is_int4(format.id()) ? FormatId::kPermuteInt4 : FormatId::kPermuteInt8), weights, cols, 16, cols);
       CHECK(static_cast<double>(strip.size()) < 0.75 * static_cast<double>(pairs.size()));
     }
+  }
+}
+
+TEST_CASE("a quad past the end of its group is not valid") {
+  const std::size_t cols = 516;  // the second group has one block of four
+  const Format& format = *find_format("quad-int8");
+  const auto strip = encode(format, random_weights(16 * cols, 8), cols, 16, cols);
+  const std::size_t first = quads_offset(2), n_steps = 128;
+  REQUIRE(format.strip_is_valid(strip.data(), strip.size(), 16, cols));
+  for (const auto& [step, quad, valid] : {std::tuple{std::size_t{0}, 127, true}, {std::size_t{0}, 128, false}, {n_steps, 0, true}, {n_steps, 1, false}}) {
+    auto changed = strip;
+    changed[first + step * kStripRows + 3] = static_cast<std::byte>(quad);
+    CAPTURE(step, quad);
+    CHECK(format.strip_is_valid(changed.data(), changed.size(), 16, cols) == valid);
   }
 }

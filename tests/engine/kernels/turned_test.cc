@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <functional>
 
+#include "engine/formats/permute_layout.h"
 #include "tests/engine/kernels/fixtures.h"
 
 using colonnade::AlignedBuffer;
@@ -94,6 +95,24 @@ TEST_CASE("turned: products have the bits of rows") {
         }
       }
     }
+  }
+}
+
+TEST_CASE("turned: a row whose donor works for it need not have its own lane") {
+  for (const KernelTable* table : all_tables()) {
+    const PackedMatrix matrix(FormatId::kQuadInt8, 16, 512, 3, 0.03);
+    auto* const group = reinterpret_cast<PermuteGroup*>(const_cast<std::byte*>(matrix.view.strip(0)) + sizeof(PermuteHeader));
+    std::size_t n_given = 0;
+    for (std::size_t row = 0; row < kStripRows; ++row) {
+      if (group->donor[row] >= kStripRows) continue;
+      group->kept = static_cast<std::uint16_t>(group->kept & ~(1u << row));
+      ++n_given;
+    }
+    REQUIRE(n_given > 0);
+    const Inputs inputs(kBlock, 512, 7);
+    const auto want = by_rows(scalar_table(), matrix, inputs.activations(), 64, 0.0f);
+    CAPTURE(table->name);
+    CHECK(same_bits(by_turning(*table, matrix, inputs.activations(), 64, 0.0f, true), want));
   }
 }
 
