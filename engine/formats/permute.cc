@@ -74,17 +74,9 @@ class PermuteFormat final : public Format {
   void decode_row(const std::byte* strip, int row, std::size_t cols, float* out) const override {
     std::fill_n(out, cols, 0.0f);
     const auto r = static_cast<std::size_t>(row);
-    std::size_t step = 0;
-    for (std::size_t g = 0; g < n_wide_groups(cols); ++g) {
-      const PermuteGroup group = permute_group<PermuteGroup>(strip, g);
-      const float scale = bf16_to_f32(group.scales[r]);
-      const std::size_t shared = step + group.n_own, end = shared + group.n_shared;
-      for (; step < end; ++step) {
-        const auto add = [&](std::size_t lane) { decode_lane(strip, step, lane, g, scale, cols, out); };
-        if (step < shared || (group.kept >> r & 1u) != 0) add(r);
-        if (step >= shared && group.donor[r] < kStripRows) add(group.donor[r]);
-      }
-    }
+    for_lanes_of_row(strip, r, cols, [&](std::size_t step, std::size_t lane, std::size_t g, const PermuteGroup& group) {
+      decode_lane(strip, step, lane, g, bf16_to_f32(group.scales[r]), cols, out);
+    });
   }
 
   bool strip_is_valid(const std::byte* strip, std::size_t bytes, int n_rows, std::size_t cols) const override {

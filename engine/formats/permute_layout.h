@@ -84,7 +84,7 @@ constexpr std::size_t permute_values_at(std::size_t step, bool int4) {
   return int4 ? step / 2 * 3 * kPermuteStep : step * 2 * kPermuteStep + kPermuteStep;
 }
 
-inline constexpr std::size_t kQuadColumns = 4;
+inline constexpr std::size_t kQuadColumns = kBlockWeights;
 inline constexpr std::size_t kWideQuads = kWideGroup / kQuadColumns;
 constexpr std::size_t quads_offset(std::size_t n_groups) { return sizeof(PermuteHeader) + n_groups * sizeof(PermuteGroup); }
 constexpr std::size_t quad_values_offset(std::size_t n_groups, std::size_t n_steps) {

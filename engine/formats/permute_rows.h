@@ -37,6 +37,20 @@ const std::byte* permute_bases(const std::byte* strip, std::size_t n_groups) {
   return strip + sizeof(PermuteHeader) + n_groups * sizeof(Group);
 }
 
+/// Calls add(step, lane, g, group) for every lane that works for row `row` in a step of a strip of PermuteGroups.
+template <class Add>
+void for_lanes_of_row(const std::byte* strip, std::size_t row, std::size_t cols, const Add& add) {
+  std::size_t step = 0;
+  for (std::size_t g = 0; g < n_wide_groups(cols); ++g) {
+    const auto group = permute_group<PermuteGroup>(strip, g);
+    const std::size_t shared = step + group.n_own, end = shared + group.n_shared;
+    for (; step < end; ++step) {
+      if (step < shared || (group.kept >> row & 1u) != 0) add(step, row, g, group);
+      if (step >= shared && group.donor[row] < kStripRows) add(step, std::size_t{group.donor[row]}, g, group);
+    }
+  }
+}
+
 /// Whether the scales of a group are finite and its donors lanes.
 bool lanes_are_valid(const PermuteGroup& group);
 /// Whether every window of the steps lies within its group.

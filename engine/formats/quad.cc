@@ -107,16 +107,10 @@ class QuadFormat final : public Format {
     std::fill_n(out, cols, 0.0f);
     const auto r = static_cast<std::size_t>(row);
     const Places places(strip, n_wide_groups(cols));
-    std::size_t step = 0;
-    for (std::size_t g = 0; g < n_wide_groups(cols); ++g) {
-      const PermuteGroup group = permute_group<PermuteGroup>(strip, g);
-      const Target target{out + g * kWideGroup, std::min(kWideGroup, cols - g * kWideGroup), bf16_to_f32(group.scales[r])};
-      const std::size_t shared = step + group.n_own, end = shared + group.n_shared;
-      for (; step < end; ++step) {
-        if (step < shared || (group.kept >> r & 1u) != 0) add(places, step, r, target);
-        if (step >= shared && group.donor[r] < kStripRows) add(places, step, group.donor[r], target);
-      }
-    }
+    for_lanes_of_row(strip, r, cols, [&](std::size_t step, std::size_t lane, std::size_t g, const PermuteGroup& group) {
+      const std::size_t first = g * kWideGroup;
+      add(places, step, lane, {out + first, std::min(kWideGroup, cols - first), bf16_to_f32(group.scales[r])});
+    });
   }
 
   bool strip_is_valid(const std::byte* strip, std::size_t bytes, int n_rows, std::size_t cols) const override {
